@@ -1,0 +1,104 @@
+# Everything is built by Go alone, from versions and hashes that stand in go.mod and go.sum files.
+
+GO            ?= go
+KUBECTL       ?= kubectl
+DOCKER        ?= docker
+VERSION       ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),dev)
+IMG           ?= ghcr.io/pull-access/pull-access-operator:$(VERSION)
+PLATFORMS     ?= linux/amd64,linux/arm64
+FUZZTIME      ?= 30s
+BENCH         ?= .
+# The race detector needs a C compiler; Go says 0 here where there is none.
+RACE          ?= $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
+
+CONTROLLER_GEN = $(GO) tool -modfile=hack/tools/go.mod controller-gen
+GOVULNCHECK    = $(GO) tool -modfile=hack/tools/go.mod govulncheck
+GOLANGCI       = $(GO) tool -modfile=$(CURDIR)/hack/tools/golangci/go.mod golangci-lint
+LDFLAGS        = -s -w -X main.version=$(VERSION)
+# Command lines that exist: each folder of cmd is one.
+COMMANDS       = $(notdir $(patsubst %/,%,$(wildcard cmd/*/)))
+
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help generate fmt tidy lint lint-selftest test test-unit test-node demo bench fuzz verify build image \
+	install uninstall deploy undeploy vuln cluster-binaries node-binaries clean
+
+help: ## Say what can be made (this list).
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+generate: ## Write what is generated: deepcopy functions, CRDs, the operator's RBAC.
+	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
+	$(CONTROLLER_GEN) crd paths=./api/... output:crd:artifacts:config=config/crd/bases
+	$(CONTROLLER_GEN) rbac:roleName=pull-access-operator paths=./controllers/... paths=./cmd/... output:rbac:artifacts:config=config/rbac
+
+fmt: ## Format all Go files.
+	$(GOLANGCI) fmt
+
+tidy: ## Tidy the module files that people edit.
+	$(GO) mod tidy
+	$(GO) -C hack/node mod tidy
+
+lint: lint-selftest ## Check the code against STYLE's rules, and the rules against planted violations.
+	$(GOLANGCI) run ./...
+	cd hack/node && $(GOLANGCI) run ./...
+
+lint-selftest:
+	$(GO) test -tags lint ./hack/lint/
+
+test: cluster-binaries ## Run all tests, on a real API server and without root.
+	$(GO) test $(RACE) -timeout 20m ./...
+	$(GO) -C hack/node test ./...
+
+test-unit: ## Run the tests that need no cluster.
+	$(GO) test $(RACE) ./internal/...
+
+test-node: ## Run the tests of the real node: containerd and kubelet (Linux, root).
+	@test "$$(uname -s) $$(id -u)" = "Linux 0" || { echo "test-node needs Linux and root: it runs containerd and kubelet" >&2; exit 1; }
+	hack/node/install.sh
+	$(MAKE) node-binaries
+	$(GO) test -tags node -timeout 20m ./hack/...
+
+demo: cluster-binaries build ## Watch a real ImagePullBackOff being healed (DEMO_KEEP=1 leaves it running).
+	$(GO) run ./hack/demo
+
+bench: ## Run the benchmarks; BENCH=regexp chooses.
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./internal/...
+
+fuzz: ## Fuzz what reads outside text, FUZZTIME=30s each.
+	$(GO) test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./internal/imageref
+	$(GO) test -run '^$$' -fuzz '^FuzzEdit$$' -fuzztime $(FUZZTIME) ./internal/iampolicy
+	$(GO) test -run '^$$' -fuzz '^FuzzVerify$$' -fuzztime $(FUZZTIME) ./internal/iampolicy
+
+verify: generate tidy fmt lint ## Generate, tidy, format, lint; fail if that changed the tree.
+	@changed=$$(git status --porcelain) && test -z "$$changed" || { echo "$$changed"; echo "The tree differs from its commit: commit what make verify changed." >&2; exit 1; }
+
+build: ## Build the command lines into bin/.
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/ $(addprefix ./cmd/,$(COMMANDS))
+
+image: ## Build the image for PLATFORMS under the name IMG (PUSH=1 pushes it).
+	$(DOCKER) buildx build --platform $(PLATFORMS) --build-arg VERSION=$(VERSION) --tag $(IMG) $(if $(PUSH),--push) .
+
+install: ## Put the CRDs on the cluster of the current context.
+	$(KUBECTL) apply --server-side -k config/crd
+
+uninstall: ## Take the CRDs away, and with them all policies and grants; a running operator revokes first.
+	$(KUBECTL) delete --ignore-not-found -k config/crd
+
+deploy: ## Put CRDs, RBAC and the operator on the cluster, as image IMG.
+	$(KUBECTL) apply --server-side -k config/default
+	$(KUBECTL) --namespace pull-access-system set image deployment/pull-access-operator manager=$(IMG)
+
+undeploy: uninstall ## Take everything away, the operator last.
+	$(KUBECTL) delete --ignore-not-found -k config/default
+
+vuln: ## Look for known vulnerabilities in what the operator calls.
+	$(GOVULNCHECK) ./...
+
+cluster-binaries: ## Build Kubernetes for the tests (minutes at first, then nothing).
+	$(GO) run ./hack/cluster/build
+
+node-binaries: ## Build the real node for the tests (minutes at first, then nothing).
+	$(GO) run ./hack/cluster/build -set node
+
+clean: ## Remove what was built here.
+	rm -rf bin .cache

@@ -1,0 +1,259 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// PullAccessGrant is the record of one member on one repository: why it was
+// granted, when, what came of it. The operator makes it; its name is derived
+// from repository and member, so that all pods that need the same access meet in it.
+//
+// Deleting it takes the access back, if it was the operator that gave it.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,shortName=pag,categories=pullaccess
+// +kubebuilder:printcolumn:name="Repository",type=string,JSONPath=`.spec.repository.name`
+// +kubebuilder:printcolumn:name="Granted",type=string,JSONPath=`.status.conditions[?(@.type=="Granted")].status`
+// +kubebuilder:printcolumn:name="Effective",type=string,JSONPath=`.status.conditions[?(@.type=="Effective")].status`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Project",type=string,priority=1,JSONPath=`.spec.repository.project`
+// +kubebuilder:printcolumn:name="Location",type=string,priority=1,JSONPath=`.spec.repository.location`
+// +kubebuilder:printcolumn:name="Member",type=string,priority=1,JSONPath=`.spec.member`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type PullAccessGrant struct {
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the standard object metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// spec is who is granted what. It MUST NOT change.
+	// +required
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="spec is immutable: delete the grant to take it back"
+	Spec PullAccessGrantSpec `json:"spec,omitzero"`
+
+	// status is how far the grant has come.
+	// +optional
+	Status PullAccessGrantStatus `json:"status,omitzero"`
+}
+
+// PullAccessGrantSpec is who is granted what, and why.
+type PullAccessGrantSpec struct {
+	// repository is the one repository that is opened.
+	// +required
+	Repository Repository `json:"repository,omitzero"`
+
+	// member is who is granted roles/artifactregistry.reader, as IAM writes it:
+	// serviceAccount:EMAIL.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=300
+	// +kubebuilder:validation:XValidation:rule="self.matches('^serviceAccount:[a-z0-9][a-z0-9-]*@[a-z0-9][a-z0-9.-]*[.]gserviceaccount[.]com$')",message="member must be serviceAccount:EMAIL"
+	Member string `json:"member,omitempty"`
+
+	// policy is the name of the PullAccessPolicy that allowed the grant.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Policy string `json:"policy,omitempty"`
+
+	// workload is the one whose failure led to the grant.
+	// +required
+	Workload Workload `json:"workload,omitzero"`
+}
+
+// Repository is one Artifact Registry repository.
+type Repository struct {
+	// project is the ID of the project that holds the repository.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	Project string `json:"project,omitempty"`
+
+	// location is its region or multi-region.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Location string `json:"location,omitempty"`
+
+	// name is its ID.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name,omitempty"`
+}
+
+// Workload is what owns the pods that cannot pull.
+type Workload struct {
+	// kind is Deployment, StatefulSet, DaemonSet, Job, Pod, or that of another owner.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Kind string `json:"kind,omitempty"`
+
+	// namespace is its namespace.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace,omitempty"`
+
+	// name is its name.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name,omitempty"`
+
+	// uid tells it from a later one of the same name.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=64
+	UID types.UID `json:"uid,omitempty"`
+}
+
+// GrantOrigin says who put the member into the repository's policy.
+// +kubebuilder:validation:Enum=Added;Found
+type GrantOrigin string
+
+const (
+	// OriginAdded: the operator added the member, and takes it out on deletion.
+	OriginAdded GrantOrigin = "Added"
+	// OriginFound: the member was there already, and stays.
+	OriginFound GrantOrigin = "Found"
+)
+
+// PullAccessGrantStatus is how far the grant has come.
+type PullAccessGrantStatus struct {
+	// conditions are Approved, Granted, Effective and Ready; see the constants
+	// beside the type.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=8
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// origin says who put the member into the policy. Only a member that the
+	// operator Added MUST be removed by it.
+	// +optional
+	Origin GrantOrigin `json:"origin,omitempty"`
+
+	// write is the change of the repository's IAM policy: meant, then done.
+	// +optional
+	Write *PolicyWrite `json:"write,omitempty"`
+
+	// grantedTime is when the member was seen in the policy first.
+	// +optional
+	GrantedTime *metav1.Time `json:"grantedTime,omitempty"`
+
+	// effectiveTime is when a pull was first seen to work after the grant.
+	// +optional
+	EffectiveTime *metav1.Time `json:"effectiveTime,omitempty"`
+
+	// workloads are those that waited for this grant; when there are more than fit,
+	// those that recovered longest ago have been dropped.
+	// +optional
+	// +listType=map
+	// +listMapKey=kind
+	// +listMapKey=namespace
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=128
+	Workloads []WorkloadStatus `json:"workloads,omitempty"`
+
+	// recoveredWorkloads counts the workloads that have recovered, also those that
+	// the list has dropped.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	RecoveredWorkloads int32 `json:"recoveredWorkloads,omitempty"`
+}
+
+// PolicyWrite is one change of a repository's IAM policy. It is recorded before
+// the change is sent, and completed after: when only the first half is there,
+// the operator died in between and looks for itself what became of it.
+type PolicyWrite struct {
+	// intendedTime is when the change was about to be sent.
+	// +required
+	IntendedTime metav1.Time `json:"intendedTime,omitzero"`
+
+	// etagBefore is the policy's etag as read before the change.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	EtagBefore string `json:"etagBefore,omitempty"`
+
+	// etagAfter is the policy's etag as the change left it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	EtagAfter string `json:"etagAfter,omitempty"`
+}
+
+// WorkloadState says where a workload stands.
+// +kubebuilder:validation:Enum=Waiting;Restarting;Recovered;LeftToKubelet;Stuck;Gone
+type WorkloadState string
+
+const (
+	// WorkloadWaiting: its pods cannot pull yet and it has not been restarted.
+	WorkloadWaiting WorkloadState = "Waiting"
+	// WorkloadRestarting: a restart was recorded, and follows or has been done.
+	WorkloadRestarting WorkloadState = "Restarting"
+	// WorkloadRecovered: none of its pods is stuck, and a container has started since.
+	WorkloadRecovered WorkloadState = "Recovered"
+	// WorkloadLeftToKubelet: it is not restarted; its pods come up at the kubelet's next try.
+	WorkloadLeftToKubelet WorkloadState = "LeftToKubelet"
+	// WorkloadStuck: all restarts were of no use.
+	WorkloadStuck WorkloadState = "Stuck"
+	// WorkloadGone: it or its stuck pods no longer exist.
+	WorkloadGone WorkloadState = "Gone"
+)
+
+// WorkloadStatus is where one workload stands.
+type WorkloadStatus struct {
+	Workload `json:",inline"`
+
+	// policy is the name of the PullAccessPolicy that covers its pods.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Policy string `json:"policy,omitempty"`
+
+	// state says where it stands.
+	// +required
+	State WorkloadState `json:"state,omitempty"`
+
+	// message says why, in one sentence, where the state alone does not.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Message string `json:"message,omitempty"`
+
+	// failingSince is when the operator first saw it fail.
+	// +optional
+	FailingSince *metav1.Time `json:"failingSince,omitempty"`
+
+	// attempts counts the restarts.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10
+	Attempts int32 `json:"attempts,omitempty"`
+
+	// restartTime is the moment of the last restart as recorded before it; it is
+	// also the value of the annotation that the restart sets.
+	// +optional
+	RestartTime *metav1.Time `json:"restartTime,omitempty"`
+
+	// recoveredTime is when it was seen to have recovered.
+	// +optional
+	RecoveredTime *metav1.Time `json:"recoveredTime,omitempty"`
+}
+
+// PullAccessGrantList is a list of grants.
+// +kubebuilder:object:root=true
+type PullAccessGrantList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitzero"`
+
+	Items []PullAccessGrant `json:"items"`
+}

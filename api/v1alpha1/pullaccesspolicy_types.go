@@ -1,0 +1,222 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// PullAccessPolicy says which Artifact Registry repositories may be opened to
+// which node service accounts, for which pods.
+//
+// It belongs to the platform team and is cluster-scoped, so that no tenant can
+// allow itself. Where no policy covers a pod the operator writes nothing.
+// Several policies may cover one pod: any one that allows all of it suffices,
+// and none widens another.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,shortName=pap,categories=pullaccess
+// +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.spec.mode`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type PullAccessPolicy struct {
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the standard object metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// spec is what this policy allows.
+	// +required
+	Spec PullAccessPolicySpec `json:"spec,omitzero"`
+
+	// status is what the operator found when it read this policy.
+	// +optional
+	Status PullAccessPolicyStatus `json:"status,omitzero"`
+}
+
+// PolicyMode says how far the operator goes.
+// +kubebuilder:validation:Enum=DryRun;Enforce
+type PolicyMode string
+
+const (
+	// ModeDryRun does everything but the writes, and says what it would have done.
+	ModeDryRun PolicyMode = "DryRun"
+	// ModeEnforce grants and restarts.
+	ModeEnforce PolicyMode = "Enforce"
+)
+
+// AllowDeny is a switch whose zero value, and every value but Allow, denies.
+// +kubebuilder:validation:Enum=Allow;Deny
+type AllowDeny string
+
+const (
+	// Allow lets the guarded thing pass.
+	Allow AllowDeny = "Allow"
+	// Deny refuses it.
+	Deny AllowDeny = "Deny"
+)
+
+// PullAccessPolicySpec says who may be granted what. A grant needs all of it to
+// agree: the pod is selected, the repository and the account are listed.
+type PullAccessPolicySpec struct {
+	// mode says how far the operator goes for what this policy allows:
+	// DryRun only tells, Enforce grants and restarts. Unset means DryRun.
+	// +optional
+	// +kubebuilder:default=DryRun
+	Mode PolicyMode `json:"mode,omitempty"`
+
+	// namespaceSelector selects the namespaces whose pods this policy covers, by
+	// their labels. An empty selector ({}) covers every namespace. Example:
+	//
+	//	namespaceSelector:
+	//	  matchLabels: {env: prod}
+	//
+	// +required
+	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
+
+	// podSelector narrows the policy to some pods of those namespaces, by their
+	// labels. Unset or empty ({}) covers all of them. Example:
+	//
+	//	podSelector:
+	//	  matchLabels: {tier: web}
+	//
+	// +optional
+	// +kubebuilder:default={}
+	PodSelector *metav1.LabelSelector `json:"podSelector,omitempty"`
+
+	// repositories lists the Artifact Registry repositories this policy may open.
+	// Entries are ORed. An image outside this list MUST NOT lead to a grant.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:XValidation:rule="self.all(x, self.exists_one(y, x == y))",message="entries in repositories must be unique"
+	Repositories []RepositoryPattern `json:"repositories,omitempty"`
+
+	// nodeServiceAccounts lists the Google service accounts of nodes that may be
+	// granted. Entries are ORed; each is an email, or *@PROJECT.iam.gserviceaccount.com
+	// for all accounts of one project. Nobody else MUST ever be granted: no user,
+	// no group, not allUsers.
+	// +required
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=256
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^([a-z0-9][a-z0-9-]*@[a-z0-9][a-z0-9.-]*[.]gserviceaccount[.]com|[*]@[a-z0-9][a-z0-9.-]*[.]iam[.]gserviceaccount[.]com)$')",message="entries in nodeServiceAccounts must be the email of a service account, or *@PROJECT.iam.gserviceaccount.com"
+	NodeServiceAccounts []string `json:"nodeServiceAccounts,omitempty"`
+
+	// computeDefaultServiceAccount says whether a Compute Engine default service
+	// account (NUMBER-compute@developer.gserviceaccount.com) may be granted where
+	// nodeServiceAccounts lists it. Every VM of a project that was given no account
+	// of its own shares it. Unset means Deny: it is refused even where it is listed.
+	// +optional
+	// +kubebuilder:default=Deny
+	ComputeDefaultServiceAccount AllowDeny `json:"computeDefaultServiceAccount,omitempty"`
+
+	// virtualRepositories says whether a virtual repository may be opened. A grant
+	// there opens all its upstream repositories with it. Unset means Deny.
+	// +optional
+	// +kubebuilder:default=Deny
+	VirtualRepositories AllowDeny `json:"virtualRepositories,omitempty"`
+
+	// restart says how stuck workloads are brought back after a grant.
+	// +optional
+	// +kubebuilder:default={}
+	Restart RestartSpec `json:"restart,omitzero"`
+}
+
+// RepositoryPattern names one repository, or by a trailing * several of one project.
+type RepositoryPattern struct {
+	// project is the ID of the project that holds the repository, written
+	// example.com:web when it is domain-scoped. It takes no wildcard.
+	// +required
+	// +kubebuilder:validation:MinLength=4
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([a-z0-9][a-z0-9.-]*:)?[a-z][a-z0-9-]*[a-z0-9]$')",message="project must be a project ID, without a wildcard"
+	Project string `json:"project,omitempty"`
+
+	// location is a region such as us-central1, one of the multi-regions us, europe
+	// and asia, or * for all of them.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([*]|[a-z][a-z0-9-]*)$')",message="location must be a region, a multi-region or *"
+	Location string `json:"location,omitempty"`
+
+	// name is the repository's ID, or its beginning followed by *. An image on
+	// gcr.io is served by the repository that is called gcr.io.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]([a-z0-9.-]*[a-z0-9]|[a-z0-9.-]*[*])?$|^[*]$')",message="name must be a repository ID, its beginning followed by *, or *"
+	Name string `json:"name,omitempty"`
+}
+
+// RestartStrategy says how a stuck workload is brought back.
+// +kubebuilder:validation:Enum=RolloutRestart;DeleteStuckPods;None
+type RestartStrategy string
+
+const (
+	// RestartRollout does what kubectl rollout restart does, on the owning
+	// Deployment, StatefulSet or DaemonSet.
+	RestartRollout RestartStrategy = "RolloutRestart"
+	// RestartDeletePods deletes only the pods that cannot pull and changes no template.
+	RestartDeletePods RestartStrategy = "DeleteStuckPods"
+	// RestartNone leaves the pods to the kubelet's own retries.
+	RestartNone RestartStrategy = "None"
+)
+
+// RestartSpec says how stuck workloads are brought back after a grant.
+type RestartSpec struct {
+	// strategy says what is done to a workload that is still stuck. RolloutRestart
+	// restarts the owning Deployment, StatefulSet or DaemonSet; DeleteStuckPods
+	// deletes only the pods that cannot pull; None leaves them to the kubelet's
+	// own retries. Unset means RolloutRestart. Paused Deployments, Jobs, bare pods
+	// and owners of unknown kinds are always left to the kubelet.
+	// +optional
+	// +kubebuilder:default=RolloutRestart
+	Strategy RestartStrategy `json:"strategy,omitempty"`
+
+	// delay is how long after the grant a workload is restarted, unless a pull is
+	// seen to work sooner. IAM typically needs 2 minutes, at times 7, to spread a
+	// change. From 0s to 1h; unset means 60s.
+	// +optional
+	// +kubebuilder:default="60s"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('1h')",message="delay must be from 0s to 1h"
+	Delay *metav1.Duration `json:"delay,omitempty"`
+
+	// maxAttempts is how often one workload is restarted for one grant while its
+	// pods keep failing, each time after a longer wait. From 1 to 10; unset means 3.
+	// +optional
+	// +kubebuilder:default=3
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10
+	MaxAttempts int32 `json:"maxAttempts,omitempty"`
+}
+
+// PullAccessPolicyStatus is what the operator found when it read the policy.
+type PullAccessPolicyStatus struct {
+	// conditions are Ready and CloudAccess; see the constants beside the type.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=8
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// PullAccessPolicyList is a list of policies.
+// +kubebuilder:object:root=true
+type PullAccessPolicyList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitzero"`
+
+	Items []PullAccessPolicy `json:"items"`
+}

@@ -1,0 +1,75 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package app wires the operator together: flags, caches, the cloud, and the
+// controllers. It is the only place besides the tests that knows all of them.
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+
+	"github.com/spf13/pflag"
+)
+
+// ErrUsage says that the operator was called wrongly.
+var ErrUsage = errors.New("wrong usage")
+
+// Options is what the flags say.
+type Options struct {
+	// Kubeconfig is a file; "" means in-cluster, or what kubectl would use.
+	Kubeconfig string
+	// GCPEndpoint is a URL that every Google API call goes to without
+	// credentials; "" means Google's own, with Application Default Credentials.
+	GCPEndpoint string
+	// MetricsAddress and ProbeAddress are HOST:PORT; "0" turns one off.
+	MetricsAddress string
+	ProbeAddress   string
+	// LeaderElect lets only one of several operators act.
+	LeaderElect bool
+	// LeaderNamespace holds the lease; "" means the namespace the pod runs in.
+	LeaderNamespace string
+	// Development writes logs for people instead of JSON.
+	Development bool
+	// Verbosity 1 also logs decisions that lead to no write.
+	Verbosity int
+}
+
+// ParseFlags reads the command line. Its errors are one sentence each.
+func ParseFlags(args []string, usage io.Writer) (Options, error) {
+	var o Options
+	flags := pflag.NewFlagSet("manager", pflag.ContinueOnError)
+	flags.SetOutput(usage)
+	flags.SortFlags = false
+	flags.StringVar(&o.Kubeconfig, "kubeconfig", "", "`file` to reach the cluster with; in a pod, and where kubectl would find one, it is not needed")
+	flags.StringVar(&o.GCPEndpoint, "gcp-endpoint", "", "`URL` that every Google API call goes to, without credentials; for tests and demos")
+	flags.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8080", "`address` that serves /metrics; 0 turns it off")
+	flags.StringVar(&o.ProbeAddress, "health-probe-bind-address", ":8081", "`address` that serves /healthz and /readyz; 0 turns it off")
+	flags.BoolVar(&o.LeaderElect, "leader-elect", false, "let only one of several operators act")
+	flags.StringVar(&o.LeaderNamespace, "leader-election-namespace", "", "`namespace` of the lease; in a pod its own is the default")
+	flags.BoolVar(&o.Development, "development", false, "write logs for people instead of JSON")
+	flags.IntVarP(&o.Verbosity, "verbosity", "v", 0, "1 also logs decisions that lead to no write")
+	flags.Usage = func() {
+		_, _ = fmt.Fprintf(usage, "Usage: manager [flags]\n\n%s", flags.FlagUsages())
+	}
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	return o, o.validate(flags.Args())
+}
+
+func (o Options) validate(rest []string) error {
+	if len(rest) > 0 {
+		return fmt.Errorf("%w: argument %q is not expected", ErrUsage, rest[0])
+	}
+	if o.GCPEndpoint == "" {
+		return nil
+	}
+	endpoint, err := url.Parse(o.GCPEndpoint)
+	if err != nil || endpoint.Scheme != "http" && endpoint.Scheme != "https" || endpoint.Host == "" || endpoint.RawQuery != "" {
+		return fmt.Errorf("%w: --gcp-endpoint %q must be a URL such as http://127.0.0.1:8085", ErrUsage, o.GCPEndpoint)
+	}
+	return nil
+}

@@ -1,0 +1,158 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/go-logr/zapr"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/gcp"
+	"github.com/pull-access/pull-access-operator/internal/metrics"
+)
+
+// name is the operator's own: in events, in user agents, and on its lease.
+const name = "pull-access-operator"
+
+const (
+	// reconciliationTimeout bounds one pass; calls to the cloud are bounded below it.
+	reconciliationTimeout = 2 * time.Minute
+	// queriesPerSecond and burst bound the calls to the API server. The default of
+	// 20 would make a storm of failing pods wait for minutes.
+	queriesPerSecond, burst = 100, 200
+)
+
+// Run runs the operator until ctx ends. An unreachable cloud keeps it neither
+// from starting nor from being ready: what cannot be read is said on the policies.
+func Run(ctx context.Context, o Options) error {
+	logger, flush, err := newLogger(o)
+	if err != nil {
+		return err
+	}
+	defer flush()
+	ctrl.SetLogger(logger)
+	klog.SetLogger(logger)
+	cluster, err := clusterConfig(o.Kubeconfig)
+	if err != nil {
+		return err
+	}
+	cloud, err := gcp.New(ctx, gcp.Options{Endpoint: o.GCPEndpoint, UserAgent: name})
+	if err != nil {
+		return fmt.Errorf("%w: --gcp-endpoint: %w", ErrUsage, err)
+	}
+	if err := metrics.Register(); err != nil {
+		return fmt.Errorf("register metrics: %w", err)
+	}
+	mgr, err := newManager(cluster, o)
+	if err != nil {
+		return err
+	}
+	if err := addControllers(ctx, mgr, cloud); err != nil {
+		return err
+	}
+	logger.Info("Starting", "gcpEndpoint", o.GCPEndpoint, "leaderElection", o.LeaderElect)
+	if err := mgr.Start(ctx); err != nil {
+		return fmt.Errorf("run: %w", err)
+	}
+	return nil
+}
+
+func newManager(cluster *rest.Config, o Options) (manager.Manager, error) {
+	scheme := runtime.NewScheme()
+	if err := clientgoscheme.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("build scheme: %w", err)
+	}
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("build scheme: %w", err)
+	}
+	mgr, err := manager.New(cluster, manager.Options{
+		Scheme:                        scheme,
+		Cache:                         cacheOptions(),
+		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
+		HealthProbeBindAddress:        o.ProbeAddress,
+		LeaderElection:                o.LeaderElect,
+		LeaderElectionID:              name,
+		LeaderElectionNamespace:       o.LeaderNamespace,
+		LeaderElectionReleaseOnCancel: true,
+		Controller:                    config.Controller{ReconciliationTimeout: reconciliationTimeout},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up: %w", err)
+	}
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return nil, fmt.Errorf("set up /healthz: %w", err)
+	}
+	if err := mgr.AddReadyzCheck("ping", healthz.Ping); err != nil {
+		return nil, fmt.Errorf("set up /readyz: %w", err)
+	}
+	return mgr, nil
+}
+
+// cacheOptions holds pending Pods only: a pod that cannot pull is pending, and
+// healthy ones are never held, decoded or listed.
+func cacheOptions() cache.Options {
+	return cache.Options{
+		DefaultTransform: cache.TransformStripManagedFields(),
+		ByObject: map[client.Object]cache.ByObject{
+			&corev1.Pod{}: {
+				Field:     fields.OneTermEqualSelector("status.phase", string(corev1.PodPending)),
+				Transform: stripPod,
+			},
+		},
+	}
+}
+
+func clusterConfig(kubeconfig string) (*rest.Config, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = kubeconfig
+	if kubeconfig != "" {
+		if _, err := os.Stat(kubeconfig); err != nil {
+			return nil, fmt.Errorf("%w: --kubeconfig: %w", ErrUsage, err)
+		}
+	}
+	cluster, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("%w: --kubeconfig %q: %w", ErrUsage, kubeconfig, err)
+	}
+	cluster.QPS, cluster.Burst = queriesPerSecond, burst
+	cluster.UserAgent = name
+	return cluster, nil
+}
+
+func newLogger(o Options) (logr.Logger, func(), error) {
+	settings := zap.NewProductionConfig()
+	settings.Sampling = nil
+	settings.EncoderConfig.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	if o.Development {
+		settings = zap.NewDevelopmentConfig()
+	}
+	settings.Level = zap.NewAtomicLevelAt(zapcore.Level(-o.Verbosity))
+	settings.DisableStacktrace = true
+	built, err := settings.Build()
+	if err != nil {
+		return logr.Logger{}, nil, fmt.Errorf("build logger: %w", err)
+	}
+	return zapr.NewLogger(built), func() { _ = built.Sync() }, nil
+}

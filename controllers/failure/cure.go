@@ -1,0 +1,116 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package failure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/decision"
+	"github.com/pull-access/pull-access-operator/internal/events"
+	"github.com/pull-access/pull-access-operator/internal/iampolicy"
+	"github.com/pull-access/pull-access-operator/internal/metrics"
+	"github.com/pull-access/pull-access-operator/internal/pullfailure"
+	"github.com/pull-access/pull-access-operator/internal/record"
+)
+
+// grantedRole is the role that the operator's own grants give.
+const grantedRole = iampolicy.Role
+
+var (
+	// errFull asks for another look when a grant lists no more workloads for now.
+	errFull = errors.New("the grant lists as many waiting workloads as it can")
+	// errTaken says that an object which is not the grant has the grant's name.
+	errTaken = errors.New("a PullAccessGrant of that name records another grant")
+)
+
+// cure makes sure that the grant is on record and that the pod's workload waits
+// for it. Both writes find their work done when they come a second time.
+func (r *Reconciler) cure(ctx context.Context, pod *corev1.Pod, failure pullfailure.Failure, grant *decision.Grant) error {
+	owner, err := r.Owners.Of(ctx, pod)
+	if err != nil {
+		return fmt.Errorf("find owner: %w", err)
+	}
+	object, err := r.ensureGrant(ctx, grant, owner)
+	if err != nil {
+		return err
+	}
+	if err := r.ensureJoined(ctx, object, owner, grant.Policy()); err != nil {
+		return err
+	}
+	waits := record.Granted(object)
+	if !r.memory.changed(pod, failure, fmt.Sprint(object.Name, waits)) {
+		return nil
+	}
+	if waits {
+		events.WaitingForAccess(r.Recorder, pod, object)
+	} else {
+		events.AccessRequested(r.Recorder, pod, object)
+		metrics.Decision(metrics.OutcomeGrant, v1alpha1.ReasonPolicyEnforces)
+	}
+	return nil
+}
+
+// ensureGrant returns the grant's record, making it if there is none. It carries
+// its finalizer from the start, so that no grant can vanish with access left behind.
+func (r *Reconciler) ensureGrant(ctx context.Context, grant *decision.Grant, owner v1alpha1.Workload) (*v1alpha1.PullAccessGrant, error) {
+	repository := grant.Repository()
+	want := &v1alpha1.PullAccessGrant{
+		ObjectMeta: metav1.ObjectMeta{Name: grant.Name(), Finalizers: []string{v1alpha1.Finalizer}},
+		Spec: v1alpha1.PullAccessGrantSpec{
+			Repository: v1alpha1.Repository{Project: repository.Project, Location: repository.Location, Name: repository.Name},
+			Member:     grant.Member(),
+			Policy:     grant.Policy(),
+			Workload:   owner,
+		},
+	}
+	found := &v1alpha1.PullAccessGrant{}
+	err := r.Client.Get(ctx, client.ObjectKeyFromObject(want), found)
+	if apierrors.IsNotFound(err) {
+		log.FromContext(ctx).Info("Creating grant", "PullAccessGrant", klog.KObj(want),
+			"repository", repository.String(), "member", grant.Member(), "policy", grant.Policy())
+		if err := r.Client.Create(ctx, want); err != nil {
+			return nil, fmt.Errorf("create grant %s: %w", want.Name, err)
+		}
+		return want, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read grant %s: %w", want.Name, err)
+	}
+	if found.Spec.Repository != want.Spec.Repository || !iampolicy.SameMember(found.Spec.Member, want.Spec.Member) {
+		return nil, fmt.Errorf("grant %s: %w", want.Name, errTaken)
+	}
+	return found, nil
+}
+
+// ensureJoined puts the workload on the grant's record.
+func (r *Reconciler) ensureJoined(ctx context.Context, grant *v1alpha1.PullAccessGrant, owner v1alpha1.Workload, policy string) error {
+	if grant.DeletionTimestamp != nil {
+		return nil
+	}
+	before := grant.DeepCopy()
+	changed, joined := record.Join(grant, owner, policy, r.Clock.Now())
+	if !joined {
+		return fmt.Errorf("grant %s: %w", grant.Name, errFull)
+	}
+	if !changed {
+		return nil
+	}
+	log.FromContext(ctx).V(1).Info("Recording workload", "PullAccessGrant", klog.KObj(grant), "kind", owner.Kind,
+		"workload", klog.KRef(owner.Namespace, owner.Name))
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Status().Patch(ctx, grant, patch); err != nil {
+		return fmt.Errorf("record workload on grant %s: %w", grant.Name, err)
+	}
+	return nil
+}

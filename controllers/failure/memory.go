@@ -1,0 +1,67 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package failure
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/cache"
+
+	"github.com/pull-access/pull-access-operator/internal/pullfailure"
+)
+
+const (
+	// remembered bounds how many failing containers are remembered.
+	remembered = 32768
+	// rememberedFor is longer than the kubelet ever waits between two attempts
+	// (5 minutes), so that a cause outlasts the back-offs in between.
+	rememberedFor = time.Hour
+)
+
+// memory keeps what texts said and what was answered, so that a cause survives
+// the back-off text that follows it, and nothing is said twice. It may be lost:
+// a restarted operator reads the cause again at the kubelet's next attempt.
+type memory struct {
+	causes  *cache.LRUExpireCache
+	answers *cache.LRUExpireCache
+}
+
+func newMemory() memory {
+	return memory{causes: cache.NewLRUExpireCache(remembered), answers: cache.NewLRUExpireCache(remembered)}
+}
+
+// container tells one container of one pod from all others, also from a later
+// pod of the same name and from a container whose image was changed.
+type container struct {
+	pod   types.UID
+	name  string
+	image string
+}
+
+func keyOf(pod *corev1.Pod, failure pullfailure.Failure) container {
+	return container{pod: pod.UID, name: failure.Container, image: failure.Image}
+}
+
+// cause returns the verdict to go by, and whether its cause is new for the
+// container. A text without a cause does not displace one that had a cause.
+func (m memory) cause(pod *corev1.Pod, failure pullfailure.Failure, verdict pullfailure.Verdict) (pullfailure.Verdict, bool) {
+	key := keyOf(pod, failure)
+	known, ok := m.causes.Get(key)
+	before, _ := known.(pullfailure.Verdict)
+	if ok && verdict.Cause == pullfailure.BackOff {
+		verdict = before
+	}
+	m.causes.Add(key, verdict, rememberedFor)
+	return verdict, !ok || before.Cause != verdict.Cause
+}
+
+// changed remembers the answer and tells whether it is another than the last.
+func (m memory) changed(pod *corev1.Pod, failure pullfailure.Failure, answer string) bool {
+	key := keyOf(pod, failure)
+	before, ok := m.answers.Get(key)
+	m.answers.Add(key, answer, rememberedFor)
+	return !ok || before != answer
+}

@@ -1,0 +1,117 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package failure takes one Pod from "cannot pull" to a PullAccessGrant that it
+// waits for, or to a sentence that says why there is none.
+//
+// It is the first of the controllers. It writes no cloud and touches no
+// workload: what it leaves behind is a grant for the grant controller to carry
+// out, and the workload's name on it for the restart controller.
+package failure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/pull-access/pull-access-operator/internal/decision"
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/events"
+	"github.com/pull-access/pull-access-operator/internal/imageref"
+	"github.com/pull-access/pull-access-operator/internal/metrics"
+	"github.com/pull-access/pull-access-operator/internal/pullfailure"
+	"github.com/pull-access/pull-access-operator/internal/workload"
+)
+
+// Cloud reads the facts of a diagnosis. Every call is bounded in time, and none
+// fails: a fact that cannot be read is Unknown and says why.
+type Cloud interface {
+	// Repository reads whether the repository is there, and of what kind.
+	Repository(ctx context.Context, repository imageref.Repository) diagnosis.Repository
+	// Access reads whether the repository's own policy lets the member pull.
+	Access(ctx context.Context, repository imageref.Repository, member string) diagnosis.Access
+	// NodeAccount reads the service account of the instance that a node runs on.
+	NodeAccount(ctx context.Context, providerID string) diagnosis.Puller
+}
+
+// +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=nodes;serviceaccounts,verbs=get
+// +kubebuilder:rbac:groups=apps,resources=replicasets,verbs=get
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccesspolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccessgrants,verbs=get;list;watch;create
+// +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccessgrants/status,verbs=patch
+
+// Reconciler reconciles Pods that cannot pull.
+type Reconciler struct {
+	// Client reads from the caches: pending Pods, namespaces, policies, grants.
+	Client client.Client
+	// Live reads from the API server what is of interest for failing pods only.
+	Live     client.Reader
+	Cloud    Cloud
+	Owners   *workload.Owners
+	Nodes    *workload.Nodes
+	Recorder events.Recorder
+	Clock    clock.PassiveClock
+
+	memory   memory
+	accounts accounts
+}
+
+// Reconcile looks at every container of pod that cannot pull.
+func (r *Reconciler) Reconcile(ctx context.Context, pod *corev1.Pod) (reconcile.Result, error) {
+	if pod.DeletionTimestamp != nil {
+		return reconcile.Result{}, nil
+	}
+	var errs []error
+	for _, failure := range pullfailure.InPod(pod) {
+		if err := r.handle(ctx, pod, failure); err != nil {
+			errs = append(errs, fmt.Errorf("container %s: %w", failure.Container, err))
+		}
+	}
+	return reconcile.Result{}, errors.Join(errs...)
+}
+
+// handle takes one failure through the judgement and acts on the outcome.
+func (r *Reconciler) handle(ctx context.Context, pod *corev1.Pod, failure pullfailure.Failure) error {
+	in, err := r.observe(ctx, pod, failure)
+	if err != nil {
+		return fmt.Errorf("observe: %w", err)
+	}
+	grant, refusal := decision.Decide(in)
+	if refusal != nil {
+		return r.explain(ctx, pod, failure, in.Diagnosis, refusal)
+	}
+	return r.cure(ctx, pod, failure, grant)
+}
+
+// errUnreadable asks for another look: a fact could not be read just now.
+var errUnreadable = errors.New("a fact of the cloud is unreadable for now")
+
+// explain says why nothing is granted, once for each change of the answer.
+// A refusal is an outcome: a change of the pod, the policies or the namespace
+// brings us back, and only a fact that was unreadable is asked for again.
+func (r *Reconciler) explain(ctx context.Context, pod *corev1.Pod, failure pullfailure.Failure, d diagnosis.Diagnosis, refusal *decision.Refusal) error {
+	if r.memory.changed(pod, failure, refusal.Reason+refusal.Sentence) {
+		log.FromContext(ctx).V(1).Info("Refused a grant", "Pod", klog.KObj(pod), "container", failure.Container,
+			"reason", refusal.Reason, "policy", refusal.Policy, "field", refusal.Field)
+		events.Refused(r.Recorder, pod, refusal.Reason, refusal.Sentence, refusal.Command)
+		outcome := metrics.OutcomeRefuse
+		if refusal.Reason == decision.ReasonDryRun {
+			outcome = metrics.OutcomeDryRun
+		}
+		metrics.Decision(outcome, refusal.Reason)
+	}
+	if d.Retry {
+		return errUnreadable
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package failure
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/pullfailure"
+)
+
+// workers is how many Pods are judged at once; each waits for the cloud at most
+// once for a fact that is not cached.
+const workers = 10
+
+// SetupWithManager registers the reconciler and what wakes it: a Pod that cannot
+// pull, and a change of the policies or of a namespace's labels for all of them.
+func (r *Reconciler) SetupWithManager(mgr manager.Manager) error {
+	r.memory, r.accounts = newMemory(), newAccounts()
+	failing := predicate.NewPredicateFuncs(func(object client.Object) bool {
+		pod, ok := object.(*corev1.Pod)
+		return ok && len(pullfailure.InPod(pod)) > 0
+	})
+	namespace := &metav1.PartialObjectMetadata{}
+	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	return builder.ControllerManagedBy(mgr).
+		Named("failure").
+		For(&corev1.Pod{}, builder.WithPredicates(failing)).
+		Watches(&v1alpha1.PullAccessPolicy{}, handler.EnqueueRequestsFromMapFunc(r.failingPods),
+			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WatchesMetadata(namespace, handler.EnqueueRequestsFromMapFunc(r.failingPodsOf),
+			builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
+		Complete(reconcile.AsReconciler(r.Client, r))
+}
+
+// failingPods lists every Pod that cannot pull: a policy was made, changed or deleted.
+func (r *Reconciler) failingPods(ctx context.Context, _ client.Object) []reconcile.Request {
+	return r.failingPodsIn(ctx)
+}
+
+// failingPodsOf lists those of one namespace, whose labels have changed.
+func (r *Reconciler) failingPodsOf(ctx context.Context, namespace client.Object) []reconcile.Request {
+	return r.failingPodsIn(ctx, client.InNamespace(namespace.GetName()))
+}
+
+func (r *Reconciler) failingPodsIn(ctx context.Context, options ...client.ListOption) []reconcile.Request {
+	var pods corev1.PodList
+	if err := r.Client.List(ctx, &pods, options...); err != nil {
+		log.FromContext(ctx).Error(err, "Listing failing pods")
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range pods.Items {
+		if len(pullfailure.InPod(&pods.Items[i])) > 0 {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&pods.Items[i])})
+		}
+	}
+	return requests
+}

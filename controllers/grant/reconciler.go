@@ -1,0 +1,137 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package grant carries out PullAccessGrants: it is the one writer of the IAM
+// policies of repositories.
+//
+// Work is queued per repository, so that all members that wait for one
+// repository go in by one read-modify-write, and no two writes of ours race.
+// Intent is recorded on every grant before the policy is sent, and the outcome
+// after: dying in between leaves a trace that the next start completes.
+package grant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/events"
+	"github.com/pull-access/pull-access-operator/internal/iampolicy"
+	"github.com/pull-access/pull-access-operator/internal/imageref"
+	"github.com/pull-access/pull-access-operator/internal/metrics"
+)
+
+// Cloud is the way to a repository's IAM policy. There is no plain get or set:
+// nobody can write without having read.
+type Cloud interface {
+	// Repository reads whether the repository is there, and of what kind.
+	Repository(ctx context.Context, repository imageref.Repository) diagnosis.Repository
+	// EditPolicy reads the policy, applies edit and writes it back under the etag it
+	// read, all again when another writer came first. It calls record before each
+	// write with what is about to change, and sends nothing when that fails. The
+	// reason goes to Cloud Audit Logs. Errors are those of iampolicy.
+	EditPolicy(ctx context.Context, repository imageref.Repository, edit iampolicy.Edit, reason string,
+		record func(ctx context.Context, intended iampolicy.Change, etag string) error) (iampolicy.Write, error)
+}
+
+// +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccesspolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccessgrants,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccessgrants/status,verbs=patch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// Reconciler reconciles repositories: their policy against the grants on record.
+type Reconciler struct {
+	Client   client.Client
+	Cloud    Cloud
+	Recorder events.Recorder
+	Clock    clock.PassiveClock
+}
+
+// recheckAfter is when a grant that Google refused is tried again: by then
+// somebody may have followed the advice in its condition.
+const recheckAfter = 10 * time.Minute
+
+// Reconcile brings every grant on repository to its end: in the policy, out of
+// it, or refused with the reason on record.
+func (r *Reconciler) Reconcile(ctx context.Context, repository imageref.Repository) (reconcile.Result, error) {
+	w, err := r.observe(ctx, repository)
+	if err != nil {
+		return reconcile.Result{}, fmt.Errorf("observe: %w", err)
+	}
+	if err := r.settle(ctx, w); err != nil {
+		return reconcile.Result{}, err
+	}
+	refused := false
+	for !w.empty() {
+		written, err := r.edit(ctx, w)
+		if err == nil {
+			return reconcile.Result{RequeueAfter: recheck(refused)}, r.complete(ctx, w, written)
+		}
+		refused = true
+		if retry, err := r.outcome(ctx, w, err); !retry || err != nil {
+			return reconcile.Result{RequeueAfter: recheck(err == nil)}, err
+		}
+	}
+	return reconcile.Result{RequeueAfter: recheck(refused)}, nil
+}
+
+func (r *Reconciler) edit(ctx context.Context, w *work) (iampolicy.Write, error) {
+	start := r.Clock.Now()
+	written, err := r.Cloud.EditPolicy(ctx, w.repository, w.edit(), w.reason(), func(ctx context.Context, intended iampolicy.Change, etag string) error {
+		return r.intend(ctx, w, intended, etag)
+	})
+	metrics.GrantDuration(r.Clock.Since(start))
+	return written, err
+}
+
+// outcome is the one place where an error of the cloud becomes another go without
+// the member that was refused (again), a retry with backoff (an error), or a
+// condition with the next step and a late second look.
+func (r *Reconciler) outcome(ctx context.Context, w *work, err error) (again bool, _ error) {
+	if errors.Is(err, errRecord) {
+		return false, err
+	}
+	if errors.Is(err, iampolicy.ErrNotFound) {
+		// A repository that is gone took the access with it.
+		if err := r.releaseAll(ctx, w); err != nil {
+			return false, err
+		}
+	}
+	refusal := describe(err, w.repository)
+	concerned := slices.Concat(w.add, w.remove)
+	var missing *iampolicy.MissingMemberError
+	if errors.As(err, &missing) {
+		// One missing account must not keep out the others.
+		concerned = w.drop(missing.Member)
+		again = len(concerned) > 0
+	}
+	if recordErr := r.refuse(ctx, concerned, refusal); recordErr != nil {
+		return false, errors.Join(err, recordErr)
+	}
+	if refusal.status == metav1.ConditionUnknown {
+		return false, fmt.Errorf("edit policy of repository %s: %w", w.repository, err)
+	}
+	return again, nil
+}
+
+// recheck is when to come back: late if something was refused, else never.
+func recheck(refused bool) time.Duration {
+	if refused {
+		return recheckAfter
+	}
+	return 0
+}
+
+// asRepository is the repository that a grant is about.
+func asRepository(g *v1alpha1.PullAccessGrant) imageref.Repository {
+	return imageref.Repository{Project: g.Spec.Repository.Project, Location: g.Spec.Repository.Location, Name: g.Spec.Repository.Name}
+}

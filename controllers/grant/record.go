@@ -1,0 +1,184 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package grant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/events"
+	"github.com/pull-access/pull-access-operator/internal/iampolicy"
+	"github.com/pull-access/pull-access-operator/internal/metrics"
+	"github.com/pull-access/pull-access-operator/internal/record"
+)
+
+// settle finishes what needs no write in the cloud.
+func (r *Reconciler) settle(ctx context.Context, w *work) error {
+	var errs []error
+	for _, g := range w.release {
+		errs = append(errs, r.release(ctx, g))
+	}
+	for g, refusal := range w.void {
+		errs = append(errs, r.refuse(ctx, []*v1alpha1.PullAccessGrant{g}, refusal))
+		if refusal.status == metav1.ConditionUnknown {
+			errs = append(errs, fmt.Errorf("read repository %s: %w", w.repository, iampolicy.ErrUnavailable))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// errRecord says that the API server, not the cloud, stands in the way.
+var errRecord = errors.New("record intent")
+
+// intend puts on record what is about to be sent. Where it fails nothing is sent.
+func (r *Reconciler) intend(ctx context.Context, w *work, intended iampolicy.Change, etag string) error {
+	for _, g := range w.of(slices.Concat(intended.Added, intended.Removed)) {
+		if err := r.ensureFinalizer(ctx, g); err != nil {
+			return fmt.Errorf("%w: %w", errRecord, err)
+		}
+		adding := named(intended.Added, g)
+		log.FromContext(ctx).Info("Writing policy", "PullAccessGrant", klog.KObj(g), "repository", w.repository.String(),
+			"member", g.Spec.Member, "adding", adding)
+		if err := r.patch(ctx, g, func() { record.Intend(g, adding, etag, r.Clock.Now()) }); err != nil {
+			return fmt.Errorf("%w: %w", errRecord, err)
+		}
+	}
+	return nil
+}
+
+// complete puts on record what was done. A member that was found although an
+// earlier intent of ours was left open is ours: that write took effect.
+func (r *Reconciler) complete(ctx context.Context, w *work, written iampolicy.Write) error {
+	var errs []error
+	for _, g := range w.add {
+		origin := v1alpha1.OriginAdded
+		if !named(written.Change.Added, g) && !w.interrupted[g.Name] {
+			origin = v1alpha1.OriginFound
+		}
+		errs = append(errs, r.granted(ctx, g, origin, written.EtagAfter))
+	}
+	for _, g := range w.remove {
+		if refused, undone := w.undo[g]; undone {
+			errs = append(errs, r.refuse(ctx, []*v1alpha1.PullAccessGrant{g}, refused))
+		} else {
+			errs = append(errs, r.revoked(ctx, g))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func named(members []string, g *v1alpha1.PullAccessGrant) bool {
+	return slices.ContainsFunc(members, func(m string) bool { return iampolicy.SameMember(m, g.Spec.Member) })
+}
+
+func (r *Reconciler) granted(ctx context.Context, g *v1alpha1.PullAccessGrant, origin v1alpha1.GrantOrigin, etag string) error {
+	if err := r.patch(ctx, g, func() { record.Grant(g, origin, etag, r.Clock.Now()) }); err != nil {
+		return err
+	}
+	policy := r.policyOf(ctx, g)
+	say, result := events.AccessGranted, v1alpha1.ReasonAccessGranted
+	if origin == v1alpha1.OriginFound {
+		say, result = events.AccessFound, v1alpha1.ReasonAlreadyThere
+	}
+	say(r.Recorder, g, policy, g)
+	say(r.Recorder, policy, g, g)
+	metrics.Grant(result)
+	return nil
+}
+
+// revoked says so and lets the grant go; saying it twice after a crash between
+// the two does no harm.
+func (r *Reconciler) revoked(ctx context.Context, g *v1alpha1.PullAccessGrant) error {
+	events.AccessRevoked(r.Recorder, g, nil, g)
+	metrics.Grant(v1alpha1.ReasonRevoked)
+	return r.release(ctx, g)
+}
+
+// releaseAll lets go what is being deleted, without a write.
+func (r *Reconciler) releaseAll(ctx context.Context, w *work) error {
+	var errs []error
+	for _, g := range w.remove {
+		if g.DeletionTimestamp != nil {
+			errs = append(errs, r.release(ctx, g))
+		}
+	}
+	w.remove = slices.DeleteFunc(w.remove, func(g *v1alpha1.PullAccessGrant) bool { return g.DeletionTimestamp != nil })
+	return errors.Join(errs...)
+}
+
+// release lets a grant that is being deleted go.
+func (r *Reconciler) release(ctx context.Context, g *v1alpha1.PullAccessGrant) error {
+	before := g.DeepCopy()
+	if !controllerutil.RemoveFinalizer(g, v1alpha1.Finalizer) {
+		return nil
+	}
+	err := r.Client.Patch(ctx, g, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("release grant %s: %w", g.Name, err)
+	}
+	return nil
+}
+
+// refuse puts the refusal on record, and tells it when it is news.
+func (r *Reconciler) refuse(ctx context.Context, grants []*v1alpha1.PullAccessGrant, refused refusal) error {
+	var errs []error
+	for _, g := range grants {
+		last := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionGranted)
+		news := last == nil || last.Reason != refused.reason || last.Message != refused.sentence
+		if err := r.patch(ctx, g, func() { record.Refuse(g, refused.status, refused.reason, refused.sentence) }); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if news {
+			policy := r.policyOf(ctx, g)
+			log.FromContext(ctx).Info("Refused", "PullAccessGrant", klog.KObj(g), "reason", refused.reason)
+			events.GrantRefused(r.Recorder, g, policy, refused.reason, refused.sentence)
+			events.GrantRefused(r.Recorder, policy, g, refused.reason, refused.sentence)
+			metrics.Grant(refused.reason)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// policyOf is the policy that allowed the grant, as far as it is still there; an
+// event about it needs no more than its name.
+func (r *Reconciler) policyOf(ctx context.Context, g *v1alpha1.PullAccessGrant) *v1alpha1.PullAccessPolicy {
+	policy := &v1alpha1.PullAccessPolicy{}
+	if err := r.Client.Get(ctx, client.ObjectKey{Name: g.Spec.Policy}, policy); err != nil {
+		policy.Name = g.Spec.Policy
+	}
+	return policy
+}
+
+func (r *Reconciler) ensureFinalizer(ctx context.Context, g *v1alpha1.PullAccessGrant) error {
+	before := g.DeepCopy()
+	if g.DeletionTimestamp != nil || !controllerutil.AddFinalizer(g, v1alpha1.Finalizer) {
+		return nil
+	}
+	if err := r.Client.Patch(ctx, g, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+		return fmt.Errorf("set finalizer on grant %s: %w", g.Name, err)
+	}
+	return nil
+}
+
+// patch changes the grant's status and writes what that changed.
+func (r *Reconciler) patch(ctx context.Context, g *v1alpha1.PullAccessGrant, change func()) error {
+	before := g.DeepCopy()
+	change()
+	err := r.Client.Status().Patch(ctx, g, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if err != nil {
+		return fmt.Errorf("record on grant %s: %w", g.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,55 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package grant
+
+import (
+	"errors"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/iampolicy"
+	"github.com/pull-access/pull-access-operator/internal/imageref"
+)
+
+// refusal is what the condition Granted says when a grant was not written.
+// Status Unknown means that it is tried again by itself.
+type refusal struct {
+	reason   string
+	status   metav1.ConditionStatus
+	sentence string
+}
+
+// describe turns an error of the cloud into the condition's reason and the next
+// step for people. What it does not know may have taken effect, and is tried again.
+func describe(err error, repository imageref.Repository) refusal {
+	var missing *iampolicy.MissingMemberError
+	switch {
+	case errors.As(err, &missing):
+		return refusal{v1alpha1.ReasonAccountNotFound, metav1.ConditionFalse,
+			fmt.Sprintf("Google knows no account %s; if it was deleted, give the node pool another account.", missing.Member)}
+	case errors.Is(err, iampolicy.ErrForbidden):
+		return refusal{v1alpha1.ReasonCloudForbidden, metav1.ConditionFalse,
+			fmt.Sprintf("The operator's own account may not read or write the IAM policy of repository %s; give it artifactregistry.repositories.getIamPolicy and .setIamPolicy there. It tries again every 10 minutes.", repository)}
+	case errors.Is(err, iampolicy.ErrOrgPolicy):
+		return refusal{v1alpha1.ReasonOrganizationPolicy, metav1.ConditionFalse,
+			fmt.Sprintf("An organization policy refuses the member on repository %s; ask its administrator for an exception, or use an account of the organization. The operator tries again every 10 minutes.", repository)}
+	case errors.Is(err, iampolicy.ErrNotFound):
+		return refusal{v1alpha1.ReasonRepositoryNotFound, metav1.ConditionFalse,
+			fmt.Sprintf("Repository %s does not exist; create it, or delete this grant.", repository)}
+	case errors.Is(err, iampolicy.ErrTooManyPrincipals):
+		return refusal{v1alpha1.ReasonTooManyPrincipals, metav1.ConditionFalse,
+			fmt.Sprintf("The IAM policy of repository %s is full at %d principals; put node accounts into a group and grant that.", repository, iampolicy.MaxPrincipals)}
+	case errors.Is(err, iampolicy.ErrConflict):
+		return refusal{v1alpha1.ReasonConflict, metav1.ConditionUnknown,
+			fmt.Sprintf("Others keep changing the IAM policy of repository %s; the operator tries again by itself.", repository)}
+	case errors.Is(err, iampolicy.ErrInvalid), errors.Is(err, iampolicy.ErrGuard), errors.Is(err, iampolicy.ErrMember), errors.Is(err, iampolicy.ErrNoPolicy):
+		return refusal{v1alpha1.ReasonWriteRefused, metav1.ConditionFalse,
+			fmt.Sprintf("The IAM policy of repository %s cannot be changed: %v.", repository, err)}
+	default:
+		return refusal{v1alpha1.ReasonCloudUnreachable, metav1.ConditionUnknown,
+			fmt.Sprintf("Google's API did not answer for repository %s; the operator tries again by itself.", repository)}
+	}
+}

@@ -1,0 +1,78 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package grant
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/imageref"
+	"github.com/pull-access/pull-access-operator/internal/record"
+)
+
+// workers is how many repositories are written at once; one repository never is twice.
+const workers = 8
+
+// SetupWithManager registers the reconciler and what wakes it: a grant that is
+// made, changed or deleted, and a policy for the grants that are not written yet.
+// Status is not a trigger: it is this controller's own word.
+func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) error {
+	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.PullAccessGrant{}, byRepository, indexRepository); err != nil {
+		return fmt.Errorf("index grants: %w", err)
+	}
+	grants := source.TypedKind(mgr.GetCache(), &v1alpha1.PullAccessGrant{},
+		handler.TypedEnqueueRequestsFromMapFunc(repositoryOf),
+		predicate.TypedGenerationChangedPredicate[*v1alpha1.PullAccessGrant]{})
+	policies := source.TypedKind(mgr.GetCache(), &v1alpha1.PullAccessPolicy{},
+		handler.TypedEnqueueRequestsFromMapFunc(r.openRepositories),
+		predicate.TypedGenerationChangedPredicate[*v1alpha1.PullAccessPolicy]{})
+	return builder.TypedControllerManagedBy[imageref.Repository](mgr).
+		Named("grant").
+		WatchesRawSource(grants).
+		WatchesRawSource(policies).
+		WithOptions(controller.TypedOptions[imageref.Repository]{
+			MaxConcurrentReconciles: workers,
+			RateLimiter:             workqueue.DefaultTypedControllerRateLimiter[imageref.Repository](),
+		}).
+		Complete(r)
+}
+
+func indexRepository(object client.Object) []string {
+	g, ok := object.(*v1alpha1.PullAccessGrant)
+	if !ok {
+		return nil
+	}
+	return []string{asRepository(g).ResourceName()}
+}
+
+func repositoryOf(_ context.Context, g *v1alpha1.PullAccessGrant) []imageref.Repository {
+	return []imageref.Repository{asRepository(g)}
+}
+
+// openRepositories lists the repositories with grants that are not written yet.
+func (r *Reconciler) openRepositories(ctx context.Context, _ *v1alpha1.PullAccessPolicy) []imageref.Repository {
+	var grants v1alpha1.PullAccessGrantList
+	if err := r.Client.List(ctx, &grants); err != nil {
+		log.FromContext(ctx).Error(err, "Listing grants")
+		return nil
+	}
+	var open []imageref.Repository
+	for i := range grants.Items {
+		if !record.Granted(&grants.Items[i]) {
+			open = append(open, asRepository(&grants.Items[i]))
+		}
+	}
+	return open
+}

@@ -1,0 +1,195 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package policy tells the platform team whether a PullAccessPolicy is in force,
+// and whether the operator can read what it names, before the first pod fails.
+//
+// It reads and tells; it grants nothing.
+package policy
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/events"
+	"github.com/pull-access/pull-access-operator/internal/imageref"
+)
+
+// Cloud reads whether a repository is there.
+type Cloud interface {
+	// Repository never fails: what cannot be read is Unknown and says why.
+	Repository(ctx context.Context, repository imageref.Repository) diagnosis.Repository
+}
+
+// +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccesspolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccesspolicies/status,verbs=patch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// Reconciler reconciles PullAccessPolicies: their conditions.
+type Reconciler struct {
+	Client   client.Client
+	Cloud    Cloud
+	Recorder events.Recorder
+}
+
+const (
+	// unreachableAgain is when a cloud that did not answer is asked again.
+	unreachableAgain = time.Minute
+	// troubleAgain is when other trouble, which people have to end, is looked at again.
+	troubleAgain = 10 * time.Minute
+)
+
+// Reconcile sets the policy's conditions from what it says and what can be read.
+func (r *Reconciler) Reconcile(ctx context.Context, policy *v1alpha1.PullAccessPolicy) (reconcile.Result, error) {
+	before := policy.DeepCopy()
+	access := r.observeCloud(ctx, policy)
+	setCondition(policy, v1alpha1.ConditionCloudAccess, access.condition())
+	setCondition(policy, v1alpha1.ConditionReady, decideReady(policy, access))
+	if err := r.save(ctx, before, policy); err != nil {
+		return reconcile.Result{}, err
+	}
+	r.tell(ctx, before, policy)
+	return reconcile.Result{RequeueAfter: access.again}, nil
+}
+
+// access is the worst of what was met when reading the named repositories.
+type access struct {
+	reason   string
+	sentence string
+	again    time.Duration
+}
+
+func (a access) fine() bool { return a.again == 0 }
+
+func (a access) condition() metav1.Condition {
+	status := metav1.ConditionTrue
+	if !a.fine() {
+		status = metav1.ConditionFalse
+	}
+	return metav1.Condition{Status: status, Reason: a.reason, Message: a.sentence}
+}
+
+func (r *Reconciler) observeCloud(ctx context.Context, policy *v1alpha1.PullAccessPolicy) access {
+	read := 0
+	for _, pattern := range policy.Spec.Repositories {
+		if strings.Contains(pattern.Location+pattern.Name, "*") {
+			continue
+		}
+		repository := imageref.Repository{Project: pattern.Project, Location: pattern.Location, Name: pattern.Name}
+		if trouble, met := decideTrouble(repository, r.Cloud.Repository(ctx, repository)); met {
+			return trouble
+		}
+		read++
+	}
+	if read == 0 {
+		return access{reason: v1alpha1.ReasonOnlyWildcards, sentence: "All entries in repositories have wildcards, so none was read in advance."}
+	}
+	return access{reason: v1alpha1.ReasonRepositoriesReadable, sentence: fmt.Sprintf("%d repositories were read.", read)}
+}
+
+// decideTrouble says what keeps a repository from being read, and what to do.
+func decideTrouble(repository imageref.Repository, fact diagnosis.Repository) (access, bool) {
+	switch {
+	case fact.State == diagnosis.Present:
+		return access{}, false
+	case fact.State == diagnosis.Missing:
+		return access{
+			v1alpha1.ReasonRepositoryNotFound,
+			fmt.Sprintf("Repository %s does not exist; correct spec.repositories or create it.", repository), troubleAgain,
+		}, true
+	case fact.Obstacle.Kind == diagnosis.Forbidden:
+		return access{
+			v1alpha1.ReasonCloudForbidden,
+			fmt.Sprintf("The operator's own account may not read repository %s: it lacks artifactregistry.repositories.get; grant it the role that the README describes.", repository), troubleAgain,
+		}, true
+	case fact.Obstacle.Kind == diagnosis.Unavailable:
+		return access{
+			v1alpha1.ReasonCloudUnreachable,
+			fmt.Sprintf("Google's API cannot be reached to read repository %s: %s; it is tried again every minute.", repository, fact.Obstacle.Detail), unreachableAgain,
+		}, true
+	default:
+		return access{
+			v1alpha1.ReasonRepositoryUnreadable,
+			fmt.Sprintf("Repository %s cannot be read: %s.", repository, fact.Obstacle.Detail), troubleAgain,
+		}, true
+	}
+}
+
+// decideReady summarises. A cloud that cannot be read does not put the policy out
+// of force, but whether it will work is not known.
+func decideReady(policy *v1alpha1.PullAccessPolicy, cloud access) metav1.Condition {
+	for field, selector := range map[string]*metav1.LabelSelector{
+		"spec.namespaceSelector": policy.Spec.NamespaceSelector, "spec.podSelector": policy.Spec.PodSelector,
+	} {
+		if _, err := metav1.LabelSelectorAsSelector(selector); err != nil {
+			return metav1.Condition{
+				Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonInvalidSelector,
+				Message: fmt.Sprintf("%s selects nothing: %v.", field, err),
+			}
+		}
+	}
+	switch {
+	case !cloud.fine():
+		return metav1.Condition{Status: metav1.ConditionUnknown, Reason: cloud.reason, Message: cloud.sentence}
+	case policy.Spec.Mode == v1alpha1.ModeEnforce:
+		return metav1.Condition{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonInForce, Message: "Pods that it covers are granted what it lists."}
+	default:
+		return metav1.Condition{
+			Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonDryRun,
+			Message: "Nothing is written: events on pods say what would be done; set spec.mode to Enforce to have it done.",
+		}
+	}
+}
+
+func setCondition(policy *v1alpha1.PullAccessPolicy, kind string, c metav1.Condition) {
+	c.Type, c.ObservedGeneration = kind, policy.Generation
+	meta.SetStatusCondition(&policy.Status.Conditions, c)
+}
+
+func (r *Reconciler) save(ctx context.Context, before, policy *v1alpha1.PullAccessPolicy) error {
+	if reflect.DeepEqual(before.Status, policy.Status) {
+		return nil
+	}
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Status().Patch(ctx, policy, patch); err != nil {
+		return fmt.Errorf("record on policy %s: %w", policy.Name, err)
+	}
+	return nil
+}
+
+// tell says when Ready has come to another reason, and it is bad news.
+func (r *Reconciler) tell(ctx context.Context, before, policy *v1alpha1.PullAccessPolicy) {
+	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
+	is := meta.FindStatusCondition(policy.Status.Conditions, v1alpha1.ConditionReady)
+	if is == nil || was != nil && was.Reason == is.Reason {
+		return
+	}
+	log.FromContext(ctx).Info("Policy changed", "PullAccessPolicy", klog.KObj(policy), "reason", is.Reason, "message", is.Message)
+	if is.Status != metav1.ConditionTrue {
+		events.PolicyTrouble(r.Recorder, policy, is.Reason, is.Message)
+	}
+}
+
+// SetupWithManager registers the reconciler; only a change of the policy's spec
+// wakes it.
+func (r *Reconciler) SetupWithManager(mgr manager.Manager) error {
+	return builder.ControllerManagedBy(mgr).
+		Named("policy").
+		For(&v1alpha1.PullAccessPolicy{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Complete(reconcile.AsReconciler(r.Client, r))
+}

@@ -1,0 +1,130 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package restart
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/decision"
+	"github.com/pull-access/pull-access-operator/internal/record"
+	"github.com/pull-access/pull-access-operator/internal/workload"
+)
+
+// observe sees to every workload on the record that is not done, by its place.
+func (r *Reconciler) observe(ctx context.Context, grant *v1alpha1.PullAccessGrant) (map[int]view, error) {
+	views := map[int]view{}
+	var failing []failingPod
+	for i := range grant.Status.Workloads {
+		if record.Done(grant.Status.Workloads[i].State) {
+			continue
+		}
+		if failing == nil {
+			var err error
+			if failing, err = r.failingPods(ctx, grant); err != nil {
+				return nil, err
+			}
+		}
+		v, err := r.observeWorkload(ctx, grant, grant.Status.Workloads[i], failing)
+		if err != nil {
+			return nil, err
+		}
+		views[i] = v
+	}
+	return views, nil
+}
+
+func (r *Reconciler) observeWorkload(ctx context.Context, grant *v1alpha1.PullAccessGrant, w v1alpha1.WorkloadStatus, failing []failingPod) (view, error) {
+	live, err := workload.Read(ctx, r.Live, w.Workload)
+	if errors.Is(err, workload.ErrGone) {
+		return view{gone: true}, nil
+	}
+	if err != nil {
+		return view{}, err
+	}
+	v := view{live: live, idle: !live.Scaled}
+	for _, f := range failing {
+		switch {
+		case !workload.Same(f.owner, w.Workload):
+		case f.denied:
+			v.stuck = append(v.stuck, f.pod)
+		default:
+			v.other = f.cause
+		}
+	}
+	if !record.Effective(grant) || len(v.stuck) == 0 {
+		if v.started, err = r.started(ctx, grant, w.Workload, live); err != nil {
+			return view{}, err
+		}
+	}
+	if len(v.stuck) > 0 {
+		if err := r.observePolicy(ctx, w, &v); err != nil {
+			return view{}, err
+		}
+	}
+	return v, nil
+}
+
+// observePolicy reads whether the workload's policy is still in force for its
+// stuck pods, and how it wants them back.
+func (r *Reconciler) observePolicy(ctx context.Context, w v1alpha1.WorkloadStatus, v *view) error {
+	var policy v1alpha1.PullAccessPolicy
+	err := r.Client.Get(ctx, client.ObjectKey{Name: w.Policy}, &policy)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("read policy %s: %w", w.Policy, err)
+	}
+	if err != nil {
+		return nil
+	}
+	namespace := metav1.PartialObjectMetadata{}
+	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	err = r.Client.Get(ctx, client.ObjectKey{Name: w.Namespace}, &namespace)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("read namespace %s: %w", w.Namespace, err)
+	}
+	v.covered = err == nil
+	for _, pod := range v.stuck {
+		v.covered = v.covered && decision.Covers(&policy, decision.Pod{
+			Namespace: pod.Namespace, NamespaceLabels: namespace.Labels, Labels: pod.Labels,
+		})
+	}
+	v.spec = specOf(&policy)
+	v.leave = leftBecause(w, *v)
+	return nil
+}
+
+// specOf fills in what the API server's defaults fill in, for objects that were
+// made before those.
+func specOf(policy *v1alpha1.PullAccessPolicy) restartSpec {
+	spec := restartSpec{strategy: policy.Spec.Restart.Strategy, delay: time.Minute, maxAttempts: policy.Spec.Restart.MaxAttempts}
+	if policy.Spec.Restart.Delay != nil {
+		spec.delay = policy.Spec.Restart.Delay.Duration
+	}
+	return spec
+}
+
+// leftBecause says why a workload is not restarted, "" if it may be.
+func leftBecause(w v1alpha1.WorkloadStatus, v view) string {
+	switch {
+	case v.spec.strategy != v1alpha1.RestartRollout && v.spec.strategy != v1alpha1.RestartDeletePods:
+		return "Policy " + w.Policy + " restarts nothing; its pods come up at the kubelet's next try."
+	case v.live.Template == nil:
+		return "A " + w.Kind + " is not restarted; its pods come up at the kubelet's next try."
+	case v.live.Paused:
+		return "Its rollouts are paused; its pods come up at the kubelet's next try."
+	}
+	for _, pod := range v.stuck {
+		if !v.live.Selects(pod) {
+			return "Its selector does not select the pods that name it as their owner."
+		}
+	}
+	return ""
+}

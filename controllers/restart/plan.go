@@ -1,0 +1,139 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package restart
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/pullfailure"
+	"github.com/pull-access/pull-access-operator/internal/workload"
+)
+
+// view is what was seen of one workload.
+type view struct {
+	// gone: it does not exist any more.
+	gone bool
+	// live is the workload itself.
+	live workload.Live
+	// idle: it exists and wants no pods.
+	idle bool
+	// stuck are its pods that cannot pull from the grant's repository.
+	stuck []*corev1.Pod
+	// other is why its pods cannot pull where it no longer is access that they lack.
+	other pullfailure.Cause
+	// started: a pod of it, on a node of the grant's member, has started a
+	// container of the repository since the grant.
+	started bool
+	// covered: its policy still is in force for it.
+	covered bool
+	// leave says why it is left to the kubelet, "" when it may be restarted.
+	leave string
+	// spec is its policy's, with every field set.
+	spec restartSpec
+}
+
+type restartSpec struct {
+	strategy    v1alpha1.RestartStrategy
+	delay       time.Duration
+	maxAttempts int32
+}
+
+// firstDistance is how long the second restart waits after the first; every
+// further one waits twice as long as the one before. IAM typically needs 2
+// minutes, at times 7, to spread a change:
+// https://cloud.google.com/iam/docs/access-change-propagation
+const firstDistance = 5 * time.Minute
+
+// lookAgain is when a workload that neither is stuck nor has started is looked
+// at again, should no event of its pods bring us back before.
+const lookAgain = 15 * time.Second
+
+// plan is the judgement on one workload: what its record becomes, and when to
+// come back (0: only when something happens). It is pure, and says Restarting
+// for as long as the recorded restart has to be seen to be done.
+func plan(w v1alpha1.WorkloadStatus, v view, grant *v1alpha1.PullAccessGrantStatus, now time.Time) (v1alpha1.WorkloadStatus, time.Duration) {
+	switch {
+	case v.gone, v.idle && len(v.stuck) == 0:
+		w.State, w.Message = v1alpha1.WorkloadGone, "It does not exist any more, or wants no pods."
+		return w, 0
+	case len(v.stuck) == 0 && v.other != "":
+		return leave(w, "Its pods now fail for another reason, "+string(v.other)+"; read their events."), 0
+	case len(v.stuck) == 0 && v.started:
+		at := metav1.NewTime(now)
+		w.State, w.Message, w.RecoveredTime = v1alpha1.WorkloadRecovered, "", &at
+		return w, 0
+	case len(v.stuck) == 0:
+		return w, lookAgain
+	case !v.covered:
+		return leave(w, "Policy "+w.Policy+" is not in force for it any more."), 0
+	case v.leave != "":
+		return leave(w, v.leave), 0
+	case w.State == v1alpha1.WorkloadStuck:
+		return w, 0
+	}
+	due := dueTime(w, v.spec, grant)
+	if now.Before(due) {
+		if w.State != v1alpha1.WorkloadRestarting {
+			w.State, w.Message = v1alpha1.WorkloadWaiting, ""
+		}
+		return w, due.Sub(now)
+	}
+	if w.Attempts > 0 && !anyCreatedAfter(v.stuck, w.RestartTime.Time) {
+		// The pods of the last restart are still to come: another would not help.
+		return w, lookAgain
+	}
+	if w.Attempts >= v.spec.maxAttempts {
+		w.State, w.Message = v1alpha1.WorkloadStuck, "Its pods still cannot pull after the last restart."
+		return w, 0
+	}
+	at := metav1.NewTime(now.Truncate(time.Second))
+	w.State, w.Message, w.RestartTime = v1alpha1.WorkloadRestarting, "", &at
+	w.Attempts++
+	return w, distance(w.Attempts)
+}
+
+func leave(w v1alpha1.WorkloadStatus, why string) v1alpha1.WorkloadStatus {
+	w.State, w.Message = v1alpha1.WorkloadLeftToKubelet, why
+	return w
+}
+
+// dueTime is when the next restart is due: the first when a pull was seen to
+// work, or the policy's delay after the grant; a further one after a distance
+// that grows, because what did not work now needs time, not repetition.
+func dueTime(w v1alpha1.WorkloadStatus, spec restartSpec, grant *v1alpha1.PullAccessGrantStatus) time.Time {
+	if w.Attempts > 0 && w.RestartTime != nil {
+		return w.RestartTime.Add(distance(w.Attempts))
+	}
+	if grant.EffectiveTime != nil {
+		return grant.EffectiveTime.Time
+	}
+	return grant.GrantedTime.Add(spec.delay)
+}
+
+// distance is how long after restart n the next one may follow.
+func distance(n int32) time.Duration { return firstDistance << (n - 1) }
+
+func anyCreatedAfter(pods []*corev1.Pod, t time.Time) bool {
+	for _, pod := range pods {
+		if pod.CreationTimestamp.After(t) {
+			return true
+		}
+	}
+	return false
+}
+
+// createdBefore lists the pods that were there before t: what a restart at t replaces.
+func createdBefore(pods []*corev1.Pod, t time.Time) []*corev1.Pod {
+	var old []*corev1.Pod
+	for _, pod := range pods {
+		if pod.CreationTimestamp.Time.Before(t) {
+			old = append(old, pod)
+		}
+	}
+	return old
+}

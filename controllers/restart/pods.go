@@ -1,0 +1,142 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package restart
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/imageref"
+	"github.com/pull-access/pull-access-operator/internal/pullfailure"
+	"github.com/pull-access/pull-access-operator/internal/workload"
+)
+
+// failingPod is a pod that cannot pull from the grant's repository as its member.
+type failingPod struct {
+	pod   *corev1.Pod
+	owner v1alpha1.Workload
+	cause pullfailure.Cause
+	// denied: it still is access that it lacks, as far as the text tells.
+	denied bool
+}
+
+// byRepository is the index of pending Pods by the resource names of the
+// repositories that they cannot pull from.
+const byRepository = "failing.repository"
+
+// failingPods lists them from the cache of pending Pods.
+func (r *Reconciler) failingPods(ctx context.Context, grant *v1alpha1.PullAccessGrant) ([]failingPod, error) {
+	var pods corev1.PodList
+	if err := r.Client.List(ctx, &pods, client.MatchingFields{byRepository: repositoryOf(grant).ResourceName()}); err != nil {
+		return nil, fmt.Errorf("list failing pods: %w", err)
+	}
+	failing := []failingPod{}
+	for i := range pods.Items {
+		pod := &pods.Items[i]
+		ours, err := r.pullsAs(ctx, pod, grant.Spec.Member)
+		if err != nil {
+			return nil, err
+		}
+		if !ours || pod.DeletionTimestamp != nil {
+			continue
+		}
+		owner, err := r.Owners.Of(ctx, pod)
+		if err != nil {
+			return nil, fmt.Errorf("find owner: %w", err)
+		}
+		cause := causeOn(pod, repositoryOf(grant))
+		failing = append(failing, failingPod{pod: pod, owner: owner, cause: cause, denied: stillDenied[cause]})
+	}
+	return failing, nil
+}
+
+// pullsAs tells whether the pod's node pulls as member.
+func (r *Reconciler) pullsAs(ctx context.Context, pod *corev1.Pod, member string) (bool, error) {
+	id, err := r.Nodes.ProviderID(ctx, pod.Spec.NodeName)
+	if err != nil || id == "" {
+		return false, err
+	}
+	return r.Pullers.NodeAccount(ctx, id).Member() == member, nil
+}
+
+// started looks for the proof that pulling works: a pod of the workload, on a
+// node of the member, that has started a container of the repository since the
+// grant, and for the first time. An image that the node had already would start
+// as well; but then the pod would not have been stuck.
+func (r *Reconciler) started(ctx context.Context, grant *v1alpha1.PullAccessGrant, w v1alpha1.Workload, live workload.Live) (bool, error) {
+	pods, err := live.Pods(ctx, r.Live, w)
+	if err != nil {
+		return false, err
+	}
+	for i := range pods {
+		if !hasStarted(&pods[i], repositoryOf(grant), grant.Status.GrantedTime.Time) {
+			continue
+		}
+		ours, err := r.pullsAs(ctx, &pods[i], grant.Spec.Member)
+		if err != nil || ours {
+			return ours, err
+		}
+	}
+	return false, nil
+}
+
+func hasStarted(pod *corev1.Pod, repository imageref.Repository, since time.Time) bool {
+	references := images(pod)
+	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		image, err := imageref.Parse(references[status.Name])
+		if err != nil || image.Repository != repository || status.RestartCount > 0 {
+			continue
+		}
+		if r := status.State.Running; r != nil && !r.StartedAt.Time.Before(since) {
+			return true
+		}
+		if t := status.State.Terminated; t != nil && !t.StartedAt.Time.Before(since) {
+			return true
+		}
+	}
+	return false
+}
+
+// images are the pod's image references by container, as its spec has them.
+func images(pod *corev1.Pod) map[string]string {
+	references := map[string]string{}
+	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+		references[c.Name] = c.Image
+	}
+	return references
+}
+
+// stillDenied are the causes under which a pod that was denied still counts as
+// such: a back-off of an older kubelet holds no cause at all.
+var stillDenied = map[pullfailure.Cause]bool{
+	pullfailure.PermissionDenied: true,
+	pullfailure.BackOff:          true,
+}
+
+// causeOn is why pod cannot pull from repository; a denial outweighs the rest.
+func causeOn(pod *corev1.Pod, repository imageref.Repository) pullfailure.Cause {
+	var cause pullfailure.Cause
+	for _, f := range pullfailure.InPod(pod) {
+		image, err := imageref.Parse(f.Image)
+		if err != nil || image.Repository != repository {
+			continue
+		}
+		verdict := pullfailure.Classify(pullfailure.Text{Message: f.Message, Image: f.Image, Reason: f.Reason})
+		if cause == "" || stillDenied[verdict.Cause] {
+			cause = verdict.Cause
+		}
+	}
+	return cause
+}
+
+func repositoryOf(grant *v1alpha1.PullAccessGrant) imageref.Repository {
+	r := grant.Spec.Repository
+	return imageref.Repository{Project: r.Project, Location: r.Location, Name: r.Name}
+}

@@ -1,0 +1,169 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package restart brings back the workloads that wait for a grant, once it will
+// work, and records their recovery.
+//
+// It comes after the grant and is the last stage: it touches workloads and the
+// grant's record, never the cloud's policies. A workload that has recovered by
+// itself is left alone.
+package restart
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/events"
+	"github.com/pull-access/pull-access-operator/internal/metrics"
+	"github.com/pull-access/pull-access-operator/internal/record"
+	"github.com/pull-access/pull-access-operator/internal/workload"
+)
+
+// Pullers tells which account a node pulls as.
+type Pullers interface {
+	// NodeAccount reads the service account of the instance that a node runs on.
+	NodeAccount(ctx context.Context, providerID string) diagnosis.Puller
+}
+
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;delete
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=nodes,verbs=get
+// +kubebuilder:rbac:groups=apps,resources=deployments;statefulsets;daemonsets,verbs=get;patch
+// +kubebuilder:rbac:groups=apps,resources=replicasets,verbs=get
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccesspolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccessgrants,verbs=get;list;watch
+// +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccessgrants/status,verbs=patch
+
+// Reconciler reconciles PullAccessGrants: the workloads on their record.
+type Reconciler struct {
+	// Client reads from the caches: pending Pods, namespaces, policies, grants.
+	Client client.Client
+	// Live reads from the API server the workloads that wait, and their pods.
+	Live     client.Reader
+	Pullers  Pullers
+	Owners   *workload.Owners
+	Nodes    *workload.Nodes
+	Recorder events.Recorder
+	Clock    clock.PassiveClock
+}
+
+// Reconcile looks after every workload on the grant's record.
+func (r *Reconciler) Reconcile(ctx context.Context, grant *v1alpha1.PullAccessGrant) (reconcile.Result, error) {
+	if grant.DeletionTimestamp != nil || !record.Granted(grant) || grant.Status.GrantedTime == nil {
+		return reconcile.Result{}, nil
+	}
+	views, err := r.observe(ctx, grant)
+	if err != nil {
+		return reconcile.Result{}, fmt.Errorf("observe: %w", err)
+	}
+	before := grant.DeepCopy()
+	wake := r.judge(grant, views)
+	// The restart's time is on record before the restart: a crash in between
+	// leaves the next start the very same restart to do.
+	if err := r.save(ctx, before, grant); err != nil {
+		return reconcile.Result{}, err
+	}
+	r.tell(ctx, before, grant, views)
+	return reconcile.Result{RequeueAfter: wake}, r.act(ctx, grant, views)
+}
+
+// judge brings the record up to date with what was seen, and says when to come back.
+func (r *Reconciler) judge(grant *v1alpha1.PullAccessGrant, views map[int]view) time.Duration {
+	now := r.Clock.Now()
+	for _, v := range views {
+		if v.started {
+			record.Work(grant, now)
+		}
+	}
+	var wake time.Duration
+	for i, v := range views {
+		w, after := plan(grant.Status.Workloads[i], v, &grant.Status, now)
+		if w.State == v1alpha1.WorkloadRecovered {
+			grant.Status.RecoveredWorkloads++
+		}
+		if w.State == v1alpha1.WorkloadStuck {
+			record.Fail(grant)
+		}
+		grant.Status.Workloads[i] = w
+		if after > 0 && (wake == 0 || after < wake) {
+			wake = after
+		}
+	}
+	record.Summarise(grant)
+	return wake
+}
+
+func (r *Reconciler) save(ctx context.Context, before, grant *v1alpha1.PullAccessGrant) error {
+	if reflect.DeepEqual(before.Status, grant.Status) {
+		return nil
+	}
+	// The patch's answer replaces the object, so it goes by a copy.
+	written := grant.DeepCopy()
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Status().Patch(ctx, written, patch); err != nil {
+		return fmt.Errorf("record on grant %s: %w", grant.Name, err)
+	}
+	return nil
+}
+
+// act does every restart that is on record and not seen to be done. Whatever was
+// done already is found done.
+func (r *Reconciler) act(ctx context.Context, grant *v1alpha1.PullAccessGrant, views map[int]view) error {
+	var errs []error
+	for i, v := range views {
+		w := grant.Status.Workloads[i]
+		if w.State != v1alpha1.WorkloadRestarting || w.RestartTime == nil {
+			continue
+		}
+		done, err := r.restart(ctx, w, v)
+		switch {
+		case err != nil:
+			metrics.Restart("failed")
+			errs = append(errs, err)
+		case done:
+			metrics.Restart("done")
+			r.tellRestart(ctx, grant, w, v)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// restart replaces the pods that are stuck and older than the recorded restart.
+// It reports whether it changed anything.
+func (r *Reconciler) restart(ctx context.Context, w v1alpha1.WorkloadStatus, v view) (bool, error) {
+	old := createdBefore(v.stuck, w.RestartTime.Time)
+	if len(old) == 0 {
+		return false, nil
+	}
+	done := false
+	if v.spec.strategy == v1alpha1.RestartRollout {
+		log.FromContext(ctx).Info("Restarting", "kind", w.Kind, "workload", klog.KRef(w.Namespace, w.Name), "attempt", w.Attempts)
+		var err error
+		if done, err = workload.RolloutRestart(ctx, r.Client, v.live, w.RestartTime.Time); err != nil {
+			return false, err
+		}
+		if !v.live.Ordered {
+			return done, nil
+		}
+	}
+	for _, pod := range old {
+		log.FromContext(ctx).Info("Deleting stuck pod", "Pod", klog.KObj(pod), "attempt", w.Attempts)
+		if err := workload.DeletePod(ctx, r.Client, pod); err != nil {
+			return false, err
+		}
+		done = true
+	}
+	return done, nil
+}

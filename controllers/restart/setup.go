@@ -1,0 +1,128 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package restart
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/imageref"
+	"github.com/pull-access/pull-access-operator/internal/pullfailure"
+	"github.com/pull-access/pull-access-operator/internal/record"
+)
+
+// workers is how many grants are looked after at once.
+const workers = 8
+
+// byGrantedRepository is the index of grants by the resource name of their repository.
+const byGrantedRepository = "granted.repository"
+
+// SetupWithManager registers the reconciler and what wakes it: a change of the
+// grant's record, a policy, and a Pod that begins or ceases to fail. A Pod that
+// has started leaves the cache of pending Pods, which shows here as a deletion.
+func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) error {
+	if err := mgr.GetFieldIndexer().IndexField(ctx, &corev1.Pod{}, byRepository, indexFailing); err != nil {
+		return fmt.Errorf("index pods: %w", err)
+	}
+	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.PullAccessGrant{}, byGrantedRepository, indexGranted); err != nil {
+		return fmt.Errorf("index grants: %w", err)
+	}
+	return builder.ControllerManagedBy(mgr).
+		Named("restart").
+		For(&v1alpha1.PullAccessGrant{}).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.grantsFor), builder.WithPredicates(turns())).
+		Watches(&v1alpha1.PullAccessPolicy{}, handler.EnqueueRequestsFromMapFunc(r.openGrants),
+			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
+		Complete(reconcile.AsReconciler(r.Client, r))
+}
+
+// turns passes the Pods that begin or cease to fail, and those that are no longer
+// pending; a flap between two texts of one failure is neither.
+func turns() predicate.Funcs {
+	failing := func(object client.Object) bool { return len(indexFailing(object)) > 0 }
+	return predicate.Funcs{
+		CreateFunc:  func(e event.CreateEvent) bool { return failing(e.Object) },
+		UpdateFunc:  func(e event.UpdateEvent) bool { return failing(e.ObjectOld) != failing(e.ObjectNew) },
+		DeleteFunc:  func(event.DeleteEvent) bool { return true },
+		GenericFunc: func(event.GenericEvent) bool { return false },
+	}
+}
+
+// indexFailing names the repositories that a Pod cannot pull from.
+func indexFailing(object client.Object) []string {
+	pod, ok := object.(*corev1.Pod)
+	if !ok {
+		return nil
+	}
+	var names []string
+	for _, f := range pullfailure.InPod(pod) {
+		if image, err := imageref.Parse(f.Image); err == nil && !image.Repository.IsZero() {
+			names = append(names, image.Repository.ResourceName())
+		}
+	}
+	return names
+}
+
+func indexGranted(object client.Object) []string {
+	grant, ok := object.(*v1alpha1.PullAccessGrant)
+	if !ok {
+		return nil
+	}
+	return []string{repositoryOf(grant).ResourceName()}
+}
+
+// grantsFor lists the grants on the repositories of a Pod's images.
+func (r *Reconciler) grantsFor(ctx context.Context, object client.Object) []reconcile.Request {
+	pod, ok := object.(*corev1.Pod)
+	if !ok {
+		return nil
+	}
+	names := map[string]bool{}
+	for _, image := range images(pod) {
+		if parsed, err := imageref.Parse(image); err == nil && !parsed.Repository.IsZero() {
+			names[parsed.Repository.ResourceName()] = true
+		}
+	}
+	var requests []reconcile.Request
+	for name := range names {
+		requests = append(requests, r.list(ctx, client.MatchingFields{byGrantedRepository: name})...)
+	}
+	return requests
+}
+
+func (r *Reconciler) openGrants(ctx context.Context, _ client.Object) []reconcile.Request {
+	return r.list(ctx)
+}
+
+// list names the grants that have workloads to look after.
+func (r *Reconciler) list(ctx context.Context, options ...client.ListOption) []reconcile.Request {
+	var grants v1alpha1.PullAccessGrantList
+	if err := r.Client.List(ctx, &grants, options...); err != nil {
+		log.FromContext(ctx).Error(err, "Listing grants")
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range grants.Items {
+		for j := range grants.Items[i].Status.Workloads {
+			if !record.Done(grants.Items[i].Status.Workloads[j].State) {
+				requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&grants.Items[i])})
+				break
+			}
+		}
+	}
+	return requests
+}

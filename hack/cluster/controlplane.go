@@ -1,0 +1,168 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+)
+
+const (
+	// readyTimeout bounds the wait for one program to serve; on a machine without load each takes a few seconds.
+	readyTimeout = 2 * time.Minute
+	pollInterval = 50 * time.Millisecond
+
+	// auditPolicy has each request logged once, when it is complete, without bodies.
+	auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived, ResponseStarted]
+rules:
+- level: Metadata
+`
+)
+
+// errPortTaken says that a port which was free a moment ago no longer is.
+var errPortTaken = errors.New("a port was taken by another program")
+
+// ports are the loopback ports of one cluster.
+type ports struct {
+	etcd, peer, apiserver int
+}
+
+// freePorts finds ports that nobody listens on. All are held until the last is found, so that they differ.
+func freePorts() (ports, error) {
+	var found [3]int
+	for i := range found {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return ports{}, fmt.Errorf("find a free port: %w", err)
+		}
+		defer listener.Close()
+		found[i] = listener.Addr().(*net.TCPAddr).Port
+	}
+	return ports{etcd: found[0], peer: found[1], apiserver: found[2]}, nil
+}
+
+func (c *Cluster) startEtcd(ctx context.Context) error {
+	client := fmt.Sprintf("http://127.0.0.1:%d", c.ports.etcd)
+	peer := fmt.Sprintf("http://127.0.0.1:%d", c.ports.peer)
+	p, err := c.spawn(Command{Name: "etcd", Path: c.binaries["etcd"], Args: []string{
+		"--data-dir=" + c.path("etcd"), "--unsafe-no-fsync", "--log-level=warn",
+		"--listen-client-urls=" + client, "--advertise-client-urls=" + client,
+		"--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer, "--initial-cluster=default=" + peer,
+	}})
+	if err != nil {
+		return err
+	}
+	return c.waitFor(ctx, p, "etcd to be healthy", func(ctx context.Context) error {
+		return getOK(ctx, client+"/readyz")
+	})
+}
+
+// StartAPIServer starts the API server, on the same port and with the same state each time, and returns when it is ready.
+// Start has already done so; it is for tests that stopped it.
+func (c *Cluster) StartAPIServer(ctx context.Context) error {
+	if c.apiserver != nil && c.apiserver.Exited() == nil {
+		return nil
+	}
+	p, err := c.spawn(Command{Name: "kube-apiserver", Path: c.binaries["kube-apiserver"], Args: []string{
+		fmt.Sprintf("--etcd-servers=http://127.0.0.1:%d", c.ports.etcd),
+		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", c.ports.apiserver),
+		"--tls-cert-file=" + c.path("pki", "apiserver.crt"), "--tls-private-key-file=" + c.path("pki", "apiserver.key"),
+		"--client-ca-file=" + c.path("pki", "ca.crt"),
+		"--service-account-key-file=" + c.path("pki", "service-account.key"),
+		"--service-account-signing-key-file=" + c.path("pki", "service-account.key"),
+		"--service-account-issuer=https://kubernetes.default.svc",
+		"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--allow-privileged",
+		"--service-cluster-ip-range=10.0.0.0/16", "--endpoint-reconciler-type=none",
+		"--audit-policy-file=" + c.path("audit-policy.yaml"), "--audit-log-path=" + c.AuditLog,
+	}})
+	if err != nil {
+		return err
+	}
+	c.apiserver = p
+	return c.waitFor(ctx, p, "kube-apiserver to be ready", func(ctx context.Context) error {
+		return c.client.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
+	})
+}
+
+// StopAPIServer ends the API server, as in an outage. The other programs keep running and try to reach it.
+func (c *Cluster) StopAPIServer() {
+	c.apiserver.Stop()
+}
+
+func (c *Cluster) startControllers(ctx context.Context) error {
+	// Neither needs a port: nobody asks them anything here.
+	manager, err := c.startComponent("kube-controller-manager",
+		"--service-account-private-key-file="+c.path("pki", "service-account.key"),
+		"--root-ca-file="+c.path("pki", "ca.crt"), "--use-service-account-credentials")
+	if err != nil {
+		return err
+	}
+	scheduler, err := c.startComponent("kube-scheduler")
+	if err != nil {
+		return err
+	}
+	if err := c.waitFor(ctx, manager, "the default service account", func(ctx context.Context) error {
+		_, err := c.client.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{})
+		return err
+	}); err != nil {
+		return err
+	}
+	return scheduler.Exited()
+}
+
+func (c *Cluster) startComponent(name string, args ...string) (*Process, error) {
+	kubeconfig, err := c.UserKubeconfig("system:" + name)
+	if err != nil {
+		return nil, err
+	}
+	return c.spawn(Command{Name: name, Path: c.binaries[name], Args: append([]string{
+		"--kubeconfig=" + kubeconfig, "--leader-elect=false", "--secure-port=0", "--kube-api-qps=500", "--kube-api-burst=1000",
+	}, args...)})
+}
+
+// waitFor polls check until it is satisfied, the process ends, or the bound is reached; then it says what was missing.
+func (c *Cluster) waitFor(ctx context.Context, p *Process, what string, check func(context.Context) error) error {
+	var last error
+	err := wait.PollUntilContextTimeout(ctx, pollInterval, readyTimeout, true, func(ctx context.Context) (bool, error) {
+		if err := p.Exited(); err != nil {
+			if strings.Contains(err.Error(), "address already in use") {
+				return false, fmt.Errorf("%w: %w", errPortTaken, err)
+			}
+			return false, err
+		}
+		last = check(ctx)
+		return last == nil, nil
+	})
+	if err != nil && wait.Interrupted(err) {
+		return fmt.Errorf("wait for %s: %w (%v)", what, err, last)
+	}
+	return err
+}
+
+// getOK asks a plain HTTP health endpoint.
+func getOK(ctx context.Context, url string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %s", url, response.Status)
+	}
+	return nil
+}

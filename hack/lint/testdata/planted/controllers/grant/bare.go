@@ -1,0 +1,3 @@
+// No licence here. // want goheader
+
+package grant

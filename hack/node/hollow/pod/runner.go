@@ -1,0 +1,278 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package pod plays kubelet for the pods bound to a hollow node: it pulls their images for real and reports the states that
+// kubelet would report. Containers themselves are only said to run.
+package pod
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	"github.com/pull-access/pull-access-operator/hack/node/hollow/image"
+)
+
+const (
+	// workers is how many pods are looked at, and so how many pulls run, at the same time.
+	workers = 64
+	nodeIP  = "127.0.0.1"
+)
+
+// Runner runs the pods of one node.
+type Runner struct {
+	client   kubernetes.Interface
+	recorder record.EventRecorder
+	images   *image.Manager
+	clock    clock.Clock
+	pods     cache.SharedInformer
+	queue    workqueue.TypedRateLimitingInterface[types.NamespacedName]
+
+	mu      sync.Mutex
+	records map[types.NamespacedName]*podRecord
+}
+
+// podRecord is what the node knows of one pod.
+type podRecord struct {
+	uid        types.UID
+	containers map[string]*container
+	// written is the status that the API server last took.
+	written corev1.PodStatus
+	// cancel ends what is being done for the pod, so that a deletion need not wait for a slow pull.
+	cancel context.CancelFunc
+}
+
+// NewRunner returns a runner for the pods bound to the named node.
+func NewRunner(client kubernetes.Interface, recorder record.EventRecorder, images *image.Manager, clk clock.Clock, node string) (*Runner, error) {
+	// A plain informer: the factory would link the informers of every kind into this small program.
+	bound := fields.OneTermEqualSelector("spec.nodeName", node)
+	source := cache.NewListWatchFromClient(client.CoreV1().RESTClient(), "pods", metav1.NamespaceAll, bound)
+	r := &Runner{
+		client:   client,
+		recorder: recorder,
+		images:   images,
+		clock:    clk,
+		pods:     cache.NewSharedInformer(source, &corev1.Pod{}, 0),
+		queue:    workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[types.NamespacedName]()),
+		records:  map[types.NamespacedName]*podRecord{},
+	}
+	_, err := r.pods.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(obj any) { r.changed(nil, obj) },
+		UpdateFunc: r.changed,
+		DeleteFunc: func(obj any) { r.changed(nil, obj) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("watch pods: %w", err)
+	}
+	return r, nil
+}
+
+// Run works until the context ends.
+func (r *Runner) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	running.Go(func() { r.pods.RunWithContext(ctx) })
+	cache.WaitForCacheSync(ctx.Done(), r.pods.HasSynced)
+	for range workers {
+		running.Go(func() {
+			for r.next(ctx) {
+			}
+		})
+	}
+	<-ctx.Done()
+	r.queue.ShutDown()
+	running.Wait()
+}
+
+func (r *Runner) next(ctx context.Context) bool {
+	key, shutdown := r.queue.Get()
+	if shutdown {
+		return false
+	}
+	defer r.queue.Done(key)
+	again, err := r.sync(ctx, key)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		klog.FromContext(ctx).Error(err, "Syncing pod", "pod", key)
+		r.queue.AddRateLimited(key)
+	case again > 0:
+		r.queue.Forget(key)
+		r.queue.AddAfter(key, again)
+	default:
+		r.queue.Forget(key)
+	}
+	return true
+}
+
+// changed wakes the pod's worker. Kubelet, too, does not look at a pod again because of the status that it wrote itself.
+func (r *Runner) changed(oldObj, newObj any) {
+	if tombstone, ok := newObj.(cache.DeletedFinalStateUnknown); ok {
+		newObj = tombstone.Obj
+	}
+	pod, ok := newObj.(*corev1.Pod)
+	if !ok {
+		return
+	}
+	old, ok := oldObj.(*corev1.Pod)
+	if ok && old.UID == pod.UID && old.Generation == pod.Generation && old.DeletionTimestamp.IsZero() == pod.DeletionTimestamp.IsZero() {
+		return
+	}
+	key := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
+	if pod.DeletionTimestamp != nil {
+		r.mu.Lock()
+		if rec := r.records[key]; rec != nil && rec.cancel != nil {
+			rec.cancel()
+		}
+		r.mu.Unlock()
+	}
+	r.queue.Add(key)
+}
+
+// sync brings one pod as far as it gets now and returns when to look again.
+func (r *Runner) sync(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
+	object, exists, err := r.pods.GetStore().GetByKey(key.String())
+	if err != nil {
+		return 0, err
+	}
+	pod, ok := object.(*corev1.Pod)
+	if !exists || !ok {
+		r.forget(key)
+		return 0, nil
+	}
+	rec := r.record(key, pod)
+	if pod.DeletionTimestamp != nil {
+		return 0, r.remove(ctx, pod, rec)
+	}
+	if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+		return 0, nil
+	}
+	work, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r.mu.Lock()
+	rec.cancel = cancel
+	r.mu.Unlock()
+
+	if err := r.write(ctx, pod, rec); err != nil {
+		return 0, err
+	}
+	again := r.run(work, pod, rec)
+	if work.Err() != nil {
+		return 0, nil // The pod is being deleted: the worker is awake for that already.
+	}
+	return again, r.write(ctx, pod, rec)
+}
+
+// run starts what can be started: init containers one after the other, then all the others.
+func (r *Runner) run(ctx context.Context, pod *corev1.Pod, rec *podRecord) time.Duration {
+	var again time.Duration
+	for _, s := range specsOf(pod) {
+		c := rec.containers[s.name]
+		if wait := r.advance(ctx, pod, s, c); wait > 0 && (again == 0 || wait < again) {
+			again = wait
+		}
+		if s.kind == initContainer && !c.initialized(s) {
+			break
+		}
+	}
+	return again
+}
+
+// remove ends the pod's containers and lets go of the pod.
+func (r *Runner) remove(ctx context.Context, pod *corev1.Pod, rec *podRecord) error {
+	for _, c := range rec.containers {
+		switch {
+		case c.status.State.Running != nil:
+			c.end(0, reasonCompleted, r.now())
+		case c.status.State.Waiting != nil:
+			c.end(exitKilled, reasonError, r.now())
+		}
+	}
+	if err := r.write(ctx, pod, rec); err != nil {
+		return err
+	}
+	err := r.client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{
+		GracePeriodSeconds: new(int64),
+		Preconditions:      metav1.NewUIDPreconditions(string(pod.UID)),
+	})
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil
+	}
+	return err
+}
+
+// write sends the pod's status to the API server, if it differs from what it sent last.
+func (r *Runner) write(ctx context.Context, pod *corev1.Pod, rec *podRecord) error {
+	status := statusOf(pod, rec, r.now())
+	if equality.Semantic.DeepEqual(status, rec.written) {
+		return nil
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": pod.UID}, "status": status})
+	if err != nil {
+		return fmt.Errorf("write status: %w", err)
+	}
+	_, err = r.client.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil // The pod is gone, or another of the same name is there.
+	}
+	if err != nil {
+		return fmt.Errorf("write status: %w", err)
+	}
+	rec.written = status
+	return nil
+}
+
+// record returns what is known of the pod; a pod that is new to this node is taken over as the API server shows it.
+func (r *Runner) record(key types.NamespacedName, pod *corev1.Pod) *podRecord {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rec := r.records[key]
+	if rec == nil || rec.uid != pod.UID {
+		rec = &podRecord{uid: pod.UID, containers: map[string]*container{}, written: *pod.Status.DeepCopy()}
+		for _, statuses := range [][]corev1.ContainerStatus{
+			pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses, pod.Status.EphemeralContainerStatuses,
+		} {
+			for _, status := range statuses {
+				rec.containers[status.Name] = &container{status: *status.DeepCopy()}
+			}
+		}
+		r.records[key] = rec
+	}
+	for _, s := range specsOf(pod) {
+		c := rec.containers[s.name]
+		if c == nil {
+			rec.containers[s.name] = newContainer(s, s.kind == appContainer && len(pod.Spec.InitContainers) > 0)
+		} else if c.image == "" {
+			c.image = s.image
+		}
+	}
+	return rec
+}
+
+func (r *Runner) forget(key types.NamespacedName) {
+	r.mu.Lock()
+	rec := r.records[key]
+	delete(r.records, key)
+	r.mu.Unlock()
+	if rec != nil {
+		r.images.Forget(rec.uid)
+	}
+}
+
+func (r *Runner) now() metav1.Time {
+	return metav1.NewTime(r.clock.Now()).Rfc3339Copy()
+}

@@ -1,0 +1,109 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package diagnosis
+
+import (
+	"github.com/pull-access/pull-access-operator/internal/pullfailure"
+)
+
+// Reason is what a diagnosis comes to. It is shared by events, conditions, logs
+// and metrics. A cause that no fact refines is a reason under its own name.
+type Reason string
+
+// The reasons beyond the causes, a closed list.
+const (
+	// AccessMissing: the puller may not read the repository. A grant helps.
+	AccessMissing Reason = "AccessMissing"
+	// AccessSpreading: the operator granted the access, and it has not taken effect yet.
+	AccessSpreading Reason = "AccessSpreading"
+	// RemovedExternally: the operator granted the access, and somebody took it away.
+	RemovedExternally Reason = "RemovedExternally"
+	// AlreadyGranted: the repository's policy lets the puller in, and still it is refused.
+	AlreadyGranted Reason = "AlreadyGranted"
+	// PushDenied: what is denied is not the download.
+	PushDenied Reason = "PushDenied"
+	// NotArtifactRegistry: the image's registry is not one that the operator can open.
+	NotArtifactRegistry Reason = "NotArtifactRegistry"
+	// PullerUnknown: it cannot be told which identity pulls.
+	PullerUnknown Reason = "PullerUnknown"
+	// PullSecretUsed: the pod's pull secrets may be what was refused.
+	PullSecretUsed Reason = "PullSecretUsed"
+	// FederatedPuller: the pod's Kubernetes service account pulls, not the node.
+	FederatedPuller Reason = "FederatedPuller"
+	// NoServiceAccount: the node has no service account.
+	NoServiceAccount Reason = "NoServiceAccount"
+	// ScopesMissing: the node's OAuth scopes keep every pull out, whatever IAM says.
+	ScopesMissing Reason = "ScopesMissing"
+	// RepositoryNotFound: there is no such repository, or no such project.
+	RepositoryNotFound Reason = "RepositoryNotFound"
+	// RepositoryNotDocker: the repository holds something else than images.
+	RepositoryNotDocker Reason = "RepositoryNotDocker"
+	// RepositoryModeUnknown: the repository is of a kind that this operator does not know.
+	RepositoryModeUnknown Reason = "RepositoryModeUnknown"
+	// RegistryMismatch: the repository is served under another name than the image's.
+	RegistryMismatch Reason = "RegistryMismatch"
+	// RepositoryUnreadable: the operator cannot read the repository.
+	RepositoryUnreadable Reason = "RepositoryUnreadable"
+	// AccessUnreadable: the operator cannot read the repository's IAM policy.
+	AccessUnreadable Reason = "AccessUnreadable"
+)
+
+// Reasons lists all reasons, for label sets.
+func Reasons() []Reason {
+	all := []Reason{
+		AccessMissing, AccessSpreading, RemovedExternally, AlreadyGranted, PushDenied, NotArtifactRegistry, PullerUnknown,
+		PullSecretUsed, FederatedPuller, NoServiceAccount, ScopesMissing, RepositoryNotDocker, RepositoryModeUnknown,
+		RegistryMismatch, RepositoryUnreadable, AccessUnreadable,
+	}
+	for _, cause := range pullfailure.Causes() {
+		if cause != pullfailure.PermissionDenied {
+			all = append(all, Reason(cause))
+		}
+	}
+	return all
+}
+
+// Help says whether a grant can help.
+type Help string
+
+// The zero value is HelpUnknown, which never leads to a grant.
+const (
+	HelpUnknown Help = ""
+	HelpNo      Help = "No"
+	HelpYes     Help = "Yes"
+)
+
+// Actor is who must act next.
+type Actor string
+
+// The actors are a closed list; the zero value is nobody in particular.
+const (
+	Operator         Actor = "Operator"
+	PlatformTeam     Actor = "PlatformTeam"
+	Developer        Actor = "Developer"
+	GoogleCloudAdmin Actor = "GoogleCloudAdmin"
+	Nobody           Actor = "Nobody"
+)
+
+// Diagnosis is the judgement on one failure.
+type Diagnosis struct {
+	Reason Reason
+	Help   Help
+	Actor  Actor
+	// Sentence says in one sentence what is wrong and what to do.
+	Sentence string
+	// Command is what a person can paste next, "" if no command helps.
+	Command string
+	// Facts is what the diagnosis rests on.
+	Facts Facts
+	// Retry says that a fact could not be read just now and may be readable later.
+	Retry bool
+}
+
+// Virtual tells whether the repository is a virtual one: a grant there opens all
+// its upstream repositories.
+func (d Diagnosis) Virtual() bool { return IsVirtual(d.Facts.Repository) }
+
+// IsVirtual tells whether the repository is a virtual one.
+func IsVirtual(r Repository) bool { return r.Mode == virtualMode }

@@ -1,0 +1,220 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	clocktesting "k8s.io/utils/clock/testing"
+
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/iampolicy"
+	"github.com/pull-access/pull-access-operator/internal/imageref"
+)
+
+// fakeCloud answers from its fields and counts what it is asked.
+type fakeCloud struct {
+	repository diagnosis.Repository
+	access     diagnosis.Access
+	puller     diagnosis.Puller
+	nextErr    error
+
+	asked atomic.Int32
+	hold  chan struct{} // If set, a read says on held that it is there, and waits.
+	held  chan struct{}
+}
+
+func (f *fakeCloud) ask() {
+	f.asked.Add(1)
+	if f.hold != nil {
+		f.held <- struct{}{}
+		<-f.hold
+	}
+}
+
+func (f *fakeCloud) Repository(context.Context, imageref.Repository) diagnosis.Repository {
+	f.ask()
+	return f.repository
+}
+
+func (f *fakeCloud) Access(context.Context, imageref.Repository, string) diagnosis.Access {
+	answer := f.access
+	f.ask()
+	return answer
+}
+
+func (f *fakeCloud) NodeAccount(context.Context, string) diagnosis.Puller {
+	f.ask()
+	return f.puller
+}
+
+func (f *fakeCloud) EditPolicy(context.Context, imageref.Repository, iampolicy.Edit, string, Recorder) (Write, error) {
+	return Write{}, f.nextErr
+}
+
+func TestCachedKeepsAnswers(t *testing.T) {
+	present, missing, unknown := diagnosis.Present, diagnosis.Missing, diagnosis.Unknown
+	for name, tc := range map[string]struct {
+		cloud *fakeCloud
+		read  func(context.Context, *Cached)
+		want  time.Duration
+	}{
+		"repository found":   {cloud: &fakeCloud{repository: diagnosis.Repository{State: present}}, read: readRepository, want: 5 * time.Minute},
+		"repository missing": {cloud: &fakeCloud{repository: diagnosis.Repository{State: missing}}, read: readRepository, want: 30 * time.Second},
+		"repository unknown": {cloud: &fakeCloud{repository: diagnosis.Repository{State: unknown}}, read: readRepository, want: 30 * time.Second},
+		"access there":       {cloud: &fakeCloud{access: diagnosis.Access{State: present}}, read: readAccess, want: 30 * time.Second},
+		"access missing":     {cloud: &fakeCloud{access: diagnosis.Access{State: missing}}, read: readAccess, want: 30 * time.Second},
+		"account":            {cloud: &fakeCloud{puller: diagnosis.Puller{State: present}}, read: readAccount, want: time.Hour},
+		"no account":         {cloud: &fakeCloud{puller: diagnosis.Puller{State: missing}}, read: readAccount, want: 30 * time.Second},
+		"account unknown":    {cloud: &fakeCloud{puller: diagnosis.Puller{State: unknown}}, read: readAccount, want: 30 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0))
+			cached := NewCached(tc.cloud, clock)
+			tc.read(t.Context(), cached)
+			clock.Step(tc.want)
+			tc.read(t.Context(), cached)
+			if asked := tc.cloud.asked.Load(); asked != 1 {
+				t.Errorf("asked %d times within %s, want once", asked, tc.want)
+			}
+			clock.Step(time.Nanosecond)
+			tc.read(t.Context(), cached)
+			if asked := tc.cloud.asked.Load(); asked != 2 {
+				t.Errorf("asked %d times after %s, want twice", asked, tc.want)
+			}
+		})
+	}
+}
+
+func readRepository(ctx context.Context, c *Cached) { c.Repository(ctx, services) }
+func readAccess(ctx context.Context, c *Cached)     { c.Access(ctx, services, nodesMember) }
+func readAccount(ctx context.Context, c *Cached)    { c.NodeAccount(ctx, "gce://p/z/i") }
+
+func TestCachedTellsKeysApart(t *testing.T) {
+	cloud := &fakeCloud{access: diagnosis.Access{State: diagnosis.Missing}}
+	cached := NewCached(cloud, clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0)))
+	other := services
+	other.Location = "us"
+	cached.Access(t.Context(), services, nodesMember)
+	cached.Access(t.Context(), services, batchMember)
+	cached.Access(t.Context(), other, nodesMember)
+	if asked := cloud.asked.Load(); asked != 3 {
+		t.Errorf("asked %d times for 3 things", asked)
+	}
+}
+
+func TestCachedIsBounded(t *testing.T) {
+	cloud := &fakeCloud{repository: diagnosis.Repository{State: diagnosis.Present}}
+	cached := NewCached(cloud, clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0)))
+	for i := range maxRepositories + 1 {
+		cached.Repository(t.Context(), imageref.Repository{Name: fmt.Sprint(i)})
+	}
+	if kept := len(cached.repositories.answers.Keys()); kept != maxRepositories {
+		t.Errorf("%d answers are kept, want %d", kept, maxRepositories)
+	}
+}
+
+func TestCachedForgetsAccessAtOurOwnWrite(t *testing.T) {
+	for name, nextErr := range map[string]error{"written": nil, "outcome unknown": iampolicy.ErrUnavailable} {
+		t.Run(name, func(t *testing.T) {
+			cloud := &fakeCloud{access: diagnosis.Access{State: diagnosis.Missing}, nextErr: nextErr}
+			cached := NewCached(cloud, clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0)))
+			cached.Access(t.Context(), services, nodesMember)
+			cached.Repository(t.Context(), services)
+			if _, err := cached.EditPolicy(t.Context(), services, add, "", nil); !errors.Is(err, nextErr) {
+				t.Errorf("got %v, want %v", err, nextErr)
+			}
+			cloud.access.State = diagnosis.Present
+			if got := cached.Access(t.Context(), services, nodesMember); got.State != diagnosis.Present {
+				t.Error("access is answered from before the write")
+			}
+			cached.Repository(t.Context(), services)
+			if asked := cloud.asked.Load(); asked != 3 {
+				t.Errorf("asked %d times, want 3: the repository is the same", asked)
+			}
+		})
+	}
+}
+
+func TestCachedDoesNotKeepAReadFromBeforeTheWrite(t *testing.T) {
+	cloud := &fakeCloud{access: diagnosis.Access{State: diagnosis.Missing}, hold: make(chan struct{}), held: make(chan struct{}, 2)}
+	cached := NewCached(cloud, clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0)))
+	var early sync.WaitGroup
+	early.Go(func() { cached.Access(t.Context(), services, nodesMember) })
+	<-cloud.held
+	if _, err := cached.EditPolicy(t.Context(), services, add, "", nil); err != nil {
+		t.Fatal(err)
+	}
+	cloud.access.State = diagnosis.Present
+	var late diagnosis.Access
+	early.Go(func() { late = cached.Access(t.Context(), services, nodesMember) })
+	<-cloud.held // The late caller did not join the early read.
+	close(cloud.hold)
+	early.Wait()
+	if late.State != diagnosis.Present {
+		t.Error("a caller after the write is answered from before it")
+	}
+	if got := cached.Access(t.Context(), services, nodesMember); got.State != diagnosis.Present {
+		t.Error("an answer from before the write is kept")
+	}
+}
+
+func TestCachedMakesOneReadOfMany(t *testing.T) {
+	cloud := &fakeCloud{
+		puller: diagnosis.Puller{State: diagnosis.Present, Email: nodes},
+		hold:   make(chan struct{}), held: make(chan struct{}, 100),
+	}
+	cached := NewCached(cloud, clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0)))
+	var all sync.WaitGroup
+	for range 100 {
+		all.Go(func() {
+			if got := cached.NodeAccount(t.Context(), "gce://p/z/i"); got.Email != nodes {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+	<-cloud.held
+	close(cloud.hold)
+	all.Wait()
+	if asked := cloud.asked.Load(); asked != 1 {
+		t.Errorf("asked %d times, want once", asked)
+	}
+}
+
+func TestCachedCallerMayLeave(t *testing.T) {
+	cloud := &fakeCloud{
+		repository: diagnosis.Repository{State: diagnosis.Present}, access: diagnosis.Access{State: diagnosis.Present},
+		puller: diagnosis.Puller{State: diagnosis.Present}, hold: make(chan struct{}), held: make(chan struct{}, 3),
+	}
+	cached := NewCached(cloud, clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0)))
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if diff := cmp.Diff(diagnosis.Repository{Obstacle: givenUp}, cached.Repository(gone, services)); diff != "" {
+		t.Errorf("repository (-want +got)\n%s", diff)
+	}
+	if diff := cmp.Diff(diagnosis.Access{Obstacle: givenUp}, cached.Access(gone, services, nodesMember)); diff != "" {
+		t.Errorf("access (-want +got)\n%s", diff)
+	}
+	if diff := cmp.Diff(diagnosis.Puller{Obstacle: givenUp}, cached.NodeAccount(gone, "gce://p/z/i")); diff != "" {
+		t.Errorf("puller (-want +got)\n%s", diff)
+	}
+	for range 3 {
+		<-cloud.held
+	}
+	close(cloud.hold)
+	// The read of the one who left is what the next one gets.
+	if got := cached.Repository(t.Context(), services); got.State != diagnosis.Present {
+		t.Errorf("got %+v", got)
+	}
+	if asked := cloud.asked.Load(); asked != 3 {
+		t.Errorf("asked %d times, want 3", asked)
+	}
+}

@@ -1,0 +1,174 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gcp
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"cloud.google.com/go/iam/apiv1/iampb"
+	"github.com/googleapis/gax-go/v2"
+	"github.com/googleapis/gax-go/v2/callctx"
+
+	"github.com/pull-access/pull-access-operator/internal/iampolicy"
+	"github.com/pull-access/pull-access-operator/internal/imageref"
+)
+
+const (
+	// maxAttempts bounds the rounds of reading, editing and writing.
+	maxAttempts = 6
+	// maxRetryAfter is the longest that a worker is held; whoever asks for more
+	// is asked again by the caller.
+	maxRetryAfter = 2 * time.Minute
+	// reasonHeader ends up in the audit log's requestAttributes.reason.
+	reasonHeader = "x-goog-request-reason"
+)
+
+// Write is what came of an edit.
+type Write = iampolicy.Write
+
+// Recorder keeps what is about to be sent, with the etag it will be sent under.
+// If it fails, nothing is sent.
+type Recorder = func(ctx context.Context, intended iampolicy.Change, etag string) error
+
+// EditPolicy reads the repository's policy, edits it and writes it back under
+// the etag it read; nothing is written if the edit changes nothing. It repeats
+// all of that when somebody else wrote first, or Google did not answer, and
+// nothing that cannot succeed. It calls record before each write, and sends
+// reason along for Cloud Audit Logs.
+//
+// Errors are iampolicy's, or record's own, wrapped.
+func (c *Client) EditPolicy(ctx context.Context, repo imageref.Repository, edit iampolicy.Edit, reason string, record Recorder) (Write, error) {
+	e := &editing{client: c, repo: repo, edit: edit, reason: headerValue(reason), record: record}
+	write, err := e.run(ctx)
+	if err != nil {
+		return write, fmt.Errorf("edit policy of repository %s: %w", repo, err)
+	}
+	return write, nil
+}
+
+// editing is one EditPolicy on its way.
+type editing struct {
+	client *Client
+	repo   imageref.Repository
+	edit   iampolicy.Edit
+	reason string
+	record Recorder
+
+	claims claims
+	// reread: Google missed a member that is not ours, and the policy was read again since.
+	reread bool
+}
+
+func (e *editing) run(ctx context.Context) (Write, error) {
+	backoff := gax.Backoff{Initial: time.Second, Max: 32 * time.Second, Multiplier: 2}
+	for attempt := 1; ; attempt++ {
+		write, err := e.attempt(ctx)
+		if err == nil {
+			write.Attempts = attempt
+			return write, nil
+		}
+		again, retryAfter, err := e.judge(err)
+		if !again || attempt == maxAttempts {
+			return Write{Attempts: attempt}, err
+		}
+		if stopped := e.client.wait(ctx, max(backoff.Pause(), retryAfter)); stopped != nil {
+			return Write{Attempts: attempt}, fmt.Errorf("%w: %w", err, stopped)
+		}
+	}
+}
+
+// attempt is one round: read, edit, verify, record, write.
+func (e *editing) attempt(ctx context.Context) (Write, error) {
+	before, f := e.client.policy(ctx, e.repo)
+	if f != nil {
+		return Write{}, f
+	}
+	after, change, err := iampolicy.Apply(before, e.edit)
+	if err != nil {
+		return Write{}, err
+	}
+	write := Write{EtagBefore: etagOf(before), EtagAfter: etagOf(before)}
+	e.claims.settle(before.GetEtag(), change)
+	write.Change = e.claims.count(change)
+	if change.Empty() {
+		if e.claims.etag != "" {
+			write.EtagBefore = e.claims.etag
+		}
+		return write, nil
+	}
+	if err := iampolicy.Verify(before, after, change); err != nil {
+		return Write{}, err
+	}
+	if err := e.record(ctx, write.Change, write.EtagBefore); err != nil {
+		return Write{}, fmt.Errorf("record the intent: %w", err)
+	}
+	answer, f := e.send(ctx, after)
+	if f != nil {
+		if f.uncertain {
+			e.claims.open(before.GetEtag(), change)
+		}
+		return Write{}, f
+	}
+	write.EtagAfter = etagOf(answer)
+	return write, nil
+}
+
+// send writes the policy, and wants to see the same readers in the answer.
+func (e *editing) send(ctx context.Context, policy *iampb.Policy) (*iampb.Policy, *fault) {
+	if e.reason != "" {
+		ctx = callctx.SetHeaders(ctx, reasonHeader, e.reason)
+	}
+	var answer *iampb.Policy
+	f := e.client.call(ctx, func(ctx context.Context, s *apis) (err error) {
+		answer, err = s.artifacts.SetIamPolicy(ctx, &iampb.SetIamPolicyRequest{
+			Resource: e.repo.ResourceName(), Policy: policy,
+		})
+		return err
+	})
+	if f == nil && !iampolicy.SameReaders(policy, answer) {
+		f = &fault{uncertain: true, detail: "Google took the policy, and answers with other members"}
+	}
+	return answer, f
+}
+
+// judge tells whether and when a further attempt may succeed, and what the
+// error is called if there is none.
+func (e *editing) judge(err error) (again bool, after time.Duration, _ error) {
+	var f *fault
+	if !errors.As(err, &f) {
+		return false, 0, err // Not Google's doing.
+	}
+	if f.kind != missingAccount {
+		return f.retryable() && f.retryAfter <= maxRetryAfter, f.retryAfter, f
+	}
+	member := "serviceAccount:" + f.account
+	for _, ours := range slices.Concat(e.edit.Add, e.edit.Remove) {
+		if iampolicy.SameMember(ours, member) {
+			return false, 0, &iampolicy.MissingMemberError{Member: ours}
+		}
+	}
+	// Another member's account was deleted since the policy was read: by now it is read as deleted.
+	again, e.reread = !e.reread, true
+	return again, 0, f
+}
+
+// wait lets d pass by the client's clock, or stops with the context.
+func (c *Client) wait(ctx context.Context, d time.Duration) error {
+	timer := c.clock.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C():
+		return ctx.Err()
+	}
+}
+
+// etagOf writes an etag as Google's JSON does.
+func etagOf(policy *iampb.Policy) string { return base64.StdEncoding.EncodeToString(policy.GetEtag()) }

@@ -1,0 +1,149 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package emulator
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func (e *Emulator) tagsEndpoint(r *http.Request) endpoint {
+	parent := e.repositoryName(r, r.PathValue("repository")) + "/packages/" + imageID(r, "package")
+	return api("ListTags", parent, e.listTags)
+}
+
+func (e *Emulator) tagEndpoint(r *http.Request) endpoint {
+	parent := e.repositoryName(r, r.PathValue("repository")) + "/packages/" + imageID(r, "package")
+	return api("GetTag", parent+"/tags/"+r.PathValue("tag"), e.getTag)
+}
+
+func (e *Emulator) dockerImagesEndpoint(r *http.Request) endpoint {
+	return api("ListDockerImages", e.repositoryName(r, r.PathValue("repository")), e.listDockerImages)
+}
+
+func (e *Emulator) dockerImageEndpoint(r *http.Request) endpoint {
+	parent := e.repositoryName(r, r.PathValue("repository"))
+	return api("GetDockerImage", parent+"/dockerImages/"+imageID(r, "image"), e.getDockerImage)
+}
+
+// imageID is the part of a path that holds an image's name, slashes escaped.
+// Some clients escape it once, as the API's pages say, and some once more.
+func imageID(r *http.Request, part string) string {
+	id, err := url.PathUnescape(r.PathValue(part))
+	if err != nil {
+		id = r.PathValue(part)
+	}
+	return url.PathEscape(id)
+}
+
+type tagJSON struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
+type dockerImageJSON struct {
+	Name       string   `json:"name"`
+	URI        string   `json:"uri"`
+	Tags       []string `json:"tags,omitempty"`
+	SizeBytes  string   `json:"imageSizeBytes"`
+	MediaType  string   `json:"mediaType"`
+	UploadTime string   `json:"uploadTime"`
+	UpdateTime string   `json:"updateTime"`
+}
+
+// artifactsOf lists what a repository holds, in the order of its pushes.
+func (s *state) artifactsOf(repository string) []artifact {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.artifacts[repository])
+}
+
+// tags are the tags of one image, named as the API names its parent.
+func (e *Emulator) tags(parent string) []tagJSON {
+	repository, escaped, _ := strings.Cut(parent, "/packages/")
+	image, err := url.PathUnescape(escaped)
+	if err != nil {
+		return nil
+	}
+	var tags []tagJSON
+	for _, a := range e.state.artifactsOf(repository) {
+		if a.image == image && a.tag != "" {
+			tags = append(tags, tagJSON{Name: parent + "/tags/" + a.tag, Version: parent + "/versions/" + a.digest})
+		}
+	}
+	slices.SortFunc(tags, func(a, b tagJSON) int { return cmp.Compare(a.Name, b.Name) })
+	return tags
+}
+
+func (e *Emulator) listTags(who identity, parent string, _ *http.Request) (any, error) {
+	repository, _, _ := strings.Cut(parent, "/packages/")
+	if _, err := e.reach(who, permissionTags, repository); err != nil {
+		return nil, err
+	}
+	return map[string]any{"tags": e.tags(parent)}, nil
+}
+
+func (e *Emulator) getTag(who identity, name string, _ *http.Request) (any, error) {
+	repository, _, _ := strings.Cut(name, "/packages/")
+	if _, err := e.reach(who, permissionTag, repository); err != nil {
+		return nil, err
+	}
+	parent, _, _ := strings.Cut(name, "/tags/")
+	for _, tag := range e.tags(parent) {
+		if tag.Name == name {
+			return tag, nil
+		}
+	}
+	return nil, notFound("Requested entity was not found.")
+}
+
+// dockerImages are a repository's images by digest, each with its tags.
+func (e *Emulator) dockerImages(r storedRepository) []dockerImageJSON {
+	var images []dockerImageJSON
+	at := map[string]int{}
+	for _, a := range e.state.artifactsOf(r.resourceName()) {
+		id := a.image + "@" + a.digest
+		n, seen := at[id]
+		if !seen {
+			n, at[id] = len(images), len(images)
+			uploaded := a.uploaded.UTC().Format(time.RFC3339Nano)
+			images = append(images, dockerImageJSON{
+				Name: r.resourceName() + "/dockerImages/" + url.PathEscape(id), URI: r.registryURI() + "/" + id,
+				SizeBytes: strconv.FormatInt(a.size, 10), MediaType: a.mediaType,
+				UploadTime: uploaded, UpdateTime: uploaded,
+			})
+		}
+		if a.tag != "" {
+			images[n].Tags = append(images[n].Tags, a.tag)
+		}
+	}
+	return images
+}
+
+func (e *Emulator) listDockerImages(who identity, parent string, _ *http.Request) (any, error) {
+	r, err := e.reach(who, permissionImages, parent)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"dockerImages": e.dockerImages(r)}, nil
+}
+
+func (e *Emulator) getDockerImage(who identity, name string, _ *http.Request) (any, error) {
+	repository, _, _ := strings.Cut(name, "/dockerImages/")
+	r, err := e.reach(who, permissionImage, repository)
+	if err != nil {
+		return nil, err
+	}
+	for _, image := range e.dockerImages(r) {
+		if image.Name == name {
+			return image, nil
+		}
+	}
+	return nil, notFound("Requested entity was not found.")
+}

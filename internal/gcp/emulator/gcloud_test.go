@@ -1,0 +1,110 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package emulator
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"cloud.google.com/go/iam/apiv1/iampb"
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/encoding/protojson"
+)
+
+// gcloud runs the real command line against the emulator, and against nothing else.
+type gcloud struct {
+	program string
+	env     []string
+}
+
+func newGcloud(t *testing.T, e *Emulator) gcloud {
+	t.Helper()
+	program, err := exec.LookPath("gcloud")
+	if err != nil {
+		t.Skip("NOT TESTED: gcloud is not on the PATH, so the emulator was not checked against the real command line")
+	}
+	folder := t.TempDir()
+	token := filepath.Join(folder, "token")
+	if err := os.WriteFile(token, []byte(e.Token("admin@acme.iam.gserviceaccount.com")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return gcloud{program, append(os.Environ(),
+		"CLOUDSDK_CONFIG="+folder,
+		"CLOUDSDK_CORE_PROJECT=acme",
+		"CLOUDSDK_CORE_DISABLE_PROMPTS=1",
+		"CLOUDSDK_CORE_DISABLE_USAGE_REPORTING=true",
+		"CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK=true",
+		"CLOUDSDK_AUTH_ACCESS_TOKEN_FILE="+token,
+		"CLOUDSDK_API_ENDPOINT_OVERRIDES_ARTIFACTREGISTRY="+e.URL()+"/",
+	)}
+}
+
+func (g gcloud) run(t *testing.T, arguments ...string) (stdout []byte, stderr string, err error) {
+	t.Helper()
+	var out, problems bytes.Buffer
+	command := exec.CommandContext(t.Context(), g.program, append([]string{"artifacts", "repositories"}, arguments...)...)
+	command.Env, command.Stdout, command.Stderr = g.env, &out, &problems
+	err = command.Run()
+	return out.Bytes(), problems.String(), err
+}
+
+// must fails the test unless gcloud succeeds, and returns what it printed.
+func (g gcloud) must(t *testing.T, arguments ...string) []byte {
+	t.Helper()
+	out, problems, err := g.run(t, append(arguments, "--format=json")...)
+	if err != nil {
+		t.Fatalf("gcloud %s: %v\n%s", strings.Join(arguments, " "), err, problems)
+	}
+	return out
+}
+
+func TestGcloud(t *testing.T) {
+	e, _ := newEmulator(t)
+	g := newGcloud(t, e)
+	e.SetProjectPolicy("acme", policyOf("roles/artifactregistry.admin", "serviceAccount:admin@acme.iam.gserviceaccount.com"))
+	const location = "--location=us-central1"
+
+	var described struct{ Name, Format, Mode, RegistryURI string }
+	if err := json.Unmarshal(g.must(t, "describe", "services", location), &described); err != nil {
+		t.Fatal(err)
+	}
+	if described.Name != services || described.Format != "DOCKER" || described.RegistryURI != "us-central1-docker.pkg.dev/acme/services" {
+		t.Errorf("describe: %+v", described)
+	}
+	var listed []struct{ Name string }
+	if err := json.Unmarshal(g.must(t, "list"), &listed); err != nil {
+		t.Fatal(err)
+	}
+	if len(listed) != 1 || listed[0].Name != services {
+		t.Errorf("list: %+v", listed)
+	}
+
+	binding := []string{"services", location, "--member=serviceAccount:" + node, "--role=" + reader}
+	g.must(t, append([]string{"add-iam-policy-binding"}, binding...)...)
+	shown := &iampb.Policy{}
+	if err := protojson.Unmarshal(g.must(t, "get-iam-policy", "services", location), shown); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"serviceAccount:" + node}
+	if bindings := shown.GetBindings(); len(bindings) != 1 || cmp.Diff(want, bindings[0].GetMembers()) != "" || !bytes.Equal(shown.GetEtag(), e.Policy(services).GetEtag()) {
+		t.Errorf("get-iam-policy: %v", shown)
+	}
+
+	e.InjectFault(Fault{Method: "SetIamPolicy", Times: 1, HTTPStatus: 409, Message: errConcurrent.message})
+	if _, problems, err := g.run(t, append([]string{"remove-iam-policy-binding"}, binding...)...); err == nil || !strings.Contains(problems, "ABORTED") {
+		t.Errorf("a conflict: got %v, %s", err, problems)
+	}
+	g.must(t, append([]string{"remove-iam-policy-binding"}, binding...)...)
+	if got := e.Policy(services).GetBindings(); len(got) != 0 {
+		t.Errorf("after remove-iam-policy-binding: %v", got)
+	}
+	if _, problems, err := g.run(t, "describe", "none", location); err == nil || !strings.Contains(problems, "NOT_FOUND") {
+		t.Errorf("a missing repository: got %v, %s", err, problems)
+	}
+}

@@ -1,0 +1,106 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gcp
+
+import (
+	"time"
+
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/iampolicy"
+)
+
+// kind is what an error of Google's means to us.
+type kind int
+
+const (
+	// senseless is the zero value: an answer that is none.
+	senseless kind = iota
+	// invalid: Google refuses what was asked; asking again is refused again.
+	invalid
+	// forbidden: somebody has to allow it first.
+	forbidden
+	// notFound: what was asked for is not there.
+	notFound
+	// conflict: somebody else wrote since the policy was read.
+	conflict
+	// unavailable: Google did not answer, or asks to come back later.
+	unavailable
+	// orgPolicy: a constraint of the organization refuses the change.
+	orgPolicy
+	// missingAccount: the policy names a service account that is not there.
+	missingAccount
+	// noCredentials: there is nothing to ask with.
+	noCredentials
+)
+
+// fault is an error of Google's in our words.
+type fault struct {
+	kind kind
+	// detail is one plain sentence without a full stop, bounded and printable.
+	detail string
+	// permission is what the operator's account lacks, if Google names it.
+	permission string
+	// blocked says that the account would not be let in with the permission either.
+	blocked bool
+	// account is the email of a missing account.
+	account string
+	// retryAfter is when Google asks to come back, 0 if it does not say.
+	retryAfter time.Duration
+	// uncertain says that a write may have taken effect all the same.
+	uncertain bool
+}
+
+// Error implements error. It repeats no body of Google's.
+func (f *fault) Error() string {
+	if sentinel := f.sentinel(); sentinel != nil {
+		return sentinel.Error() + ": " + f.detail
+	}
+	return f.detail
+}
+
+// Unwrap gives the error that those above know.
+func (f *fault) Unwrap() error { return f.sentinel() }
+
+// sentinel is nil for what is no outcome of an edit.
+func (f *fault) sentinel() error {
+	switch f.kind {
+	case forbidden:
+		return iampolicy.ErrForbidden
+	case notFound:
+		return iampolicy.ErrNotFound
+	case conflict:
+		return iampolicy.ErrConflict
+	case orgPolicy:
+		return iampolicy.ErrOrgPolicy
+	case invalid, missingAccount:
+		return iampolicy.ErrInvalid
+	default:
+		return iampolicy.ErrUnavailable
+	}
+}
+
+// retryable tells whether the same read-modify-write may succeed in a while.
+func (f *fault) retryable() bool {
+	return f.kind == conflict || f.kind == unavailable || f.kind == senseless
+}
+
+// obstacle says why a fact is unknown; permission is what reading it takes.
+func (f *fault) obstacle(permission string) diagnosis.Obstacle {
+	o := diagnosis.Obstacle{Kind: diagnosis.Unreadable, Detail: f.detail}
+	switch f.kind {
+	case forbidden:
+		o.Kind = diagnosis.Forbidden
+		if f.blocked {
+			break
+		}
+		o.Permission = f.permission
+		if o.Permission == "" {
+			o.Permission = permission
+		}
+	case unavailable, conflict, noCredentials:
+		o.Kind = diagnosis.Unavailable
+	default: // Asking again brings the same answer.
+	}
+	return o
+}

@@ -1,0 +1,105 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package imageref
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Repository is one Artifact Registry repository. The zero value is none.
+type Repository struct {
+	// Project is the project ID; a domain-scoped one has its colon: "example.com:web".
+	Project string
+	// Location is a region, or one of the multi-regions us, europe and asia.
+	Location string
+	// Name is the repository's ID: "services", or "gcr.io" behind a gcr.io host.
+	Name string
+}
+
+// IsZero tells whether r is no repository.
+func (r Repository) IsZero() bool { return r == Repository{} }
+
+// ResourceName is the name the API knows the repository by.
+func (r Repository) ResourceName() string {
+	return "projects/" + r.Project + "/locations/" + r.Location + "/repositories/" + r.Name
+}
+
+// String is the short form for people: PROJECT/LOCATION/NAME.
+func (r Repository) String() string { return r.Project + "/" + r.Location + "/" + r.Name }
+
+// ParseResourceName is the inverse of ResourceName.
+func ParseResourceName(name string) (Repository, error) {
+	parts := strings.Split(name, "/")
+	if len(parts) != 6 || parts[0] != "projects" || parts[2] != "locations" || parts[4] != "repositories" {
+		return Repository{}, fmt.Errorf("%q is no repository name", cut(name))
+	}
+	for _, part := range []string{parts[1], parts[3], parts[5]} {
+		if part == "" {
+			return Repository{}, fmt.Errorf("%q is no repository name", cut(name))
+		}
+	}
+	return Repository{Project: parts[1], Location: parts[3], Name: parts[5]}, nil
+}
+
+// ErrPath is wrapped when an Artifact Registry host is followed by a path that
+// names no project, repository and image.
+var ErrPath = errors.New("the path names no project, repository and image")
+
+// gcrRepositories maps the hosts of Container Registry to the repositories that
+// serve them since its end. The location of eu.gcr.io is "europe", not "eu".
+// https://cloud.google.com/artifact-registry/docs/transition/gcr-repositories
+var gcrRepositories = map[string]Repository{
+	"gcr.io":      {Location: "us", Name: "gcr.io"},
+	"us.gcr.io":   {Location: "us", Name: "us.gcr.io"},
+	"eu.gcr.io":   {Location: "europe", Name: "eu.gcr.io"},
+	"asia.gcr.io": {Location: "asia", Name: "asia.gcr.io"},
+}
+
+// isGoogleHost knows the four Container Registry hosts and the two forms of
+// Artifact Registry's. Other hosts under gcr.io (k8s.gcr.io, mirror.gcr.io,
+// REGION-artifactregistry.gcr.io) are Google's own images and never opened.
+func isGoogleHost(host string) bool {
+	_, gcr := gcrRepositories[host]
+	return gcr || locationOf(host) != ""
+}
+
+// locationOf reads LOCATION from LOCATION-docker.pkg.dev and
+// docker.LOCATION.rep.pkg.dev; it is empty for every other host.
+func locationOf(host string) string {
+	location, ok := strings.CutSuffix(host, "-docker.pkg.dev")
+	if !ok {
+		rest, regional := strings.CutSuffix(host, ".rep.pkg.dev")
+		location, ok = strings.CutPrefix(rest, "docker.")
+		ok = ok && regional
+	}
+	if !ok || location == "" || strings.Trim(location, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		return ""
+	}
+	return location
+}
+
+// locate finds the repository and the image's name in it.
+// The first segment of a domain-scoped project's path holds a dot, and its
+// colon has become a slash: example.com/web/services/app.
+func locate(host string, path []string) (Repository, string, error) {
+	project := path[0]
+	path = path[1:]
+	if strings.Contains(project, ".") && len(path) > 0 {
+		project += ":" + path[0]
+		path = path[1:]
+	}
+	if repository, gcr := gcrRepositories[host]; gcr {
+		if len(path) == 0 {
+			return Repository{}, "", ErrPath
+		}
+		repository.Project = project
+		return repository, strings.Join(path, "/"), nil
+	}
+	if len(path) < 2 {
+		return Repository{}, "", ErrPath
+	}
+	return Repository{Project: project, Location: locationOf(host), Name: path[0]}, strings.Join(path[1:], "/"), nil
+}

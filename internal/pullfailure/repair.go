@@ -1,0 +1,122 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package pullfailure
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/pull-access/pull-access-operator/internal/imageref"
+)
+
+// settle weighs what was answered with who asked, and for what.
+func (a *attempt) settle(image string) {
+	if a.marks&notSent != 0 && a.causes&permissionDenied != 0 {
+		a.causes = a.causes&^permissionDenied | unauthenticated
+	}
+	if a.rank != status || image == "" {
+		return
+	}
+	switch a.status {
+	case http.StatusBadRequest:
+		if _, err := imageref.Parse(image); err != nil {
+			a.causes = invalidReference // The host was asked for a path that it can't have.
+		}
+	case http.StatusPreconditionFailed:
+		if google(image) {
+			a.causes = registryUnavailable // So Container Registry answers since its end.
+		}
+	}
+}
+
+// google tells whether image is on a host that Artifact Registry serves.
+func google(image string) bool {
+	host, _, ok := strings.Cut(image, "/")
+	return ok && imageref.Image{Registry: host}.Google()
+}
+
+// repairable tells whether all that the text says is that an identity was
+// refused the download of this image, by the image's own registry. Whatever
+// says more, or less, refuses.
+func (s *scanner) repairable(v Verdict, image string) bool {
+	switch r := &s.record; {
+	case cut(s.text):
+		return false
+	case v.Cause != PermissionDenied, v.CredentialSent == CredentialNo, !google(image):
+		return false
+	case r.marks&(unlikely|notSent|many) != 0, r.marks&(asked|sent) == asked:
+		return false
+	case v.Permission != "" && v.Permission != downloadPermission:
+		return false
+	case v.Resource != "" && !serves(v.Resource, image):
+		return false
+	}
+	host, _, _ := strings.Cut(image, "/")
+	for i := range s.attempts[:s.last+1] {
+		a := &s.attempts[i]
+		switch {
+		case a.rank > weak && a.causes&^noAccess != 0, a.marks&(explained|iam) == explained:
+			return false
+		case a.status != 0 && a.status != http.StatusForbidden && a.causes&permissionDenied != 0:
+			return false
+		case a.host != "" && !strings.EqualFold(a.host, host):
+			return false // A mirror, or the storage behind the registry, refused.
+		}
+	}
+	return true
+}
+
+// cut tells whether somebody left something out of the text: there are dots in
+// its place, or the list of attempts is closed and was never opened.
+func cut(text string) bool {
+	return strings.Contains(text, "... ") || strings.Contains(text, "…") || strings.Count(text, "[") != strings.Count(text, "]")
+}
+
+// downloadPermission is the one that a pull needs on Artifact Registry.
+const downloadPermission = "artifactregistry.repositories.downloadArtifacts"
+
+// serves tells whether resource is the repository that image is in. A text
+// that names another one speaks of an upstream, or is made up.
+func serves(resource, image string) bool {
+	repository, err := imageref.ParseResourceName(resource)
+	if err != nil {
+		return false
+	}
+	host, path, _ := strings.Cut(image, "/")
+	domain, id, scoped := strings.Cut(repository.Project, ":")
+	path, ok := cutSegment(path, domain)
+	if ok && scoped {
+		path, ok = cutSegment(path, id)
+	}
+	if ok && repository.Name != host { // A gcr.io host is the name of its repository.
+		_, ok = cutSegment(path, repository.Name)
+		ok = ok && strings.Contains(host, repository.Location)
+	}
+	return ok
+}
+
+func cutSegment(path, segment string) (rest string, ok bool) {
+	first, rest, ok := strings.Cut(path, "/")
+	return rest, ok && first == segment
+}
+
+// named reads the permission and the resource that the registry names after
+// the word permission at text[start:]. They are shown, never acted upon.
+func named(text string, start int) (permission, resource string) {
+	rest := text[start:min(len(text), start+maxShown)]
+	_, rest, ok := strings.Cut(rest, " ")
+	if !ok {
+		return "", ""
+	}
+	permission, rest, ok = strings.Cut(rest, " denied ")
+	if !ok {
+		return "", ""
+	}
+	if _, after, ok := strings.Cut(rest, " resource "); ok {
+		resource, _, _ = strings.Cut(after, " ")
+	}
+	return unquote(permission), unquote(resource)
+}
+
+func unquote(s string) string { return Sanitize(strings.Trim(s, "\"'`\\.")) }

@@ -1,0 +1,190 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package pullfailure
+
+import (
+	"bytes"
+	"strings"
+)
+
+// scanner reads one text, once, from left to right.
+type scanner struct {
+	text string
+	low  []byte
+	// image is the pod's reference when it is a bare word; others are known by their form.
+	image string
+	// nameStart and nameEnd are where the last name stands.
+	nameStart, nameEnd int
+	record
+}
+
+// scan takes the text token by token. Names are cut out: no rule sees what an
+// image, a path or a URL is called.
+func (s *scanner) scan() {
+	low := s.low
+	for i := 0; i < len(low); {
+		if class[low[i]]&nameByte == 0 {
+			i++
+			continue
+		}
+		start, all, any := i, byte(wordByte), byte(0)
+		for ; i < len(low); i++ {
+			c := class[low[i]]
+			if c&nameByte == 0 {
+				break
+			}
+			all &= c
+			any |= c
+		}
+		switch {
+		case any&slashByte != 0 && s.name(start, i):
+		case all&wordByte != 0:
+			s.scanWord(start, i)
+		default:
+			s.scanWords(start, i)
+		}
+	}
+}
+
+// name tells whether the token is a name: it has a slash, a colon or the like
+// within, and is none of the few words that have.
+func (s *scanner) name(start, end int) bool {
+	end = s.trim(start, end)
+	for i := start; i < end; i++ {
+		if class[s.low[i]]&slashByte == 0 {
+			continue
+		}
+		switch string(s.low[start:end]) {
+		case "i/o", "net/http", "username/password", "archive/tar":
+			return false
+		}
+		s.nameStart, s.nameEnd = start, end
+		return true
+	}
+	return false
+}
+
+// bareImage tells whether the token is the pod's image, named without registry and tag.
+func (s *scanner) bareImage(start, end int) bool {
+	return s.text[start:s.trim(start, end)] == s.image
+}
+
+// trim gives the end of a token without the punctuation of its sentence.
+func (s *scanner) trim(start, end int) int {
+	for end > start && class[s.low[end-1]]&stopByte != 0 {
+		end--
+	}
+	return end
+}
+
+// scanWords tries the rules at each word of a token that begins no name within it.
+func (s *scanner) scanWords(start, end int) {
+	for i := start; i < end; {
+		if class[s.low[i]]&wordByte == 0 {
+			i++
+			continue
+		}
+		from := i
+		for i < end && class[s.low[i]]&wordByte != 0 {
+			i++
+		}
+		if from == start || class[s.low[from-1]]&joinByte == 0 {
+			s.scanWord(from, i)
+		}
+	}
+}
+
+// scanWord tries the rules that begin with the word at low[start:end].
+func (s *scanner) scanWord(start, end int) {
+	if end-start == 3 && digit(s.low[start]) {
+		s.scanStatus(start)
+		return
+	}
+	hash := hashWord(s.low[start:end])
+	if !rules.knows(hash) {
+		return
+	}
+	s.try(rules.at(hash), start)
+	for range lookAhead {
+		if end = nextWord(s.low, end); end == len(s.low) || class[s.low[end]]&wordByte == 0 {
+			return
+		}
+		hash = hashNext(hash, s.low[end])
+		s.try(rules.at(hash), start)
+	}
+}
+
+func (s *scanner) try(candidates []rule, i int) {
+	for k := range candidates {
+		r := &candidates[k]
+		if end := match(r, s.low, i); end >= 0 {
+			s.take(r.causes, r.rank, r.marks, i, end)
+		}
+	}
+}
+
+// cutAfter is how much of a rule's words must be there when the text ends within them.
+const cutAfter = 16
+
+// match gives the end of r's words at low[i:], or -1.
+func match(r *rule, low []byte, i int) int {
+	start := i
+	for k := 0; k < len(r.words); k++ {
+		c := r.words[k]
+		if i < len(low) && low[i] == c && c != ' ' {
+			i++
+			continue
+		}
+		from := i
+		switch {
+		case i == len(low) && r.rank == transport && k >= cutAfter:
+			return i
+		case c == ' ':
+			for i < len(low) && space(low[i]) {
+				i++
+			}
+		case c == '*':
+			i += tokenLength(low[i:])
+		}
+		if i == from {
+			return -1
+		}
+	}
+	if i < len(low) && class[low[i]]&wordByte != 0 && class[low[i-1]]&wordByte != 0 {
+		return -1
+	}
+	if r.inPlace && !(codeStarts(low, start) && codeEnds(low, i)) {
+		return -1
+	}
+	return i
+}
+
+// codeStarts tells whether an error code may stand at low[i]: at the start of
+// the text or of a line, after a colon, or as a value.
+func codeStarts(low []byte, i int) bool {
+	for i--; i >= 0; i-- {
+		switch low[i] {
+		case ' ', '"', '[', '*':
+		case ':', '=', '\n':
+			return true
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// codeEnds tells whether an error code may end before low[i].
+func codeEnds(low []byte, i int) bool {
+	rest := bytes.TrimLeft(low[i:min(len(low), i+8)], `" `)
+	switch {
+	case len(rest) == 0:
+		return true
+	case rest[0] == ':':
+		return len(rest) == 1 || class[rest[1]]&nameByte == 0
+	case rest[0] == '.':
+		return len(rest) == 1 || space(rest[1])
+	}
+	return strings.IndexByte("\n,];}'", rest[0]) >= 0
+}

@@ -1,0 +1,93 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package workload knows what owns a pod and how each kind is restarted.
+//
+// It serves the stages around the grant: the failure stage asks who owns a
+// stuck pod, the restart stage brings that owner's pods back. It decides
+// neither whether nor when.
+package workload
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+)
+
+// Kinds of workloads. Every other kind of owner is left to the kubelet.
+const (
+	Deployment  = "Deployment"
+	StatefulSet = "StatefulSet"
+	DaemonSet   = "DaemonSet"
+	ReplicaSet  = "ReplicaSet"
+	Pod         = "Pod"
+)
+
+const (
+	// ownersKept bounds how many ReplicaSets are remembered.
+	ownersKept = 4096
+	// ownersFor is how long; a ReplicaSet hardly ever changes its owner.
+	ownersFor = 10 * time.Minute
+)
+
+// Owners finds the owners of pods. Safe for concurrent use.
+type Owners struct {
+	live  client.Reader
+	known *cache.LRUExpireCache
+}
+
+// NewOwners reads through live, which should not be a cache: only the
+// ReplicaSets of failing pods are of interest.
+func NewOwners(live client.Reader) *Owners {
+	return &Owners{live: live, known: cache.NewLRUExpireCache(ownersKept)}
+}
+
+// Of returns what owns pod: the Deployment behind its ReplicaSet, its controller
+// of any other kind, or the pod itself.
+func (o *Owners) Of(ctx context.Context, pod *corev1.Pod) (v1alpha1.Workload, error) {
+	controller := metav1.GetControllerOf(pod)
+	if controller == nil {
+		return v1alpha1.Workload{Kind: Pod, Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID}, nil
+	}
+	owner := fromReference(pod.Namespace, controller)
+	if controller.Kind != ReplicaSet || controller.APIVersion != appsv1.SchemeGroupVersion.String() {
+		return owner, nil
+	}
+	if known, ok := o.known.Get(controller.UID); ok {
+		if workload, ok := known.(v1alpha1.Workload); ok {
+			return workload, nil
+		}
+	}
+	set := metav1.PartialObjectMetadata{}
+	set.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind(ReplicaSet))
+	err := o.live.Get(ctx, client.ObjectKey{Namespace: pod.Namespace, Name: controller.Name}, &set)
+	if apierrors.IsNotFound(err) || err == nil && set.UID != controller.UID {
+		return owner, nil
+	}
+	if err != nil {
+		return v1alpha1.Workload{}, fmt.Errorf("read ReplicaSet %s/%s: %w", pod.Namespace, controller.Name, err)
+	}
+	if above := metav1.GetControllerOf(&set); above != nil && above.Kind == Deployment && above.APIVersion == appsv1.SchemeGroupVersion.String() {
+		owner = fromReference(pod.Namespace, above)
+	}
+	o.known.Add(controller.UID, owner, ownersFor)
+	return owner, nil
+}
+
+func fromReference(namespace string, ref *metav1.OwnerReference) v1alpha1.Workload {
+	return v1alpha1.Workload{Kind: ref.Kind, Namespace: namespace, Name: ref.Name, UID: ref.UID}
+}
+
+// Same tells whether two records are of one workload.
+func Same(a, b v1alpha1.Workload) bool {
+	return a.Kind == b.Kind && a.Namespace == b.Namespace && a.Name == b.Name
+}

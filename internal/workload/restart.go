@@ -1,0 +1,56 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package workload
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// RestartedAt is the annotation of the pod template by which kubectl rollout
+// restart makes a new rollout.
+const RestartedAt = "kubectl.kubernetes.io/restartedAt"
+
+// RolloutRestart sets RestartedAt on the workload's pod template, unless it
+// stands at that time or a later one already: whoever restarted since, it is done.
+// It reports whether it changed anything. Repeated with the same time it is the
+// same patch, so that a crash around it never makes two rollouts.
+func RolloutRestart(ctx context.Context, c client.Client, live Live, at time.Time) (bool, error) {
+	if live.Template == nil || live.Paused || restartedSince(live.Template, at) {
+		return false, nil
+	}
+	before, ok := live.Object.DeepCopyObject().(client.Object)
+	if !ok {
+		return false, fmt.Errorf("copy %T: not an object", live.Object)
+	}
+	if live.Template.Annotations == nil {
+		live.Template.Annotations = map[string]string{}
+	}
+	live.Template.Annotations[RestartedAt] = at.UTC().Format(time.RFC3339)
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := c.Patch(ctx, live.Object, patch); err != nil {
+		return false, fmt.Errorf("restart %s/%s: %w", live.Object.GetNamespace(), live.Object.GetName(), err)
+	}
+	return true, nil
+}
+
+func restartedSince(template *corev1.PodTemplateSpec, at time.Time) bool {
+	last, err := time.Parse(time.RFC3339, template.Annotations[RestartedAt])
+	return err == nil && !last.Before(at.Truncate(time.Second))
+}
+
+// DeletePod deletes this very pod and no later one of its name. A pod that is
+// gone already is no error.
+func DeletePod(ctx context.Context, c client.Client, pod *corev1.Pod) error {
+	uid := pod.UID
+	err := c.Delete(ctx, pod, client.Preconditions{UID: &uid})
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("delete pod %s/%s: %w", pod.Namespace, pod.Name, err)
+	}
+	return nil
+}
