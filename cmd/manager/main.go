@@ -22,6 +22,9 @@ import (
 	"github.com/pull-access/pull-access-operator/cmd/manager/app"
 )
 
+// version is set when the program is built.
+var version = "dev"
+
 func main() { os.Exit(run()) }
 
 func run() int {
@@ -35,7 +38,7 @@ func run() int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := app.Run(ctx, options); err != nil {
+	if err := app.Run(ctx, version, options); err != nil {
 		fmt.Fprintf(os.Stderr, "manager: %v\n", err)
 		if errors.Is(err, app.ErrUsage) {
 			return 2

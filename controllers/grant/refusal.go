@@ -28,28 +28,44 @@ func describe(err error, repository imageref.Repository) refusal {
 	var missing *iampolicy.MissingMemberError
 	switch {
 	case errors.As(err, &missing):
-		return refusal{v1alpha1.ReasonAccountNotFound, metav1.ConditionFalse,
-			fmt.Sprintf("Google knows no account %s; if it was deleted, give the node pool another account.", missing.Member)}
+		return refusal{
+			v1alpha1.ReasonAccountNotFound, metav1.ConditionFalse,
+			fmt.Sprintf("Google knows no account %s; if it was deleted, give the node pool another account.", missing.Member),
+		}
 	case errors.Is(err, iampolicy.ErrForbidden):
-		return refusal{v1alpha1.ReasonCloudForbidden, metav1.ConditionFalse,
-			fmt.Sprintf("The operator's own account may not read or write the IAM policy of repository %s; give it artifactregistry.repositories.getIamPolicy and .setIamPolicy there. It tries again every 10 minutes.", repository)}
+		return refusal{
+			v1alpha1.ReasonCloudForbidden, metav1.ConditionFalse,
+			fmt.Sprintf("The operator's own account may not read or write the IAM policy of repository %s; give it artifactregistry.repositories.getIamPolicy and .setIamPolicy there. It tries again every 10 minutes.", repository),
+		}
 	case errors.Is(err, iampolicy.ErrOrgPolicy):
-		return refusal{v1alpha1.ReasonOrganizationPolicy, metav1.ConditionFalse,
-			fmt.Sprintf("An organization policy refuses the member on repository %s; ask its administrator for an exception, or use an account of the organization. The operator tries again every 10 minutes.", repository)}
+		return refusal{
+			v1alpha1.ReasonOrganizationPolicy, metav1.ConditionFalse,
+			fmt.Sprintf("An organization policy refuses the member on repository %s; ask its administrator for an exception, or use an account of the organization. The operator tries again every 10 minutes.", repository),
+		}
 	case errors.Is(err, iampolicy.ErrNotFound):
-		return refusal{v1alpha1.ReasonRepositoryNotFound, metav1.ConditionFalse,
-			fmt.Sprintf("Repository %s does not exist; create it, or delete this grant.", repository)}
+		return refusal{
+			v1alpha1.ReasonRepositoryNotFound, metav1.ConditionFalse,
+			fmt.Sprintf("Repository %s does not exist; create it, or delete this grant.", repository),
+		}
 	case errors.Is(err, iampolicy.ErrTooManyPrincipals):
-		return refusal{v1alpha1.ReasonTooManyPrincipals, metav1.ConditionFalse,
-			fmt.Sprintf("The IAM policy of repository %s is full at %d principals; put node accounts into a group and grant that.", repository, iampolicy.MaxPrincipals)}
+		return refusal{
+			v1alpha1.ReasonTooManyPrincipals, metav1.ConditionFalse,
+			fmt.Sprintf("The IAM policy of repository %s is full at %d principals; put node accounts into a group and grant that.", repository, iampolicy.MaxPrincipals),
+		}
 	case errors.Is(err, iampolicy.ErrConflict):
-		return refusal{v1alpha1.ReasonConflict, metav1.ConditionUnknown,
-			fmt.Sprintf("Others keep changing the IAM policy of repository %s; the operator tries again by itself.", repository)}
+		return refusal{
+			v1alpha1.ReasonConflict, metav1.ConditionUnknown,
+			fmt.Sprintf("Others keep changing the IAM policy of repository %s; the operator tries again by itself.", repository),
+		}
 	case errors.Is(err, iampolicy.ErrInvalid), errors.Is(err, iampolicy.ErrGuard), errors.Is(err, iampolicy.ErrMember), errors.Is(err, iampolicy.ErrNoPolicy):
-		return refusal{v1alpha1.ReasonWriteRefused, metav1.ConditionFalse,
-			fmt.Sprintf("The IAM policy of repository %s cannot be changed: %v.", repository, err)}
+		return refusal{
+			v1alpha1.ReasonWriteRefused, metav1.ConditionFalse,
+			fmt.Sprintf("The IAM policy of repository %s cannot be changed: %v.", repository, err),
+		}
 	default:
-		return refusal{v1alpha1.ReasonCloudUnreachable, metav1.ConditionUnknown,
-			fmt.Sprintf("Google's API did not answer for repository %s; the operator tries again by itself.", repository)}
+		return refusal{
+			v1alpha1.ReasonCloudUnreachable, metav1.ConditionUnknown,
+			fmt.Sprintf("Google's API did not answer for repository %s; the operator tries again by itself.", repository),
+		}
 	}
 }

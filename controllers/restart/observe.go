@@ -77,18 +77,14 @@ func (r *Reconciler) observeWorkload(ctx context.Context, grant *v1alpha1.PullAc
 // stuck pods, and how it wants them back.
 func (r *Reconciler) observePolicy(ctx context.Context, w v1alpha1.WorkloadStatus, v *view) error {
 	var policy v1alpha1.PullAccessPolicy
-	err := r.Client.Get(ctx, client.ObjectKey{Name: w.Policy}, &policy)
-	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("read policy %s: %w", w.Policy, err)
-	}
-	if err != nil {
-		return nil
-	}
 	namespace := metav1.PartialObjectMetadata{}
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	err = r.Client.Get(ctx, client.ObjectKey{Name: w.Namespace}, &namespace)
+	err := r.Client.Get(ctx, client.ObjectKey{Name: w.Policy}, &policy)
+	if err == nil {
+		err = r.Client.Get(ctx, client.ObjectKey{Name: w.Namespace}, &namespace)
+	}
 	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("read namespace %s: %w", w.Namespace, err)
+		return fmt.Errorf("read policy %s and namespace %s: %w", w.Policy, w.Namespace, err)
 	}
 	v.covered = err == nil
 	for _, pod := range v.stuck {

@@ -13,6 +13,9 @@ import (
 // the image, the node and the account comes from the cluster and the cloud,
 // never from the failure's text.
 func explain(reason Reason, f Facts) (sentence, command string) {
+	if f.Image == "" {
+		f.Image = `""`
+	}
 	if say, ok := ofAccess[reason]; ok {
 		return say(f)
 	}
@@ -90,7 +93,7 @@ var ofAccess = map[Reason]func(Facts) (sentence, command string){
 		return fmt.Sprintf("Repository %s of image %s does not exist; correct the image or create the repository.", f.Reference.Repository, f.Image), listCommand(f)
 	},
 	RepositoryNotDocker: func(f Facts) (string, string) {
-		return fmt.Sprintf("Repository %s holds %s artifacts, not images; correct the image.", f.Reference.Repository, f.Repository.Format), listCommand(f)
+		return fmt.Sprintf("Repository %s holds artifacts of format %q, not images; correct the image.", f.Reference.Repository, f.Repository.Format), listCommand(f)
 	},
 	RepositoryModeUnknown: func(f Facts) (string, string) {
 		return fmt.Sprintf("Repository %s is of mode %q, which this operator does not know and so does not open; grant access by hand if that is right.", f.Reference.Repository, f.Repository.Mode), bindCommand(f)

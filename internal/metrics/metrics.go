@@ -49,20 +49,13 @@ var (
 		Help:    "Seconds from the first failure seen of a workload until its pods had started.",
 		Buckets: []float64{5, 15, 30, 60, 120, 240, 420, 600, 1200, 3600},
 	})
-	activeGrants = prometheus.NewGauge(prometheus.GaugeOpts{
-		Namespace: namespace, Name: "active_grants",
-		Help: "PullAccessGrants whose member is in the repository's policy.",
-	})
-	stuckWorkloads = prometheus.NewGauge(prometheus.GaugeOpts{
-		Namespace: namespace, Name: "stuck_workloads",
-		Help: "Workloads on record that wait for a grant to take effect or have not recovered.",
-	})
 )
 
 // Register adds the series to the registry that controller-runtime serves.
-func Register() error {
+// standing is asked at every scrape.
+func Register(standing func() Standing) error {
 	for _, c := range []prometheus.Collector{
-		pullFailures, decisions, grants, grantDuration, restarts, recovery, activeGrants, stuckWorkloads,
+		pullFailures, decisions, grants, grantDuration, restarts, recovery, standingCollector(standing),
 	} {
 		if err := metrics.Registry.Register(c); err != nil {
 			return err
@@ -88,9 +81,3 @@ func Restart(result string) { restarts.WithLabelValues(result).Inc() }
 
 // Recovery observes one workload's way from failure to recovery.
 func Recovery(d time.Duration) { recovery.Observe(d.Seconds()) }
-
-// Standing sets how much stands open now.
-func Standing(active, stuck int) {
-	activeGrants.Set(float64(active))
-	stuckWorkloads.Set(float64(stuck))
-}

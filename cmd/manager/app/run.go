@@ -46,7 +46,7 @@ const (
 
 // Run runs the operator until ctx ends. An unreachable cloud keeps it neither
 // from starting nor from being ready: what cannot be read is said on the policies.
-func Run(ctx context.Context, o Options) error {
+func Run(ctx context.Context, version string, o Options) error {
 	logger, flush, err := newLogger(o)
 	if err != nil {
 		return err
@@ -58,21 +58,21 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	cloud, err := gcp.New(ctx, gcp.Options{Endpoint: o.GCPEndpoint, UserAgent: name})
+	cloud, err := gcp.New(ctx, gcp.Options{Endpoint: o.GCPEndpoint, UserAgent: name + "/" + version})
 	if err != nil {
 		return fmt.Errorf("%w: --gcp-endpoint: %w", ErrUsage, err)
-	}
-	if err := metrics.Register(); err != nil {
-		return fmt.Errorf("register metrics: %w", err)
 	}
 	mgr, err := newManager(cluster, o)
 	if err != nil {
 		return err
 	}
+	if err := metrics.Register(func() metrics.Standing { return standing(ctx, mgr.GetClient()) }); err != nil {
+		return fmt.Errorf("register metrics: %w", err)
+	}
 	if err := addControllers(ctx, mgr, cloud); err != nil {
 		return err
 	}
-	logger.Info("Starting", "gcpEndpoint", o.GCPEndpoint, "leaderElection", o.LeaderElect)
+	logger.Info("Starting", "version", version, "gcpEndpoint", o.GCPEndpoint, "leaderElection", o.LeaderElect)
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("run: %w", err)
 	}

@@ -1,0 +1,140 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package restart
+
+import (
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/pullfailure"
+)
+
+var granted = time.Date(2026, 11, 1, 3, 0, 0, 0, time.UTC)
+
+func after(d time.Duration) *metav1.Time { return &metav1.Time{Time: granted.Add(d)} }
+
+// stuckAt is a pod that was made so long after the grant and cannot pull.
+func stuckAt(d time.Duration) []*corev1.Pod {
+	return []*corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Name: "web-1", CreationTimestamp: *after(d)}}}
+}
+
+func TestPlan(t *testing.T) {
+	spec := restartSpec{strategy: v1alpha1.RestartRollout, delay: time.Minute, maxAttempts: 2}
+	old := -time.Minute
+	tests := map[string]struct {
+		workload  v1alpha1.WorkloadStatus
+		view      view
+		effective *metav1.Time
+		at        time.Duration
+		want      v1alpha1.WorkloadState
+		attempts  int32
+		wake      time.Duration
+		why       string
+	}{
+		"too early": {view: view{stuck: stuckAt(old), covered: true, spec: spec}, at: 20 * time.Second, want: v1alpha1.WorkloadWaiting, wake: 40 * time.Second},
+		"delay over": {
+			view: view{stuck: stuckAt(old), covered: true, spec: spec}, at: time.Minute,
+			want: v1alpha1.WorkloadRestarting, attempts: 1, wake: 5 * time.Minute,
+		},
+		"a pull worked before the delay": {
+			view: view{stuck: stuckAt(old), covered: true, spec: spec}, effective: after(10 * time.Second), at: 10 * time.Second,
+			want: v1alpha1.WorkloadRestarting, attempts: 1, wake: 5 * time.Minute,
+		},
+		"recovered by itself": {view: view{started: true, spec: spec}, at: time.Hour, want: v1alpha1.WorkloadRecovered, why: "what runs is left alone"},
+		"some pods run":       {view: view{started: true, stuck: stuckAt(old), covered: true, spec: spec}, at: 0, want: v1alpha1.WorkloadWaiting, wake: time.Minute},
+		"neither stuck nor started": {
+			view: view{spec: spec}, at: time.Hour, want: v1alpha1.WorkloadWaiting, wake: lookAgain, why: "no proof, no recovery",
+		},
+		"restarted, same pods": {
+			workload: v1alpha1.WorkloadStatus{State: v1alpha1.WorkloadRestarting, Attempts: 1, RestartTime: after(time.Minute)},
+			view:     view{stuck: stuckAt(old), covered: true, spec: spec}, at: time.Hour,
+			want: v1alpha1.WorkloadRestarting, attempts: 1, wake: lookAgain, why: "the new pods are still to come: one restart, not two",
+		},
+		"restarted, new pods stuck, too early": {
+			workload: v1alpha1.WorkloadStatus{State: v1alpha1.WorkloadRestarting, Attempts: 1, RestartTime: after(time.Minute)},
+			view:     view{stuck: stuckAt(90 * time.Second), covered: true, spec: spec}, at: 2 * time.Minute,
+			want: v1alpha1.WorkloadRestarting, attempts: 1, wake: 4 * time.Minute,
+		},
+		"second restart": {
+			workload: v1alpha1.WorkloadStatus{State: v1alpha1.WorkloadRestarting, Attempts: 1, RestartTime: after(time.Minute)},
+			view:     view{stuck: stuckAt(90 * time.Second), covered: true, spec: spec}, at: 6 * time.Minute,
+			want: v1alpha1.WorkloadRestarting, attempts: 2, wake: 10 * time.Minute,
+		},
+		"no more restarts": {
+			workload: v1alpha1.WorkloadStatus{State: v1alpha1.WorkloadRestarting, Attempts: 2, RestartTime: after(6 * time.Minute)},
+			view:     view{stuck: stuckAt(7 * time.Minute), covered: true, spec: spec}, at: 16 * time.Minute,
+			want: v1alpha1.WorkloadStuck, attempts: 2,
+		},
+		"given up, then recovered": {
+			workload: v1alpha1.WorkloadStatus{State: v1alpha1.WorkloadStuck, Attempts: 2, RestartTime: after(6 * time.Minute)},
+			view:     view{started: true}, at: time.Hour, want: v1alpha1.WorkloadRecovered, attempts: 2,
+		},
+		"given up stays so": {
+			workload: v1alpha1.WorkloadStatus{State: v1alpha1.WorkloadStuck, Attempts: 2, RestartTime: after(6 * time.Minute)},
+			view:     view{stuck: stuckAt(7 * time.Minute), covered: true, spec: spec}, at: 2 * time.Hour, want: v1alpha1.WorkloadStuck, attempts: 2,
+		},
+		"policy gone":     {view: view{stuck: stuckAt(old), spec: spec}, at: time.Hour, want: v1alpha1.WorkloadLeftToKubelet, why: "uncovered is not touched"},
+		"zero view":       {view: view{}, at: time.Hour, want: v1alpha1.WorkloadWaiting, wake: lookAgain},
+		"paused":          {view: view{stuck: stuckAt(old), covered: true, leave: "Paused.", spec: spec}, at: time.Hour, want: v1alpha1.WorkloadLeftToKubelet},
+		"gone":            {view: view{gone: true}, want: v1alpha1.WorkloadGone},
+		"scaled to zero":  {view: view{idle: true}, want: v1alpha1.WorkloadGone},
+		"another failure": {view: view{other: pullfailure.ImageNotFound}, want: v1alpha1.WorkloadLeftToKubelet, why: "no restart makes a tag"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if tc.workload.State == "" {
+				tc.workload.State = v1alpha1.WorkloadWaiting
+			}
+			grant := &v1alpha1.PullAccessGrantStatus{GrantedTime: after(0), EffectiveTime: tc.effective}
+			got, wake := plan(tc.workload, tc.view, grant, granted.Add(tc.at))
+			if got.State != tc.want || got.Attempts != tc.attempts || wake != tc.wake {
+				t.Errorf("plan = %s, attempt %d, wake in %s; want %s, %d, %s (%s)", got.State, got.Attempts, wake, tc.want, tc.attempts, tc.wake, tc.why)
+			}
+			if got.Attempts > tc.workload.Attempts && !got.RestartTime.Equal(after(tc.at)) {
+				t.Errorf("restart recorded at %v, want %v", got.RestartTime, after(tc.at))
+			}
+		})
+	}
+}
+
+// TestPlanRestartsOnce steps through an hour in which the pods of the restart
+// never come: however often it is asked, it stays at one restart.
+func TestPlanRestartsOnce(t *testing.T) {
+	v := view{stuck: stuckAt(-time.Minute), covered: true, spec: restartSpec{strategy: v1alpha1.RestartRollout, maxAttempts: 10}}
+	w := v1alpha1.WorkloadStatus{State: v1alpha1.WorkloadWaiting}
+	grant := &v1alpha1.PullAccessGrantStatus{GrantedTime: after(0)}
+	for s := range 3600 {
+		w, _ = plan(w, v, grant, granted.Add(time.Duration(s)*time.Second))
+	}
+	if w.Attempts != 1 || !w.RestartTime.Equal(after(0)) {
+		t.Errorf("%d restarts, the last at %v; want one at the grant", w.Attempts, w.RestartTime)
+	}
+}
+
+// TestPlanRestartsBounded steps through a day in which every restart's pods fail.
+func TestPlanRestartsBounded(t *testing.T) {
+	spec := restartSpec{strategy: v1alpha1.RestartRollout, maxAttempts: 3}
+	w := v1alpha1.WorkloadStatus{State: v1alpha1.WorkloadWaiting}
+	grant := &v1alpha1.PullAccessGrantStatus{GrantedTime: after(0)}
+	var restarts []time.Duration
+	for s := range 24 * 3600 {
+		at := time.Duration(s) * time.Second
+		next, _ := plan(w, view{stuck: stuckAt(at), covered: true, spec: spec}, grant, granted.Add(at))
+		if next.Attempts > w.Attempts {
+			restarts = append(restarts, at)
+		}
+		w = next
+	}
+	want := []time.Duration{0, 5 * time.Minute, 15 * time.Minute}
+	if len(restarts) != len(want) || restarts[0] != want[0] || restarts[1] != want[1] || restarts[2] != want[2] {
+		t.Errorf("restarts at %v, want %v", restarts, want)
+	}
+	if w.State != v1alpha1.WorkloadStuck {
+		t.Errorf("ends %s, want Stuck", w.State)
+	}
+}
