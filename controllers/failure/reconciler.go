@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/events"
@@ -77,7 +78,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, pod *corev1.Pod) (reconcile.
 			errs = append(errs, fmt.Errorf("container %s: %w", failure.Container, err))
 		}
 	}
-	return reconcile.Result{}, errors.Join(errs...)
+	return outcome.Of(reconcile.Result{}, errors.Join(errs...))
 }
 
 // handle takes one failure through the judgement and acts on the outcome.
@@ -104,11 +105,11 @@ func (r *Reconciler) explain(ctx context.Context, pod *corev1.Pod, failure pullf
 		log.FromContext(ctx).V(1).Info("Refused a grant", "Pod", klog.KObj(pod), "container", failure.Container,
 			"reason", refusal.Reason, "policy", refusal.Policy, "field", refusal.Field)
 		events.Refused(r.Recorder, pod, refusal.Reason, refusal.Sentence, refusal.Command)
-		outcome := metrics.OutcomeRefuse
+		result := metrics.OutcomeRefuse
 		if refusal.Reason == decision.ReasonDryRun {
-			outcome = metrics.OutcomeDryRun
+			result = metrics.OutcomeDryRun
 		}
-		metrics.Decision(outcome, refusal.Reason)
+		metrics.Decision(result, refusal.Reason)
 	}
 	if d.Retry {
 		return errUnreadable

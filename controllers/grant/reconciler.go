@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/events"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
@@ -60,6 +61,10 @@ type Reconciler struct {
 // somebody may have followed the advice in its condition.
 const recheckAfter = 10 * time.Minute
 
+// editTimeout bounds one read-modify-write with its repetitions. It leaves time in
+// the pass to put the outcome on record.
+const editTimeout = 2 * time.Minute
+
 // Reconcile brings every grant on repository to its end: in the policy, out of
 // it, or refused with the reason on record.
 func (r *Reconciler) Reconcile(ctx context.Context, repository imageref.Repository) (reconcile.Result, error) {
@@ -68,23 +73,25 @@ func (r *Reconciler) Reconcile(ctx context.Context, repository imageref.Reposito
 		return reconcile.Result{}, fmt.Errorf("observe: %w", err)
 	}
 	if err := r.settle(ctx, w); err != nil {
-		return reconcile.Result{}, err
+		return outcome.Of(reconcile.Result{}, err)
 	}
 	refused := false
 	for !w.empty() {
 		written, err := r.edit(ctx, w)
 		if err == nil {
-			return reconcile.Result{RequeueAfter: recheck(refused)}, r.complete(ctx, w, written)
+			return outcome.Of(reconcile.Result{RequeueAfter: recheck(refused)}, r.complete(ctx, w, written))
 		}
 		refused = true
-		if retry, err := r.outcome(ctx, w, err); !retry || err != nil {
-			return reconcile.Result{RequeueAfter: recheck(err == nil)}, err
+		if again, err := r.refusedBy(ctx, w, err); !again || err != nil {
+			return outcome.Of(reconcile.Result{RequeueAfter: recheck(refused)}, err)
 		}
 	}
 	return reconcile.Result{RequeueAfter: recheck(refused)}, nil
 }
 
 func (r *Reconciler) edit(ctx context.Context, w *work) (iampolicy.Write, error) {
+	ctx, cancel := context.WithTimeout(ctx, editTimeout)
+	defer cancel()
 	start := r.Clock.Now()
 	written, err := r.Cloud.EditPolicy(ctx, w.repository, w.edit(), w.reason(), func(ctx context.Context, intended iampolicy.Change, etag string) error {
 		return r.intend(ctx, w, intended, etag)
@@ -93,10 +100,10 @@ func (r *Reconciler) edit(ctx context.Context, w *work) (iampolicy.Write, error)
 	return written, err
 }
 
-// outcome is the one place where an error of the cloud becomes another go without
+// refusedBy is the one place where an error of the cloud becomes another go without
 // the member that was refused (again), a retry with backoff (an error), or a
 // condition with the next step and a late second look.
-func (r *Reconciler) outcome(ctx context.Context, w *work, err error) (again bool, _ error) {
+func (r *Reconciler) refusedBy(ctx context.Context, w *work, err error) (again bool, _ error) {
 	if errors.Is(err, errRecord) {
 		return false, err
 	}

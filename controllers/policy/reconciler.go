@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/events"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
@@ -61,7 +62,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, policy *v1alpha1.PullAccessP
 	setCondition(policy, v1alpha1.ConditionCloudAccess, access.condition())
 	setCondition(policy, v1alpha1.ConditionReady, decideReady(policy, access))
 	if err := r.save(ctx, before, policy); err != nil {
-		return reconcile.Result{}, err
+		return outcome.Of(reconcile.Result{}, err)
 	}
 	r.tell(ctx, before, policy)
 	return reconcile.Result{RequeueAfter: access.again}, nil

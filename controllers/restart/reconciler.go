@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/events"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
@@ -73,10 +74,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, grant *v1alpha1.PullAccessGr
 	// The restart's time is on record before the restart: a crash in between
 	// leaves the next start the very same restart to do.
 	if err := r.save(ctx, before, grant); err != nil {
-		return reconcile.Result{}, err
+		return outcome.Of(reconcile.Result{}, err)
 	}
 	r.tell(ctx, before, grant, views)
-	return reconcile.Result{RequeueAfter: wake}, r.act(ctx, grant, views)
+	return outcome.Of(reconcile.Result{RequeueAfter: wake}, r.act(ctx, grant, views))
 }
 
 // judge brings the record up to date with what was seen, and says when to come back.

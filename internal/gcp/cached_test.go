@@ -28,31 +28,36 @@ type fakeCloud struct {
 	nextErr    error
 
 	asked atomic.Int32
-	hold  chan struct{} // If set, a read says on held that it is there, and waits.
-	held  chan struct{}
+	// held, if set, is given a channel by each read, which goes on once that is closed.
+	held chan chan struct{}
 }
 
-func (f *fakeCloud) ask() {
+// ask tells whether the read is still wanted when it goes on.
+func (f *fakeCloud) ask(ctx context.Context) bool {
 	f.asked.Add(1)
-	if f.hold != nil {
-		f.held <- struct{}{}
-		<-f.hold
+	if f.held != nil {
+		release := make(chan struct{})
+		f.held <- release
+		<-release
 	}
+	return ctx.Err() == nil
 }
 
-func (f *fakeCloud) Repository(context.Context, imageref.Repository) diagnosis.Repository {
-	f.ask()
+func (f *fakeCloud) Repository(ctx context.Context, _ imageref.Repository) diagnosis.Repository {
+	if !f.ask(ctx) {
+		return diagnosis.Repository{}
+	}
 	return f.repository
 }
 
-func (f *fakeCloud) Access(context.Context, imageref.Repository, string) diagnosis.Access {
+func (f *fakeCloud) Access(ctx context.Context, _ imageref.Repository, _ string) diagnosis.Access {
 	answer := f.access
-	f.ask()
+	f.ask(ctx)
 	return answer
 }
 
-func (f *fakeCloud) NodeAccount(context.Context, string) diagnosis.Puller {
-	f.ask()
+func (f *fakeCloud) NodeAccount(ctx context.Context, _ string) diagnosis.Puller {
+	f.ask(ctx)
 	return f.puller
 }
 
@@ -145,22 +150,23 @@ func TestCachedForgetsAccessAtOurOwnWrite(t *testing.T) {
 }
 
 func TestCachedDoesNotKeepAReadFromBeforeTheWrite(t *testing.T) {
-	cloud := &fakeCloud{access: diagnosis.Access{State: diagnosis.Missing}, hold: make(chan struct{}), held: make(chan struct{}, 2)}
+	cloud := &fakeCloud{access: diagnosis.Access{State: diagnosis.Missing}, held: make(chan chan struct{})}
 	cached := NewCached(cloud, clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0)))
-	var early sync.WaitGroup
-	early.Go(func() { cached.Access(t.Context(), services, nodesMember) })
-	<-cloud.held
+	early, late := make(chan diagnosis.Access, 1), make(chan diagnosis.Access, 1)
+	go func() { early <- cached.Access(t.Context(), services, nodesMember) }()
+	releaseEarly := <-cloud.held
 	if _, err := cached.EditPolicy(t.Context(), services, add, "", nil); err != nil {
 		t.Fatal(err)
 	}
 	cloud.access.State = diagnosis.Present
-	var late diagnosis.Access
-	early.Go(func() { late = cached.Access(t.Context(), services, nodesMember) })
-	<-cloud.held // The late caller did not join the early read.
-	close(cloud.hold)
-	early.Wait()
-	if late.State != diagnosis.Present {
+	go func() { late <- cached.Access(t.Context(), services, nodesMember) }()
+	close(<-cloud.held) // The late caller did not join the early read.
+	if got := <-late; got.State != diagnosis.Present {
 		t.Error("a caller after the write is answered from before it")
+	}
+	close(releaseEarly)
+	if got := <-early; got.State != diagnosis.Missing {
+		t.Error("a caller before the write is answered as it was then")
 	}
 	if got := cached.Access(t.Context(), services, nodesMember); got.State != diagnosis.Present {
 		t.Error("an answer from before the write is kept")
@@ -170,7 +176,7 @@ func TestCachedDoesNotKeepAReadFromBeforeTheWrite(t *testing.T) {
 func TestCachedMakesOneReadOfMany(t *testing.T) {
 	cloud := &fakeCloud{
 		puller: diagnosis.Puller{State: diagnosis.Present, Email: nodes},
-		hold:   make(chan struct{}), held: make(chan struct{}, 100),
+		held:   make(chan chan struct{}),
 	}
 	cached := NewCached(cloud, clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0)))
 	var all sync.WaitGroup
@@ -181,8 +187,7 @@ func TestCachedMakesOneReadOfMany(t *testing.T) {
 			}
 		})
 	}
-	<-cloud.held
-	close(cloud.hold)
+	close(<-cloud.held)
 	all.Wait()
 	if asked := cloud.asked.Load(); asked != 1 {
 		t.Errorf("asked %d times, want once", asked)
@@ -192,7 +197,7 @@ func TestCachedMakesOneReadOfMany(t *testing.T) {
 func TestCachedCallerMayLeave(t *testing.T) {
 	cloud := &fakeCloud{
 		repository: diagnosis.Repository{State: diagnosis.Present}, access: diagnosis.Access{State: diagnosis.Present},
-		puller: diagnosis.Puller{State: diagnosis.Present}, hold: make(chan struct{}), held: make(chan struct{}, 3),
+		puller: diagnosis.Puller{State: diagnosis.Present}, held: make(chan chan struct{}, 3),
 	}
 	cached := NewCached(cloud, clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0)))
 	gone, leave := context.WithCancel(t.Context())
@@ -207,9 +212,8 @@ func TestCachedCallerMayLeave(t *testing.T) {
 		t.Errorf("puller (-want +got)\n%s", diff)
 	}
 	for range 3 {
-		<-cloud.held
+		close(<-cloud.held)
 	}
-	close(cloud.hold)
 	// The read of the one who left is what the next one gets.
 	if got := cached.Repository(t.Context(), services); got.State != diagnosis.Present {
 		t.Errorf("got %+v", got)

@@ -79,14 +79,18 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	return c, nil
 }
 
+var errEndpoint = errors.New("the endpoint must be an address such as http://127.0.0.1:8080")
+
 func parseEndpoint(endpoint string) (string, error) {
 	if endpoint == "" {
 		return "", nil
 	}
 	u, err := url.Parse(endpoint)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" ||
-		u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return "", fmt.Errorf("endpoint %q is no address such as http://127.0.0.1:8080", endpoint)
+	if err != nil {
+		return "", errEndpoint // Its own text would show a password.
+	}
+	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", fmt.Errorf("%q: %w", u.Redacted(), errEndpoint)
 	}
 	return strings.TrimRight(endpoint, "/"), nil
 }

@@ -200,8 +200,12 @@ func TestObstacles(t *testing.T) {
 			fault: emulator.Fault{HTTPStatus: http.StatusUnauthorized, Message: "invalid authentication credentials"},
 			want:  diagnosis.Forbidden, detail: "Google does not accept the operator's credentials",
 		},
-		"quota":       {fault: emulator.Fault{HTTPStatus: http.StatusTooManyRequests}, want: diagnosis.Unavailable, detail: "slow down"},
-		"quota, 403":  {fault: emulator.Fault{HTTPStatus: http.StatusForbidden, Body: errorInfo("RATE_LIMIT_EXCEEDED")}, want: diagnosis.Unavailable, detail: "slow down"},
+		"quota":      {fault: emulator.Fault{HTTPStatus: http.StatusTooManyRequests}, want: diagnosis.Unavailable, detail: "slow down"},
+		"quota, 403": {fault: emulator.Fault{HTTPStatus: http.StatusForbidden, Body: errorInfo("RATE_LIMIT_EXCEEDED")}, want: diagnosis.Unavailable, detail: "slow down"},
+		"quota by status": {
+			fault: emulator.Fault{HTTPStatus: http.StatusForbidden, Body: `{"error":{"code":403,"message":"no","status":"RESOURCE_EXHAUSTED"}}`},
+			want:  diagnosis.Unavailable, detail: "slow down",
+		},
 		"unavailable": {fault: emulator.Fault{HTTPStatus: http.StatusServiceUnavailable}, want: diagnosis.Unavailable, detail: "HTTP 503"},
 		"a proxy's page": {
 			fault: emulator.Fault{HTTPStatus: http.StatusBadGateway, Body: "<html>secret of a proxy</html>"},
@@ -291,10 +295,12 @@ func TestWithoutCredentials(t *testing.T) {
 
 func TestNewRefusesABadEndpoint(t *testing.T) {
 	for _, endpoint := range []string{
-		"127.0.0.1:8080", "localhost", "ftp://x", "http://", "http://user:word@x", "http://x?y", "http://x#y", "http://x y", ":",
+		"127.0.0.1:8080", "localhost", "ftp://x", "http://", "http://user:word@x", "http://user:word@x y", "http://x?y", "http://x#y", "http://x y", ":",
 	} {
 		if _, err := New(t.Context(), Options{Endpoint: endpoint}); err == nil || !strings.Contains(err.Error(), "http://127.0.0.1:8080") {
 			t.Errorf("%q: got %v, want an error with an example", endpoint, err)
+		} else if strings.Contains(err.Error(), "word") {
+			t.Errorf("%q: a password must not be shown: %v", endpoint, err)
 		}
 	}
 }

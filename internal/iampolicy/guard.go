@@ -38,15 +38,15 @@ func Verify(before, after *iampb.Policy, change Change) error {
 	return nil
 }
 
-// verifyMembers wants each added member once where it was not, and each removed
-// one nowhere where it was. Only service accounts may come or go.
+// verifyMembers wants each added member to be there once, and each removed one
+// to have been there and to be gone. Only service accounts may come or go.
 func verifyMembers(before, after []string, change Change) error {
 	for _, member := range change.Added {
 		if !IsServiceAccountMember(member) {
 			return fmt.Errorf("%w: a member to add is no service account", ErrGuard)
 		}
-		if count(before, member) != 0 || count(after, member) != 1 || count(change.Added, member) != 1 {
-			return fmt.Errorf("%w: a member to add was there already, or is not there once", ErrGuard)
+		if count(after, member) != 1 || count(change.Added, member) != 1 {
+			return fmt.Errorf("%w: a member to add is not there once", ErrGuard)
 		}
 	}
 	for _, member := range change.Removed {

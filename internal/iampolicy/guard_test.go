@@ -104,6 +104,8 @@ func TestVerifyRefusesADishonestChange(t *testing.T) {
 		"removal takes another":  {before: policyOf(readers(nodes, human)), after: policyOf(), change: Change{Removed: []string{nodes}}, want: ErrGuard},
 		"removal leaves a shell": {before: policyOf(readers(nodes)), after: policyOf(readers()), change: Change{Removed: []string{nodes}}, want: ErrGuard},
 		"said to be added twice": {before: policyOf(), after: policyOf(readers(nodes, nodes)), change: Change{Added: []string{nodes, nodes}}, want: ErrGuard},
+		"said twice, done once":  {before: policyOf(), after: policyOf(readers(nodes)), change: Change{Added: []string{nodes, nodes}}, want: ErrGuard},
+		"in and out at once":     {before: policyOf(readers(nodes)), after: policyOf(readers(nodes)), change: Change{Added: []string{nodes}, Removed: []string{nodes}}, want: ErrGuard},
 		"two bindings for two":   {before: policyOf(), after: policyOf(readers(nodes), readers(batch)), change: Change{Added: []string{nodes, batch}}, want: ErrGuard},
 		"was there already":      {before: policyOf(readers(nodes)), after: policyOf(readers(nodes)), change: Change{Added: []string{nodes}}, want: ErrGuard},
 	} {

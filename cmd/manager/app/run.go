@@ -38,7 +38,7 @@ const name = "pull-access-operator"
 
 const (
 	// reconciliationTimeout bounds one pass; calls to the cloud are bounded below it.
-	reconciliationTimeout = 2 * time.Minute
+	reconciliationTimeout = 5 * time.Minute
 	// queriesPerSecond and burst bound the calls to the API server. The default of
 	// 20 would make a storm of failing pods wait for minutes.
 	queriesPerSecond, burst = 100, 200

@@ -1,0 +1,32 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package outcome turns the end of a pass into what the queue does next.
+//
+// It serves all controllers and knows none of them.
+package outcome
+
+import (
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// again is when a pass that was overtaken by another write is repeated: by then
+// the cache has usually seen that write.
+const again = 200 * time.Millisecond
+
+// Of returns what the queue shall do. That somebody else wrote first is no error:
+// the cache was behind, and the pass is repeated without a word. Every other
+// error is logged and retried with backoff.
+func Of(result reconcile.Result, err error) (reconcile.Result, error) {
+	switch {
+	case err == nil:
+		return result, nil
+	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
+		return reconcile.Result{RequeueAfter: again}, nil
+	default:
+		return reconcile.Result{}, err
+	}
+}
