@@ -30,7 +30,7 @@ func Classify(t Text) Verdict {
 		text, whole = text[:maxHead]+"\n"+text[len(text)-maxTail:], false
 	}
 	s := scanner{text: text, low: fold(text)}
-	if !strings.ContainsAny(t.Image, "/:@") {
+	if strings.IndexByte(t.Image, '/') < 0 && strings.IndexByte(t.Image, ':') < 0 {
 		s.image = t.Image
 	}
 	s.scan()

@@ -113,6 +113,10 @@ func TestClassifyCause(t *testing.T) {
 		"a short name":                 {message: `short-name "app" did not resolve to an alias and no unqualified-search registries are defined in "/etc/containers/registries.conf"`, want: InvalidReference},
 		"admission refuses an image":   {message: `admission webhook "imagepolicywebhook.image-policy.k8s.io" denied the request: Image x denied by Binary Authorization cluster admission rule`, reason: "FailedCreate", want: PolicyRejected},
 
+		// Names that are bare words.
+		"an image called denied":     {message: "Error: denied: not found", image: "denied", want: ImageNotFound},
+		"an image called x, refused": {message: "Error: denied: not found", image: "x", want: PermissionDenied},
+
 		// Not about a pull.
 		"a probe":                     {message: `Readiness probe failed: Get "http://10.0.0.1:8080/v2/": dial tcp 10.0.0.1:8080: connect: connection refused`, reason: "Unhealthy", want: NotPullFailure},
 		"a container that crashes":    {message: "Back-off restarting failed container", reason: "BackOff", want: NotPullFailure},

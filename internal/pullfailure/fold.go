@@ -9,9 +9,9 @@ import "strings"
 // White space other than newlines, and control characters, become spaces;
 // escapes (\n, \", \u003c) become what they stand for, after spaces.
 func fold(text string) []byte {
-	low := make([]byte, len(text))
-	for i := range low {
-		low[i] = folded[text[i]]
+	low := []byte(text)
+	for i, c := range low {
+		low[i] = folded[c]
 	}
 	for i := strings.IndexByte(text, '\\'); i >= 0 && i+1 < len(text); {
 		i += unescape(low[i:])

@@ -4,7 +4,6 @@
 package pullfailure
 
 import (
-	"net/http"
 	"strings"
 
 	"github.com/pull-access/pull-access-operator/internal/imageref"
@@ -19,11 +18,11 @@ func (a *attempt) settle(image string) {
 		return
 	}
 	switch a.status {
-	case http.StatusBadRequest:
+	case statusBadRequest:
 		if _, err := imageref.Parse(image); err != nil {
 			a.causes = invalidReference // The host was asked for a path that it can't have.
 		}
-	case http.StatusPreconditionFailed:
+	case statusPreconditionFailed:
 		if google(image) {
 			a.causes = registryUnavailable // So Container Registry answers since its end.
 		}
@@ -41,15 +40,13 @@ func google(image string) bool {
 // says more, or less, refuses.
 func (s *scanner) repairable(v Verdict, image string) bool {
 	switch r := &s.record; {
-	case cut(s.text):
-		return false
 	case v.Cause != PermissionDenied, v.CredentialSent == CredentialNo, !google(image):
 		return false
 	case r.marks&(unlikely|notSent|many) != 0, r.marks&(asked|sent) == asked:
 		return false
 	case v.Permission != "" && v.Permission != downloadPermission:
 		return false
-	case v.Resource != "" && !serves(v.Resource, image):
+	case v.Resource != "" && !serves(v.Resource, image), cut(s.text):
 		return false
 	}
 	host, _, _ := strings.Cut(image, "/")
@@ -58,7 +55,7 @@ func (s *scanner) repairable(v Verdict, image string) bool {
 		switch {
 		case a.rank > weak && a.causes&^noAccess != 0, a.marks&(explained|iam) == explained:
 			return false
-		case a.status != 0 && a.status != http.StatusForbidden && a.causes&permissionDenied != 0:
+		case a.status != 0 && a.status != statusForbidden && a.causes&permissionDenied != 0:
 			return false
 		case a.host != "" && !strings.EqualFold(a.host, host):
 			return false // A mirror, or the storage behind the registry, refused.
@@ -67,10 +64,10 @@ func (s *scanner) repairable(v Verdict, image string) bool {
 	return true
 }
 
-// cut tells whether somebody left something out of the text: there are dots in
-// its place, or the list of attempts is closed and was never opened.
+// cut tells whether the text lacks a part: there is an ellipsis in its place, or
+// the list of attempts is closed and was never opened.
 func cut(text string) bool {
-	return strings.Contains(text, "... ") || strings.Contains(text, "…") || strings.Count(text, "[") != strings.Count(text, "]")
+	return strings.Contains(text, "…") || strings.Count(text, "[") != strings.Count(text, "]")
 }
 
 // downloadPermission is the one that a pull needs on Artifact Registry.
@@ -119,4 +116,6 @@ func named(text string, start int) (permission, resource string) {
 	return unquote(permission), unquote(resource)
 }
 
-func unquote(s string) string { return Sanitize(strings.Trim(s, "\"'`\\.")) }
+func unquote(s string) string { return Sanitize(strings.TrimFunc(s, quotes)) }
+
+func quotes(r rune) bool { return r == '"' || r == '\'' || r == '`' || r == '\\' || r == '.' }

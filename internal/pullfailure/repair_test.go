@@ -57,6 +57,7 @@ func TestRepairable(t *testing.T) {
 		"left out by somebody":           {message: "failed to pull ... 403 Forbidden", image: google1},
 		"too many attempts to weigh":     {message: strings.Repeat(oauth+"403 Forbidden, ", 9) + oauth + "403 Forbidden", image: google1},
 		"too long to be read":            {message: strings.Repeat(" ", maxHead+maxTail) + oauth + "403 Forbidden", image: google1},
+		"a 401 with the words of a 403":  {message: frame + head + "401 Unauthorized\n" + denial, image: google1, why: "the credential may be no good"},
 		"a perimeter":                    {message: frame + head + "403 Forbidden\ndenied: Request is prohibited by organization's policy.", image: google1},
 		"a missing image":                {message: "[" + oauth + "403 Forbidden, rpc error: code = NotFound desc = " + google1 + ": not found]", image: google1},
 		"no wording of a registry":       {message: "exec /app: permission denied", image: google1},

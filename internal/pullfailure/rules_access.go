@@ -35,8 +35,7 @@ var credentialRules = slices.Concat(
 	say(unauthenticated, word, 0, "authentication required", "authentication is required", "authentication failed", "authorization failed", "authorization required",
 		"not authenticated", "must be authenticated", "failed to authenticate", "login required", "please login", "please log in", "not logged in", "not authorized.",
 		"invalid username/password", "invalid username or password", "password is invalid", "invalid credentials", "bad credentials", "bad_credential",
-		"wrong credentials", "credentials are invalid", "credentials are expired", "invalid token", "token is expired", "token has been revoked", "invalid api key",
-		"could not find robot", "aadsts*"),
+		"wrong credentials", "credentials are invalid", "credentials are expired", "invalid token", "token is expired", "token has been revoked", "invalid api key", "could not find robot"),
 
 	say(credentialProvider, node, pulls, "credential provider", "credentialproviderrequest", "credential helper", "getting credentials", "failed to get credentials",
 		"failed to provide credentials", "docker-credential-*", "ecr-credential-provider", "acr-credential-provider", "auth-provider-gcp", "gce metadata",

@@ -30,7 +30,7 @@ var frameRules = slices.Concat(
 	say(network, weak, pulls, "no available registry endpoint"), // containerd 1.2, when no host answered
 
 	// That the text is about a pull.
-	say(0, mute, pulls, "failed to pull", "unable to pull", "error pulling", "failed pulling", "pulling image", "pull image", "pulling from host", "pull access denied",
+	say(0, mute, pulls, "failed to pull", "unable to pull", "error pulling", "failed pulling", "pulling image", "pull image", "pulling from host",
 		"cannotpullcontainererror", "pullimage", "image pull", "sandbox image", "httpreadseeker", "trying next host", "failed to solve",
 		"manifest", "reading blob", "writing blob", "fetching blob", "register layer", "registry", "error from registry", "auth token", "authentication token"),
 

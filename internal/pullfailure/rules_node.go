@@ -38,14 +38,14 @@ var contentRules = slices.Concat(
 		"checksum mismatch", "checksum does not match", "verification failed for digest", "does not match provided manifest digest", "does not match config's diffid",
 		"wrong diff id", "mismatched image rootfs", "match image configuration", "layer verification failed"),
 	say(corruptContent, node, pulls, "invalid tar header", "untar re-exec error", "gzip: invalid header", "gzip: invalid checksum", "zstd: invalid", "flate: corrupt input",
-		"invalid compressed data", "hcsshim*", "layer does not exist", "parent snapshot", "failed to stat snapshot", "failed to prepare extraction snapshot",
+		"invalid compressed data", "layer does not exist", "parent snapshot", "failed to stat snapshot", "failed to prepare extraction snapshot",
 		"potentially insufficient uids or gids"),
 	say(corruptContent, node, pulls, "unsupported media type", "unsupported mediatype", "unexpected media type", "mediatype in manifest", "media type * is no longer",
 		"unsupported docker v2s2 media type", "no processor for media-type", "unsupported image-specific operation", "unsupported schema version", "unsupported manifest",
 		"unknown manifest", "cannot unmarshal", "missing signature key", "schema 1 image", "pulling schema 1"), // The last three: manifests of before 2017.
 
 	// What was being done when something more telling may have happened.
-	say(corruptContent, word, pulls, "failed to extract layer", "failed to register layer", "failed to unpack image", "mount callback failed", "invalid desc",
+	say(corruptContent, word, pulls, "failed to extract layer", "failed to register layer", "applylayer", "failed to unpack image", "mount callback failed", "invalid desc",
 		"import layer", "failed to get reader from content store"),
 	say(corruptContent, word, 0, "error processing tar file", "processing tar file", "unpacking failed", "unexpected end of json input", "content digest"),
 	say(corruptContent, weak, 0, "looking for beginning of value", "unexpected content type"),

@@ -40,11 +40,12 @@ var absenceRules = slices.Concat(
 		"tag does not exist", "unknown tag", "no such tag", "no such image", "no such manifest", "manifest not found", "image not found", "image not known",
 		"image does not exist", "requested image not found", "unable to find image", "is not known to the registry"),
 	say(repositoryNotFound, sentence, 0, "project * not found", "namespace * not found"),
-	say(repositoryNotFound, sentence, pulls, "repository * not found", "the repository with name * does not exist", "repo not found", "repository not found",
-		"project not found", "no such repository", "name not known to registry"),
+	say(repositoryNotFound, sentence, pulls, "repository * not found", "repository with name * does not exist", "no such repository",
+		"name not known to registry"),
+	sayInPlace(repositoryNotFound, sentence, pulls, "repo not found", "repository not found", "project not found"),
 
 	// Private or absent: Docker Hub and docker itself do not tell which.
-	say(noAccess|missing, word, 0, "pull access denied", "may require authorization", "repository does not exist or may require"),
+	say(noAccess|missing, word, pulls, "pull access denied", "may require authorization", "repository does not exist or may require"),
 	say(noAccess|missing, sentence, pulls|unlikely, "requested access to the resource is denied", "insufficient_scope"),
 	say(permissionDenied|repositoryNotFound, sentence, pulls|unlikely, "unable to access the repository"), // gcr.io, long ago
 	// The kubelet warns, goes on without the secret, and may succeed.

@@ -28,18 +28,18 @@ func (s *scanner) scan() {
 			i++
 			continue
 		}
-		start, all, any := i, byte(wordByte), byte(0)
+		start, common, seen := i, byte(wordByte), byte(0)
 		for ; i < len(low); i++ {
 			c := class[low[i]]
 			if c&nameByte == 0 {
 				break
 			}
-			all &= c
-			any |= c
+			common &= c
+			seen |= c
 		}
 		switch {
-		case any&slashByte != 0 && s.name(start, i):
-		case all&wordByte != 0:
+		case s.image != "" && s.bareImage(start, i), seen&slashByte != 0 && s.name(start, i):
+		case common&wordByte != 0:
 			s.scanWord(start, i)
 		default:
 			s.scanWords(start, i)
@@ -80,6 +80,9 @@ func (s *scanner) trim(start, end int) int {
 
 // scanWords tries the rules at each word of a token that begins no name within it.
 func (s *scanner) scanWords(start, end int) {
+	if end-start >= 3 && string(s.low[end-3:end]) == "..." {
+		s.marks |= unlikely // Somebody left something out.
+	}
 	for i := start; i < end; {
 		if class[s.low[i]]&wordByte == 0 {
 			i++
@@ -102,17 +105,17 @@ func (s *scanner) scanWord(start, end int) {
 		return
 	}
 	hash := hashWord(s.low[start:end])
-	if !rules.knows(hash) {
-		return
-	}
-	s.try(rules.at(hash), start)
 	for range lookAhead {
-		if end = nextWord(s.low, end); end == len(s.low) || class[s.low[end]]&wordByte == 0 {
+		if !rules.knows(hash) {
+			return
+		}
+		s.try(rules.at(hash), start)
+		if end = nextWord(s.low, end); end == len(s.low) {
 			return
 		}
 		hash = hashNext(hash, s.low[end])
-		s.try(rules.at(hash), start)
 	}
+	s.try(rules.at(hash), start)
 }
 
 func (s *scanner) try(candidates []rule, i int) {
@@ -129,35 +132,48 @@ const cutAfter = 16
 
 // match gives the end of r's words at low[i:], or -1.
 func match(r *rule, low []byte, i int) int {
-	start := i
-	for k := 0; k < len(r.words); k++ {
-		c := r.words[k]
-		if i < len(low) && low[i] == c && c != ' ' {
+	start, words := i, r.words
+	for k := 0; k < len(words); k++ {
+		c := words[k]
+		if c > '*' && i < len(low) && low[i] == c {
 			i++
 			continue
 		}
-		from := i
-		switch {
-		case i == len(low) && r.rank == transport && k >= cutAfter:
+		if i == len(low) && r.rank == transport && k >= cutAfter {
 			return i
-		case c == ' ':
-			for i < len(low) && space(low[i]) {
-				i++
-			}
-		case c == '*':
-			i += tokenLength(low[i:])
 		}
-		if i == from {
+		n := skip(low[i:], c)
+		if n == 0 {
 			return -1
 		}
+		i += n
 	}
-	if i < len(low) && class[low[i]]&wordByte != 0 && class[low[i-1]]&wordByte != 0 {
-		return -1
-	}
-	if r.inPlace && !(codeStarts(low, start) && codeEnds(low, i)) {
+	if midWord(low, i) || r.inPlace && !(codeStarts(low, start) && codeEnds(low, i)) {
 		return -1
 	}
 	return i
+}
+
+// skip is how much of low one byte of a rule's words stands for.
+func skip(low []byte, c byte) (n int) {
+	switch c {
+	case ' ':
+		for n < len(low) && space(low[n]) {
+			n++
+		}
+	case '*':
+		n = tokenLength(low)
+	default:
+		if len(low) > 0 && low[0] == c {
+			n = 1
+		}
+	}
+	return n
+}
+
+// midWord tells whether low[i] goes on with the word before it.
+func midWord(low []byte, i int) bool {
+	return i < len(low) && class[low[i]]&wordByte != 0 && class[low[i-1]]&wordByte != 0
 }
 
 // codeStarts tells whether an error code may stand at low[i]: at the start of

@@ -5,32 +5,52 @@ package pullfailure
 
 import (
 	"bytes"
-	"net/http"
 	"strings"
 )
 
-// statusTexts are http.StatusText of the error codes, in lower case.
-var statusTexts = func() (texts [600]string) {
-	for code := 400; code < len(texts); code++ {
-		texts[code] = strings.ToLower(http.StatusText(code))
-	}
-	return texts
-}()
-
-// otherText is what nginx and Go's mux say instead.
-func otherText(code int) string {
-	switch code {
-	case http.StatusUnauthorized:
-		return "authorization required"
-	case http.StatusNotFound:
-		return "page not found"
-	case http.StatusServiceUnavailable:
-		return "service temporarily unavailable"
-	case http.StatusGatewayTimeout:
-		return "gateway time-out"
-	}
-	return ""
+// statusTexts are the codes that registries, proxies and what stands between
+// them answer with, in net/http's words and in those of others (nginx, Go's mux).
+var statusTexts = map[int][]string{
+	statusBadRequest:         {"bad request"},
+	statusUnauthorized:       {"unauthorized", "authorization required"},
+	statusPaymentRequired:    {"payment required"},
+	statusForbidden:          {"forbidden"},
+	statusNotFound:           {"not found", "page not found"},
+	405:                      {"method not allowed"},
+	406:                      {"not acceptable"},
+	statusProxyAuth:          {"proxy authentication required"},
+	408:                      {"request timeout", "request time-out"},
+	409:                      {"conflict"},
+	statusGone:               {"gone"},
+	statusPreconditionFailed: {"precondition failed"},
+	413:                      {"request entity too large", "payload too large"},
+	415:                      {"unsupported media type"},
+	416:                      {"requested range not satisfiable"},
+	422:                      {"unprocessable entity"},
+	statusTooManyRequests:    {"too many requests"},
+	statusLegalReasons:       {"unavailable for legal reasons"},
+	500:                      {"internal server error"},
+	501:                      {"not implemented"},
+	502:                      {"bad gateway"},
+	503:                      {"service unavailable", "service temporarily unavailable"},
+	504:                      {"gateway timeout", "gateway time-out"},
+	507:                      {"insufficient storage"},
 }
+
+// The codes that mean a cause of their own. net/http has them too, but this
+// package must not be able to reach anything.
+const (
+	statusBadRequest         = 400
+	statusUnauthorized       = 401
+	statusPaymentRequired    = 402
+	statusForbidden          = 403
+	statusNotFound           = 404
+	statusProxyAuth          = 407
+	statusGone               = 410
+	statusPreconditionFailed = 412
+	statusTooManyRequests    = 429
+	statusLegalReasons       = 451
+)
 
 // statusPlaces are the words right before a status code that stands without its text.
 var statusPlaces = []string{"statuscode:", "status code:", "status code", "status:", "status", "http", "response code:", "responded with"}
@@ -44,17 +64,14 @@ func (s *scanner) scanStatus(i int) {
 		return
 	}
 	code, end := int(low[i]-'0')*100+int(low[i+1]-'0')*10+int(low[i+2]-'0'), i+3
-	n := textLength(low[end:], statusTexts[code])
-	if n == 0 {
-		n = textLength(low[end:], otherText(code))
-	}
+	n, whole := textLength(low[end:], statusTexts[code])
 	if n == 0 && !s.announced(i) {
 		return
 	}
 	end += n
 	var marks mark
 	switch {
-	case n == 0 || class[low[end-1]]&wordByte != 0 && end == len(low) && !complete(low[i:end], code):
+	case !whole:
 		marks = unlikely // The text is cut within the status, and may have gone on.
 	case !bare(low[end:]):
 		marks = explained
@@ -64,17 +81,22 @@ func (s *scanner) scanStatus(i int) {
 }
 
 // textLength gives the length of " Forbidden" or " (Forbidden)" at the start
-// of low, also where low ends within it; 0 if it is not there.
-func textLength(low []byte, text string) int {
+// of low, and whether it is there to its last letter: low may end within it.
+func textLength(low []byte, texts []string) (length int, whole bool) {
 	n := 0
 	for n < len(low) && n < 4 && (space(low[n]) || low[n] == '(') {
 		n++
 	}
-	rest := low[n:min(len(low), n+len(text))]
-	if n == 0 || len(rest) == 0 || string(rest) != text[:len(rest)] {
-		return 0
+	if n == 0 || n == len(low) {
+		return 0, false
 	}
-	return n + len(rest)
+	for _, text := range texts {
+		rest := low[n:min(len(low), n+len(text))]
+		if string(rest) == text[:len(rest)] {
+			return n + len(rest), len(rest) == len(text)
+		}
+	}
+	return 0, false
 }
 
 // announced tells whether what stands before low[i] announces a status code.
@@ -87,11 +109,6 @@ func (s *scanner) announced(i int) bool {
 	}
 	// "unexpected status from GET request to URL: 403", cut there or with another text.
 	return len(before) > 0 && before[len(before)-1] == ':' && s.nameEnd > 0 && i-s.nameEnd < 8
-}
-
-// complete tells whether the status is there to its last letter.
-func complete(low []byte, code int) bool {
-	return bytes.HasSuffix(low, []byte(statusTexts[code]))
 }
 
 // bare tells whether nothing explains the status before rest: the text, the
@@ -123,23 +140,23 @@ func (s *scanner) hostBefore(i int) string {
 // ofStatus is what a status code says where nothing explains it.
 func ofStatus(code int) causeSet {
 	switch code {
-	case http.StatusUnauthorized:
+	case statusUnauthorized:
 		return unauthenticated
-	case http.StatusPaymentRequired: // Nexus, without a licence.
+	case statusPaymentRequired: // Nexus, without a licence.
 		return policyRejected
-	case http.StatusForbidden:
+	case statusForbidden:
 		return permissionDenied
-	case http.StatusNotFound, http.StatusGone:
+	case statusNotFound, statusGone:
 		return imageNotFound
-	case http.StatusProxyAuthRequired:
+	case statusProxyAuth:
 		return network
-	case http.StatusPreconditionFailed: // A policy of Harbor, or Container Registry after its end.
+	case statusPreconditionFailed: // A policy of Harbor, or Container Registry after its end.
 		return policyRejected | registryUnavailable | permissionDenied
-	case http.StatusTooManyRequests:
+	case statusTooManyRequests:
 		return rateLimited
-	case http.StatusUnavailableForLegalReasons:
+	case statusLegalReasons:
 		return permissionDenied | policyRejected
-	case http.StatusBadRequest:
+	case statusBadRequest:
 		return invalidReference | imageNotFound | registryUnavailable
 	}
 	return registryUnavailable
