@@ -47,7 +47,7 @@ lint-selftest:
 
 test: cluster-binaries ## Run all tests, on a real API server and without root.
 	$(GO) test $(RACE) -timeout 20m ./...
-	$(GO) -C hack/node test ./...
+	CGO_ENABLED=0 $(GO) -C hack/node test -trimpath ./...
 
 test-unit: ## Run the tests that need no cluster.
 	$(GO) test $(RACE) ./internal/...
@@ -68,6 +68,8 @@ fuzz: ## Fuzz what reads outside text, FUZZTIME=30s each.
 	$(GO) test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./internal/imageref
 	$(GO) test -run '^$$' -fuzz '^FuzzEdit$$' -fuzztime $(FUZZTIME) ./internal/iampolicy
 	$(GO) test -run '^$$' -fuzz '^FuzzVerify$$' -fuzztime $(FUZZTIME) ./internal/iampolicy
+	$(GO) test -run '^$$' -fuzz '^FuzzClassify$$' -fuzztime $(FUZZTIME) ./internal/pullfailure
+	$(GO) test -run '^$$' -fuzz '^FuzzSanitize$$' -fuzztime $(FUZZTIME) ./internal/pullfailure
 
 verify: generate tidy fmt lint ## Generate, tidy, format, lint; fail if that changed the tree.
 	@changed=$$(git status --porcelain) && test -z "$$changed" || { echo "$$changed"; echo "The tree differs from its commit: commit what make verify changed." >&2; exit 1; }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -20,6 +21,9 @@ const (
 	// readyTimeout bounds the wait for one program to serve; on a machine without load each takes a few seconds.
 	readyTimeout = 2 * time.Minute
 	pollInterval = 50 * time.Millisecond
+	// apiserverGrace is short because the API server would wait for clients to close their watches, and loses nothing if it
+	// does not: its state is etcd's, and the audit log is written as requests complete.
+	apiserverGrace = 2 * time.Second
 
 	// auditPolicy has each request logged once, when it is complete, without bodies.
 	auditPolicy = `apiVersion: audit.k8s.io/v1
@@ -47,7 +51,11 @@ func freePorts() (ports, error) {
 			return ports{}, fmt.Errorf("find a free port: %w", err)
 		}
 		defer listener.Close()
-		found[i] = listener.Addr().(*net.TCPAddr).Port
+		address, err := netip.ParseAddrPort(listener.Addr().String())
+		if err != nil {
+			return ports{}, fmt.Errorf("find a free port: %w", err)
+		}
+		found[i] = int(address.Port())
 	}
 	return ports{etcd: found[0], peer: found[1], apiserver: found[2]}, nil
 }
@@ -74,7 +82,7 @@ func (c *Cluster) StartAPIServer(ctx context.Context) error {
 	if c.apiserver != nil && c.apiserver.Exited() == nil {
 		return nil
 	}
-	p, err := c.spawn(Command{Name: "kube-apiserver", Path: c.binaries["kube-apiserver"], Args: []string{
+	p, err := c.spawn(Command{Name: "kube-apiserver", Path: c.binaries["kube-apiserver"], Grace: apiserverGrace, Args: []string{
 		fmt.Sprintf("--etcd-servers=http://127.0.0.1:%d", c.ports.etcd),
 		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", c.ports.apiserver),
 		"--tls-cert-file=" + c.path("pki", "apiserver.crt"), "--tls-private-key-file=" + c.path("pki", "apiserver.key"),
@@ -145,7 +153,7 @@ func (c *Cluster) waitFor(ctx context.Context, p *Process, what string, check fu
 		return last == nil, nil
 	})
 	if err != nil && wait.Interrupted(err) {
-		return fmt.Errorf("wait for %s: %w (%v)", what, err, last)
+		return fmt.Errorf("wait for %s: %w", what, errors.Join(err, last))
 	}
 	return err
 }

@@ -40,7 +40,7 @@ func (c *Cluster) StartHollowNode(ctx context.Context, node HollowNode) (*Node, 
 	}
 	args := []string{
 		"--kubeconfig=" + kubeconfig, "--name=" + node.Name, "--provider-id=" + node.ProviderID,
-		"--labels=" + labels.Set(node.Labels).String(), "--metadata-url=" + node.MetadataURL, "--registry=" + node.RegistryURL,
+		"--dir=" + c.path("node-"+node.Name), "--labels=" + labels.Set(node.Labels).String(), "--metadata-url=" + node.MetadataURL, "--registry=" + node.RegistryURL,
 		fmt.Sprintf("--anonymous=%t", node.Anonymous),
 	}
 	if node.BackoffBase > 0 {

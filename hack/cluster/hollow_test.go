@@ -138,12 +138,11 @@ func (l *hollowLab) tokenDenied(image, credential string) string {
 
 func TestHollowNodePulls(t *testing.T) {
 	lab := newHollowLab(t)
-	ctx := t.Context()
 
 	t.Run("a denied Deployment heals once it may pull", func(t *testing.T) {
 		lab.pushRandom(t, "checkout")
 		image := services + "checkout:1"
-		if _, err := lab.Kubectl(ctx, "create", "deployment", "checkout", "--image="+image, "--replicas=2"); err != nil {
+		if _, err := lab.Kubectl(t.Context(), "create", "deployment", "checkout", "--image="+image, "--replicas=2"); err != nil {
 			t.Fatal(err)
 		}
 		name := lab.podOf(t, "checkout")
@@ -161,7 +160,7 @@ func TestHollowNodePulls(t *testing.T) {
 		}
 		// Kubelet's back-off ends by itself: nothing else than the right changes here.
 		lab.registry.allow("acme-prod-417/services/checkout", account)
-		if _, err := lab.Kubectl(ctx, "rollout", "status", "deployment/checkout", "--timeout="+hollowTimeout.String()); err != nil {
+		if _, err := lab.Kubectl(t.Context(), "rollout", "status", "deployment/checkout", "--timeout="+hollowTimeout.String()); err != nil {
 			t.Fatal(err)
 		}
 		running := lab.await(t, name, "ready", ready)
@@ -246,7 +245,7 @@ func TestHollowNodePulls(t *testing.T) {
 		lab.run(t, "changed", func(pod *corev1.Pod) { pod.Spec.Containers[0].Image = services + "cached:1" })
 		lab.await(t, "changed", "ready", ready)
 		patch := fmt.Appendf(nil, `{"spec":{"containers":[{"name":"app","image":%q}]}}`, services+"denied:1")
-		if _, err := lab.client.CoreV1().Pods("default").Patch(ctx, "changed", types.StrategicMergePatchType, patch, metav1.PatchOptions{}); err != nil {
+		if _, err := lab.client.CoreV1().Pods("default").Patch(t.Context(), "changed", types.StrategicMergePatchType, patch, metav1.PatchOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		pod := lab.await(t, "changed", "refused", waitingFor("ImagePullBackOff"))
@@ -259,7 +258,7 @@ func TestHollowNodePulls(t *testing.T) {
 	t.Run("an anonymous node sends no credential", func(t *testing.T) {
 		node := lab.node
 		node.Name, node.Anonymous = "hollow-2", true
-		second, err := lab.StartHollowNode(ctx, node)
+		second, err := lab.StartHollowNode(t.Context(), node)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -275,10 +274,10 @@ func TestHollowNodePulls(t *testing.T) {
 
 	t.Run("a deleted pod goes, ready or stuck", func(t *testing.T) {
 		for _, name := range []string{"cached", "missing"} {
-			if _, err := lab.Kubectl(ctx, "delete", "pod", name, "--grace-period=30", "--timeout="+hollowTimeout.String()); err != nil {
+			if _, err := lab.Kubectl(t.Context(), "delete", "pod", name, "--grace-period=30", "--timeout="+hollowTimeout.String()); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := lab.client.CoreV1().Pods("default").Get(ctx, name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+			if _, err := lab.client.CoreV1().Pods("default").Get(t.Context(), name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 				t.Errorf("pod %s after its deletion: %v", name, err)
 			}
 		}

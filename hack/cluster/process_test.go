@@ -68,8 +68,7 @@ func TestStopEndsTheWholeGroup(t *testing.T) {
 	p.Stop()
 	p.Stop()
 	gone := func(context.Context) (bool, error) {
-		group, err := syscall.Getpgid(grandchild)
-		return err != nil || group != p.PID() || zombie(grandchild), nil
+		return errors.Is(syscall.Kill(grandchild, 0), syscall.ESRCH) || zombie(grandchild), nil
 	}
 	if err := wait.PollUntilContextTimeout(t.Context(), 10*time.Millisecond, time.Minute, true, gone); err != nil {
 		t.Errorf("the grandchild is still there")

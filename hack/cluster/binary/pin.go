@@ -68,19 +68,16 @@ func (p *pin) version(root string) (string, error) {
 // sourceSum returns a hash of the non-test Go files below a folder.
 func sourceSum(folder string) ([]byte, error) {
 	hash := sha256.New()
-	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+	files := os.DirFS(folder)
+	err := fs.WalkDir(files, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 			return err
 		}
-		data, err := os.ReadFile(path)
+		data, err := fs.ReadFile(files, path)
 		if err != nil {
 			return err
 		}
-		relative, err := filepath.Rel(folder, path)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(hash, "%s %d\n", filepath.ToSlash(relative), len(data))
+		fmt.Fprintf(hash, "%s %d\n", path, len(data))
 		hash.Write(data)
 		return nil
 	})

@@ -18,16 +18,21 @@ import (
 )
 
 func main() {
+	os.Exit(run())
+}
+
+func run() int {
 	set := flag.String("set", string(binary.Hollow), "what to build: control-plane, hollow or node, each holding the one before")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "unexpected argument %q\n", flag.Arg(0))
-		os.Exit(2)
+		return 2
 	}
 	if err := binary.Build(ctx, binary.Set(*set), os.Stderr, clock.RealClock{}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }

@@ -32,17 +32,22 @@ import (
 // options are the command line.
 type options struct {
 	kubeconfig, name, providerID, labels string
-	metadataURL, registry                string
+	dir, metadataURL, registry           string
 	anonymous                            bool
 	backoffBase, backoffMax              time.Duration
 }
 
 func main() {
+	os.Exit(start())
+}
+
+func start() int {
 	var o options
 	flag.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig of the node (system:node:NAME)")
 	flag.StringVar(&o.name, "name", "", "name of the node")
 	flag.StringVar(&o.providerID, "provider-id", "", "spec.providerID of the node, as gce://PROJECT/ZONE/INSTANCE")
 	flag.StringVar(&o.labels, "labels", "", "labels of the node, as key=value,key=value")
+	flag.StringVar(&o.dir, "dir", "", "folder for the images; empty: a temporary one that is removed at the end")
 	flag.StringVar(&o.metadataURL, "metadata-url", "", "metadata server that gives the token of the node's service account")
 	flag.StringVar(&o.registry, "registry", "", "URL that stands in for every registry; empty: the registries themselves")
 	flag.BoolVar(&o.anonymous, "anonymous", false, "send no credential to any registry")
@@ -53,8 +58,9 @@ func main() {
 	defer stop()
 	if err := run(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
 func run(ctx context.Context, o options) (err error) {
@@ -77,17 +83,18 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "hollow-node-")
-	if err != nil {
-		return err
+	if o.dir == "" {
+		if o.dir, err = os.MkdirTemp("", "hollow-node-"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(o.dir)) }()
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
 	credentials := image.Credentials{MetadataURL: o.metadataURL}
 	if o.anonymous {
 		credentials = image.Credentials{}
 	}
-	puller, err := image.NewPuller(ctx, dir, o.registry, credentials)
+	puller, err := image.NewPuller(ctx, o.dir, o.registry, credentials)
 	if err != nil {
 		return err
 	}
