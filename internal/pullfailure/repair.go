@@ -4,6 +4,7 @@
 package pullfailure
 
 import (
+	"net/netip"
 	"strings"
 
 	"github.com/pull-access/pull-access-operator/internal/imageref"
@@ -57,11 +58,28 @@ func (s *scanner) repairable(v Verdict, image string) bool {
 			return false
 		case a.status != 0 && a.status != statusForbidden && a.causes&permissionDenied != 0:
 			return false
-		case a.host != "" && !strings.EqualFold(a.host, host):
+		case a.host != "" && !strings.EqualFold(a.host, host) && !standsIn(a.host, host, s.text):
 			return false // A mirror, or the storage behind the registry, refused.
 		}
 	}
 	return true
+}
+
+// standsIn tells whether answered is the node's own loopback, asked in the name of
+// host: what runs there (a local registry, a proxy of the platform team's) passes
+// on the answer of host. The runtime names host in the query of each request.
+func standsIn(answered, host, text string) bool {
+	at, err := netip.ParseAddrPort(answered)
+	if err != nil || !at.Addr().IsLoopback() {
+		return false
+	}
+	for _, query := range []string{"service=" + host, "ns=" + host} {
+		_, rest, ok := strings.Cut(strings.ToLower(text), query)
+		if ok && (rest == "" || strings.ContainsAny(rest[:1], `&: "`)) {
+			return true
+		}
+	}
+	return false
 }
 
 // cut tells whether the text lacks a part: there is an ellipsis in its place, or

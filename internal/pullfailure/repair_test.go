@@ -29,6 +29,17 @@ func TestRepairable(t *testing.T) {
 			image:   "us-central1-docker.pkg.dev/example.com/acme-prod/services/checkout:1", want: true,
 		},
 
+		"by the node's loopback, in the registry's name": {
+			message: "failed to fetch oauth token: unexpected status from GET request to http://127.0.0.1:40533/v2/token?scope=repository%3Aacme-prod%2Fservices%2Fcheckout%3Apull&service=us-central1-docker.pkg.dev: 403 Forbidden",
+			image:   google1, want: true,
+		},
+		"the manifest, by the node's loopback": {
+			message: frame + "unexpected status from HEAD request to http://[::1]:5000/v2/acme-prod/services/checkout/manifests/1?ns=us-central1-docker.pkg.dev: 403 Forbidden",
+			image:   google1, want: true,
+		},
+		"by the node's loopback, in no name":      {message: frame + "unexpected status from HEAD request to http://127.0.0.1:5000/v2/acme-prod/services/checkout/manifests/1: 403 Forbidden", image: google1, why: "it may be a mirror of its own mind"},
+		"by the node's loopback, in another name": {message: frame + "unexpected status from HEAD request to http://127.0.0.1:5000/v2/acme-prod/services/checkout/manifests/1?ns=us-central1-docker.pkg.dev.evil.example: 403 Forbidden", image: google1},
+
 		"nobody asked":                   {message: nobody + "403 Forbidden", image: google1, why: "no identity was refused"},
 		"nobody asked, cut in front":     {message: "nymous token: " + token + "403 Forbidden", image: google1, why: "it may have been nobody"},
 		"one of two was nobody":          {message: "[" + oauth + "403 Forbidden, " + nobody + "403 Forbidden]", image: google1, why: "the text tells two stories"},
