@@ -5,10 +5,18 @@ package v1alpha1
 
 // Conditions of a PullAccessPolicy. A condition that is missing is Unknown.
 const (
-	// ConditionReady summarises: the policy is in force, or what hinders it.
+	// ConditionReady summarises: of a policy, whether it is in force; of a grant,
+	// whether all that waited for it has recovered. It names the worst of the
+	// other conditions.
 	//
-	// True: InForce, DryRun. False: InvalidSelector. Unknown: CloudForbidden,
-	// CloudUnreachable (the policy is in force, but a repository it names cannot be read).
+	// Of a policy: True: InForce, DryRun. False: InvalidSelector. Unknown (in
+	// force, but it may not work): CloudForbidden, CloudUnreachable,
+	// RepositoryNotFound, RepositoryUnreadable.
+	//
+	// Of a grant: True: Recovered. False: Granting, WaitingForPropagation,
+	// Restarting, LeftToKubelet, Stuck, Ineffective, and all of Granted's.
+	// Unknown: Granting, NoWorkload (granted, and nobody on record has used it),
+	// and all of Granted's.
 	ConditionReady = "Ready"
 
 	// ConditionCloudAccess says whether the operator can read the repositories that
@@ -42,10 +50,10 @@ const (
 
 	// ConditionGranted says that the member is in the repository's policy.
 	//
-	// True: AccessGranted, AlreadyThere. False: Granting, Revoked, and why it cannot be done:
-	// CloudForbidden, AccountNotFound, OrganizationPolicy, RepositoryNotFound,
-	// TooManyPrincipals, PolicyGone, WriteRefused. Unknown: CloudUnreachable,
-	// Conflict (tried again by itself).
+	// True: AccessGranted, AlreadyGranted. False: Granting, and why it cannot be
+	// done: CloudForbidden, AccountNotFound, OrganizationPolicy, RepositoryNotFound,
+	// RepositoryUnreadable, TooManyPrincipals, PolicyGone, WriteRefused. Unknown
+	// (tried again by itself): CloudUnreachable, Conflict.
 	ConditionGranted = "Granted"
 
 	// ConditionEffective says that a pull was seen to work after the grant.
@@ -54,14 +62,13 @@ const (
 	ConditionEffective = "Effective"
 )
 
-// Reasons of a grant's conditions. Ready takes the reason of the worst of the
-// others, or one of its own: Recovered, Restarting, WaitingForPropagation, LeftToKubelet, NoWorkload.
+// Reasons of a grant's conditions and of the events that go with them.
 const (
 	ReasonPolicyEnforces        = "PolicyEnforces"
 	ReasonPolicyGone            = "PolicyGone"
 	ReasonGranting              = "Granting"
 	ReasonAccessGranted         = "AccessGranted"
-	ReasonAlreadyThere          = "AlreadyThere"
+	ReasonAlreadyGranted        = "AlreadyGranted"
 	ReasonRevoked               = "Revoked"
 	ReasonAccountNotFound       = "AccountNotFound"
 	ReasonOrganizationPolicy    = "OrganizationPolicy"
@@ -72,8 +79,10 @@ const (
 	ReasonIneffective           = "Ineffective"
 	ReasonWaitingForPropagation = "WaitingForPropagation"
 	ReasonRestarting            = "Restarting"
+	ReasonStuck                 = "Stuck"
 	ReasonLeftToKubelet         = "LeftToKubelet"
 	ReasonRecovered             = "Recovered"
+	ReasonNoWorkload            = "NoWorkload"
 )
 
 // Finalizer is set on a grant before anything is written in the cloud.

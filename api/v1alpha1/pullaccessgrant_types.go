@@ -4,6 +4,8 @@
 package v1alpha1
 
 import (
+	"strings"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -69,6 +71,18 @@ type PullAccessGrantSpec struct {
 	Workload Workload `json:"workload,omitzero"`
 }
 
+// memberPrefix is how IAM marks a service account among members.
+const memberPrefix = "serviceAccount:"
+
+// ServiceAccountMember writes the account as IAM writes it.
+func ServiceAccountMember(email string) string { return memberPrefix + email }
+
+// EmailOf reads the account from a member; it is false for every other member.
+func EmailOf(member string) (email string, ok bool) {
+	email, ok = strings.CutPrefix(member, memberPrefix)
+	return email, ok && email != ""
+}
+
 // Repository is one Artifact Registry repository.
 type Repository struct {
 	// project is the ID of the project that holds the repository.
@@ -110,7 +124,7 @@ type Workload struct {
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name,omitempty"`
 
-	// uid tells it from a later one of the same name.
+	// uid tells it from a later one of the same name. Unset: any of that name.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=64
@@ -130,33 +144,36 @@ const (
 
 // PullAccessGrantStatus is how far the grant has come.
 type PullAccessGrantStatus struct {
-	// conditions are Approved, Granted, Effective and Ready; see the constants
-	// beside the type.
+	// conditions are Approved (somebody who may has allowed it), Granted (the member
+	// is in the repository's policy), Effective (a pull was seen to work after) and
+	// Ready, which names the worst of them and says what happens next.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=8
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// origin says who put the member into the policy. Only a member that the
-	// operator Added MUST be removed by it.
+	// origin says who put the member into the policy. The operator MUST NOT remove
+	// a member unless origin is Added. Unset: nothing was written yet.
 	// +optional
 	Origin GrantOrigin `json:"origin,omitempty"`
 
-	// write is the change of the repository's IAM policy: meant, then done.
+	// write is the last change of the repository's IAM policy: meant, then done.
+	// Unset: none was begun, or the member was found there.
 	// +optional
 	Write *PolicyWrite `json:"write,omitempty"`
 
-	// grantedTime is when the member was seen in the policy first.
+	// grantedTime is when the member was first seen in the policy. Unset: it was not yet.
 	// +optional
 	GrantedTime *metav1.Time `json:"grantedTime,omitempty"`
 
-	// effectiveTime is when a pull was first seen to work after the grant.
+	// effectiveTime is when a pull was first seen to work after the grant. Unset:
+	// none was yet.
 	// +optional
 	EffectiveTime *metav1.Time `json:"effectiveTime,omitempty"`
 
-	// workloads are those that waited for this grant; when there are more than fit,
-	// those that recovered longest ago have been dropped.
+	// workloads are those that waited for this grant, in the order in which they
+	// came; when there are more than fit, the first that is done makes room.
 	// +optional
 	// +listType=map
 	// +listMapKey=kind
@@ -185,7 +202,8 @@ type PolicyWrite struct {
 	// +kubebuilder:validation:MaxLength=256
 	EtagBefore string `json:"etagBefore,omitempty"`
 
-	// etagAfter is the policy's etag as the change left it.
+	// etagAfter is the policy's etag as the change left it. Unset: what became of
+	// the change is not known yet.
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	EtagAfter string `json:"etagAfter,omitempty"`
@@ -202,11 +220,12 @@ const (
 	WorkloadRestarting WorkloadState = "Restarting"
 	// WorkloadRecovered: none of its pods is stuck, and a container has started since.
 	WorkloadRecovered WorkloadState = "Recovered"
-	// WorkloadLeftToKubelet: it is not restarted; its pods come up at the kubelet's next try.
+	// WorkloadLeftToKubelet: it is not restarted; message says why, and the
+	// kubelet's own retries go on.
 	WorkloadLeftToKubelet WorkloadState = "LeftToKubelet"
 	// WorkloadStuck: all restarts were of no use.
 	WorkloadStuck WorkloadState = "Stuck"
-	// WorkloadGone: it or its stuck pods no longer exist.
+	// WorkloadGone: it no longer exists, or is scaled to zero.
 	WorkloadGone WorkloadState = "Gone"
 )
 
@@ -224,7 +243,7 @@ type WorkloadStatus struct {
 	// +required
 	State WorkloadState `json:"state,omitempty"`
 
-	// message says why, in one sentence, where the state alone does not.
+	// message says why, in one sentence. Unset: the state says it all.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	Message string `json:"message,omitempty"`

@@ -4,6 +4,8 @@
 package v1alpha1
 
 import (
+	"time"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -100,8 +102,8 @@ type PullAccessPolicySpec struct {
 
 	// nodeServiceAccounts lists the Google service accounts of nodes that may be
 	// granted. Entries are ORed; each is an email, or *@PROJECT.iam.gserviceaccount.com
-	// for all accounts of one project. Nobody else MUST ever be granted: no user,
-	// no group, not allUsers.
+	// for all accounts of one project. An account outside this list MUST NOT be
+	// granted, nor any user, any group or allUsers.
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -125,7 +127,8 @@ type PullAccessPolicySpec struct {
 	// +kubebuilder:default=Deny
 	VirtualRepositories AllowDeny `json:"virtualRepositories,omitempty"`
 
-	// restart says how stuck workloads are brought back after a grant.
+	// restart says how stuck workloads are brought back after a grant. Unset means
+	// a rollout restart 60 seconds after the grant, 3 times at the most.
 	// +optional
 	// +kubebuilder:default={}
 	Restart RestartSpec `json:"restart,omitzero"`
@@ -157,6 +160,12 @@ type RepositoryPattern struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]([a-z0-9.-]*[a-z0-9]|[a-z0-9.-]*[*])?$|^[*]$')",message="name must be a repository ID, its beginning followed by *, or *"
 	Name string `json:"name,omitempty"`
 }
+
+// What an unset field of RestartSpec means, as the schema's defaults have it.
+const (
+	DefaultRestartDelay = time.Minute
+	DefaultMaxAttempts  = 3
+)
 
 // RestartStrategy says how a stuck workload is brought back.
 // +kubebuilder:validation:Enum=RolloutRestart;DeleteStuckPods;None
@@ -194,17 +203,19 @@ type RestartSpec struct {
 	Delay *metav1.Duration `json:"delay,omitempty"`
 
 	// maxAttempts is how often one workload is restarted for one grant while its
-	// pods keep failing, each time after a longer wait. From 1 to 10; unset means 3.
+	// pods keep failing: 5 minutes after the first restart, then twice as long each
+	// time. From 1 to 6; unset means 3.
 	// +optional
 	// +kubebuilder:default=3
 	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=10
+	// +kubebuilder:validation:Maximum=6
 	MaxAttempts int32 `json:"maxAttempts,omitempty"`
 }
 
 // PullAccessPolicyStatus is what the operator found when it read the policy.
 type PullAccessPolicyStatus struct {
-	// conditions are Ready and CloudAccess; see the constants beside the type.
+	// conditions are Ready (the policy is in force, or what hinders it) and
+	// CloudAccess (the operator can read the repositories named without a wildcard).
 	// +optional
 	// +listType=map
 	// +listMapKey=type

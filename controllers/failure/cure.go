@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/events"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
@@ -23,9 +24,6 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 	"github.com/pull-access/pull-access-operator/internal/record"
 )
-
-// grantedRole is the role that the operator's own grants give.
-const grantedRole = iampolicy.Role
 
 var (
 	// errFull asks for another look when a grant lists no more workloads for now.
@@ -45,30 +43,32 @@ func (r *Reconciler) cure(ctx context.Context, pod *corev1.Pod, failure pullfail
 	if err != nil {
 		return err
 	}
-	if err := r.ensureJoined(ctx, object, owner, grant.Policy()); err != nil {
-		return err
-	}
-	waits := record.Granted(object)
-	if !r.memory.changed(pod, failure, fmt.Sprint(object.Name, waits)) {
-		return nil
+	r.tell(pod, failure, object)
+	return r.ensureJoined(ctx, object, owner, grant.Policy())
+}
+
+// tell says what the pod waits for. It comes before the workload is put on
+// record: writing that may bring back a grant which has been carried out meanwhile.
+func (r *Reconciler) tell(pod *corev1.Pod, failure pullfailure.Failure, grant *v1alpha1.PullAccessGrant) {
+	waits := record.Granted(grant)
+	if !r.memory.changed(pod, failure, fmt.Sprint(grant.Name, waits)) {
+		return
 	}
 	if waits {
-		events.WaitingForAccess(r.Recorder, pod, object)
+		events.WaitingForAccess(r.Recorder, pod, grant)
 	} else {
-		events.AccessRequested(r.Recorder, pod, object)
+		events.AccessRequested(r.Recorder, pod, grant)
 		metrics.Decision(metrics.OutcomeGrant, v1alpha1.ReasonPolicyEnforces)
 	}
-	return nil
 }
 
 // ensureGrant returns the grant's record, making it if there is none. It carries
 // its finalizer from the start, so that no grant can vanish with access left behind.
 func (r *Reconciler) ensureGrant(ctx context.Context, grant *decision.Grant, owner v1alpha1.Workload) (*v1alpha1.PullAccessGrant, error) {
-	repository := grant.Repository()
 	want := &v1alpha1.PullAccessGrant{
 		ObjectMeta: metav1.ObjectMeta{Name: grant.Name(), Finalizers: []string{v1alpha1.Finalizer}},
 		Spec: v1alpha1.PullAccessGrantSpec{
-			Repository: v1alpha1.Repository{Project: repository.Project, Location: repository.Location, Name: repository.Name},
+			Repository: grant.Repository().Record(),
 			Member:     grant.Member(),
 			Policy:     grant.Policy(),
 			Workload:   owner,
@@ -78,7 +78,7 @@ func (r *Reconciler) ensureGrant(ctx context.Context, grant *decision.Grant, own
 	err := r.Client.Get(ctx, client.ObjectKeyFromObject(want), found)
 	if apierrors.IsNotFound(err) {
 		log.FromContext(ctx).Info("Creating grant", "PullAccessGrant", klog.KObj(want),
-			"repository", repository.String(), "member", grant.Member(), "policy", grant.Policy())
+			"repository", grant.Repository().String(), "member", grant.Member(), "policy", grant.Policy())
 		if err := r.Client.Create(ctx, want); err != nil {
 			return nil, fmt.Errorf("create grant %s: %w", want.Name, err)
 		}
@@ -95,7 +95,9 @@ func (r *Reconciler) ensureGrant(ctx context.Context, grant *decision.Grant, own
 
 // ensureJoined puts the workload on the grant's record.
 func (r *Reconciler) ensureJoined(ctx context.Context, grant *v1alpha1.PullAccessGrant, owner v1alpha1.Workload, policy string) error {
-	if grant.DeletionTimestamp != nil {
+	// The first workload is put on record together with the intent to write.
+	first := record.Same(grant.Spec.Workload, owner) && !record.Granted(grant)
+	if first || grant.DeletionTimestamp != nil {
 		return nil
 	}
 	before := grant.DeepCopy()
@@ -108,9 +110,5 @@ func (r *Reconciler) ensureJoined(ctx context.Context, grant *v1alpha1.PullAcces
 	}
 	log.FromContext(ctx).V(1).Info("Recording workload", "PullAccessGrant", klog.KObj(grant), "kind", owner.Kind,
 		"workload", klog.KRef(owner.Namespace, owner.Name))
-	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := r.Client.Status().Patch(ctx, grant, patch); err != nil {
-		return fmt.Errorf("record workload on grant %s: %w", grant.Name, err)
-	}
-	return nil
+	return outcome.PatchStatus(ctx, r.Client, before, grant)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
@@ -88,13 +89,18 @@ func (r *Reconciler) observeRepository(ctx context.Context, facts *diagnosis.Fac
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("read grant: %w", err)
 	}
-	if err == nil && own.DeletionTimestamp == nil && record.Granted(&own) {
-		facts.OwnGrant = own.Name
-		if granted := own.Status.GrantedTime; granted != nil && r.Clock.Since(granted.Time) < settleAfter {
-			facts.Access = diagnosis.Access{State: diagnosis.Present, Role: grantedRole}
-			return nil
-		}
+	if err != nil || own.DeletionTimestamp != nil {
+		facts.Access = r.Cloud.Access(ctx, repository, member)
+		return nil
+	}
+	if granted := own.Status.GrantedTime; record.Granted(&own) && granted != nil && r.Clock.Since(granted.Time) < settleAfter {
+		facts.OwnGrant, facts.Access = own.Name, diagnosis.Access{State: diagnosis.Present, Role: iampolicy.Role}
+		return nil
 	}
 	facts.Access = r.Cloud.Access(ctx, repository, member)
+	// What is there after an intent of ours is ours, also while its record is still to come.
+	if record.Granted(&own) || record.Interrupted(&own) && facts.Access.State == diagnosis.Present {
+		facts.OwnGrant = own.Name
+	}
 	return nil
 }

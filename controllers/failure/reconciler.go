@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
@@ -106,7 +107,7 @@ func (r *Reconciler) explain(ctx context.Context, pod *corev1.Pod, failure pullf
 			"reason", refusal.Reason, "policy", refusal.Policy, "field", refusal.Field)
 		events.Refused(r.Recorder, pod, refusal.Reason, refusal.Sentence, refusal.Command)
 		result := metrics.OutcomeRefuse
-		if refusal.Reason == decision.ReasonDryRun {
+		if refusal.Reason == v1alpha1.ReasonDryRun {
 			result = metrics.OutcomeDryRun
 		}
 		metrics.Decision(result, refusal.Reason)

@@ -22,7 +22,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/events"
@@ -75,14 +74,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, repository imageref.Reposito
 	if err := r.settle(ctx, w); err != nil {
 		return outcome.Of(reconcile.Result{}, err)
 	}
-	refused := false
+	refused := len(w.void) > 0
 	for !w.empty() {
 		written, err := r.edit(ctx, w)
 		if err == nil {
 			return outcome.Of(reconcile.Result{RequeueAfter: recheck(refused)}, r.complete(ctx, w, written))
 		}
 		refused = true
-		if again, err := r.refusedBy(ctx, w, err); !again || err != nil {
+		if again, err := r.afterError(ctx, w, err); !again || err != nil {
 			return outcome.Of(reconcile.Result{RequeueAfter: recheck(refused)}, err)
 		}
 	}
@@ -100,10 +99,10 @@ func (r *Reconciler) edit(ctx context.Context, w *work) (iampolicy.Write, error)
 	return written, err
 }
 
-// refusedBy is the one place where an error of the cloud becomes another go without
+// afterError is the one place where an error of the cloud becomes another go without
 // the member that was refused (again), a retry with backoff (an error), or a
 // condition with the next step and a late second look.
-func (r *Reconciler) refusedBy(ctx context.Context, w *work, err error) (again bool, _ error) {
+func (r *Reconciler) afterError(ctx context.Context, w *work, err error) (again bool, _ error) {
 	if errors.Is(err, errRecord) {
 		return false, err
 	}
@@ -136,9 +135,4 @@ func recheck(refused bool) time.Duration {
 		return recheckAfter
 	}
 	return 0
-}
-
-// asRepository is the repository that a grant is about.
-func asRepository(g *v1alpha1.PullAccessGrant) imageref.Repository {
-	return imageref.Repository{Project: g.Spec.Repository.Project, Location: g.Spec.Repository.Location, Name: g.Spec.Repository.Name}
 }

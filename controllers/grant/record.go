@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/events"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
@@ -89,7 +90,7 @@ func (r *Reconciler) granted(ctx context.Context, g *v1alpha1.PullAccessGrant, o
 	policy := r.policyOf(ctx, g)
 	say, result := events.AccessGranted, v1alpha1.ReasonAccessGranted
 	if origin == v1alpha1.OriginFound {
-		say, result = events.AccessFound, v1alpha1.ReasonAlreadyThere
+		say, result = events.AccessFound, v1alpha1.ReasonAlreadyGranted
 	}
 	say(r.Recorder, g, policy, g)
 	say(r.Recorder, policy, g, g)
@@ -176,9 +177,5 @@ func (r *Reconciler) ensureFinalizer(ctx context.Context, g *v1alpha1.PullAccess
 func (r *Reconciler) patch(ctx context.Context, g *v1alpha1.PullAccessGrant, change func()) error {
 	before := g.DeepCopy()
 	change()
-	err := r.Client.Status().Patch(ctx, g, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
-	if err != nil {
-		return fmt.Errorf("record on grant %s: %w", g.Name, err)
-	}
-	return nil
+	return outcome.PatchStatus(ctx, r.Client, before, g)
 }

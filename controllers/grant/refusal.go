@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
@@ -22,6 +23,24 @@ type refusal struct {
 	sentence string
 }
 
+// unreadable refuses a repository that was not found to be there: what it is
+// must be known before it is opened.
+func unreadable(repository imageref.Repository, fact diagnosis.Repository) refusal {
+	refused := refusal{v1alpha1.ReasonRepositoryUnreadable, metav1.ConditionFalse, diagnosis.ExplainRepository(repository, fact) + everySoOften}
+	switch {
+	case fact.State == diagnosis.Missing:
+		refused.reason = v1alpha1.ReasonRepositoryNotFound
+	case fact.Obstacle.Kind == diagnosis.Forbidden:
+		refused.reason = v1alpha1.ReasonCloudForbidden
+	case fact.Obstacle.Kind == diagnosis.Unavailable:
+		refused.reason, refused.status = v1alpha1.ReasonCloudUnreachable, metav1.ConditionUnknown
+	}
+	return refused
+}
+
+// everySoOften ends the sentence of a refusal that people have to end.
+var everySoOften = fmt.Sprintf(" The operator tries again every %d minutes.", int(recheckAfter.Minutes()))
+
 // describe turns an error of the cloud into the condition's reason and the next
 // step for people. What it does not know may have taken effect, and is tried again.
 func describe(err error, repository imageref.Repository) refusal {
@@ -30,22 +49,22 @@ func describe(err error, repository imageref.Repository) refusal {
 	case errors.As(err, &missing):
 		return refusal{
 			v1alpha1.ReasonAccountNotFound, metav1.ConditionFalse,
-			fmt.Sprintf("Google knows no account %s; if it was deleted, give the node pool another account.", missing.Member),
+			fmt.Sprintf("Service account %s does not exist; if it was deleted, give the node pool another account.", account(missing.Member)) + everySoOften,
 		}
 	case errors.Is(err, iampolicy.ErrForbidden):
 		return refusal{
 			v1alpha1.ReasonCloudForbidden, metav1.ConditionFalse,
-			fmt.Sprintf("The operator's own account may not read or write the IAM policy of repository %s; give it artifactregistry.repositories.getIamPolicy and .setIamPolicy there. It tries again every 10 minutes.", repository),
+			fmt.Sprintf("The operator's own account may not read or write the IAM policy of repository %s; give it artifactregistry.repositories.getIamPolicy and .setIamPolicy there.", repository) + everySoOften,
 		}
 	case errors.Is(err, iampolicy.ErrOrgPolicy):
 		return refusal{
 			v1alpha1.ReasonOrganizationPolicy, metav1.ConditionFalse,
-			fmt.Sprintf("An organization policy refuses the member on repository %s; ask its administrator for an exception, or use an account of the organization. The operator tries again every 10 minutes.", repository),
+			fmt.Sprintf("An organization policy refuses the member on repository %s; ask its administrator for an exception, or use an account of the organization.", repository) + everySoOften,
 		}
 	case errors.Is(err, iampolicy.ErrNotFound):
 		return refusal{
 			v1alpha1.ReasonRepositoryNotFound, metav1.ConditionFalse,
-			fmt.Sprintf("Repository %s does not exist; create it, or delete this grant.", repository),
+			fmt.Sprintf("Repository %s does not exist; create it, or delete this grant.", repository) + everySoOften,
 		}
 	case errors.Is(err, iampolicy.ErrTooManyPrincipals):
 		return refusal{
@@ -60,7 +79,7 @@ func describe(err error, repository imageref.Repository) refusal {
 	case errors.Is(err, iampolicy.ErrInvalid), errors.Is(err, iampolicy.ErrGuard), errors.Is(err, iampolicy.ErrMember), errors.Is(err, iampolicy.ErrNoPolicy):
 		return refusal{
 			v1alpha1.ReasonWriteRefused, metav1.ConditionFalse,
-			fmt.Sprintf("The IAM policy of repository %s cannot be changed: %v.", repository, err),
+			fmt.Sprintf("The IAM policy of repository %s was not changed: %v.", repository, err) + everySoOften,
 		}
 	default:
 		return refusal{
@@ -68,4 +87,9 @@ func describe(err error, repository imageref.Repository) refusal {
 			fmt.Sprintf("Google's API did not answer for repository %s; the operator tries again by itself.", repository),
 		}
 	}
+}
+
+func account(member string) string {
+	email, _ := v1alpha1.EmailOf(member)
+	return email
 }

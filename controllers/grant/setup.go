@@ -54,11 +54,11 @@ func indexRepository(object client.Object) []string {
 	if !ok {
 		return nil
 	}
-	return []string{asRepository(g).ResourceName()}
+	return []string{imageref.Of(g.Spec.Repository).ResourceName()}
 }
 
 func repositoryOf(_ context.Context, g *v1alpha1.PullAccessGrant) []imageref.Repository {
-	return []imageref.Repository{asRepository(g)}
+	return []imageref.Repository{imageref.Of(g.Spec.Repository)}
 }
 
 // openRepositories lists the repositories with grants that are not written yet.
@@ -71,7 +71,7 @@ func (r *Reconciler) openRepositories(ctx context.Context, _ *v1alpha1.PullAcces
 	var open []imageref.Repository
 	for i := range grants.Items {
 		if !record.Granted(&grants.Items[i]) {
-			open = append(open, asRepository(&grants.Items[i]))
+			open = append(open, imageref.Of(grants.Items[i].Spec.Repository))
 		}
 	}
 	return open

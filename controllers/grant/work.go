@@ -69,9 +69,6 @@ func (w *work) of(named []string) []*v1alpha1.PullAccessGrant {
 	return found
 }
 
-// maxReason bounds the request reason, in bytes.
-const maxReason = 512
-
 // reason is what Cloud Audit Logs keep with the write: the grants it is for.
 func (w *work) reason() string {
 	var names []string
@@ -79,8 +76,8 @@ func (w *work) reason() string {
 		names = append(names, g.Name)
 	}
 	reason := "pull-access-operator: PullAccessGrant " + strings.Join(names, ", ")
-	if len(reason) > maxReason {
-		reason = fmt.Sprintf("%s and more, %d in all", reason[:maxReason-32], len(names))
+	if more := fmt.Sprintf(" and more, %d in all", len(names)); len(reason) > iampolicy.MaxReason {
+		reason = reason[:iampolicy.MaxReason-len(more)] + more
 	}
 	return reason
 }
@@ -148,22 +145,9 @@ func (r *Reconciler) consider(ctx context.Context, w *work, g *v1alpha1.PullAcce
 			w.void[g] = policyGone
 		}
 	case repository.State != diagnosis.Present:
-		w.void[g] = describe(unreadable(repository), w.repository)
+		w.void[g] = unreadable(w.repository, repository)
 	default:
 		w.add = append(w.add, g)
-	}
-}
-
-// unreadable is the error that stands for a repository that was not found to be
-// there: what it is must be known before it is opened.
-func unreadable(repository diagnosis.Repository) error {
-	switch {
-	case repository.State == diagnosis.Missing:
-		return iampolicy.ErrNotFound
-	case repository.Obstacle.Kind == diagnosis.Unavailable:
-		return iampolicy.ErrUnavailable
-	default:
-		return iampolicy.ErrForbidden
 	}
 }
 

@@ -10,7 +10,6 @@ package policy
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"strings"
 	"time"
 
@@ -61,7 +60,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, policy *v1alpha1.PullAccessP
 	access := r.observeCloud(ctx, policy)
 	setCondition(policy, v1alpha1.ConditionCloudAccess, access.condition())
 	setCondition(policy, v1alpha1.ConditionReady, decideReady(policy, access))
-	if err := r.save(ctx, before, policy); err != nil {
+	if err := outcome.PatchStatus(ctx, r.Client, before, policy); err != nil {
 		return outcome.Of(reconcile.Result{}, err)
 	}
 	r.tell(ctx, before, policy)
@@ -100,47 +99,39 @@ func (r *Reconciler) observeCloud(ctx context.Context, policy *v1alpha1.PullAcce
 	if read == 0 {
 		return access{reason: v1alpha1.ReasonOnlyWildcards, sentence: "All entries in repositories have wildcards, so none was read in advance."}
 	}
-	return access{reason: v1alpha1.ReasonRepositoriesReadable, sentence: fmt.Sprintf("%d repositories were read.", read)}
+	return access{reason: v1alpha1.ReasonRepositoriesReadable, sentence: fmt.Sprintf("All %d repositories named without a wildcard were read.", read)}
 }
 
 // decideTrouble says what keeps a repository from being read, and what to do.
 func decideTrouble(repository imageref.Repository, fact diagnosis.Repository) (access, bool) {
+	trouble := access{v1alpha1.ReasonRepositoryUnreadable, diagnosis.ExplainRepository(repository, fact), troubleAgain}
 	switch {
 	case fact.State == diagnosis.Present:
 		return access{}, false
 	case fact.State == diagnosis.Missing:
-		return access{
-			v1alpha1.ReasonRepositoryNotFound,
-			fmt.Sprintf("Repository %s does not exist; correct spec.repositories or create it.", repository), troubleAgain,
-		}, true
+		trouble.reason = v1alpha1.ReasonRepositoryNotFound
 	case fact.Obstacle.Kind == diagnosis.Forbidden:
-		return access{
-			v1alpha1.ReasonCloudForbidden,
-			fmt.Sprintf("The operator's own account may not read repository %s: it lacks artifactregistry.repositories.get; grant it the role that the README describes.", repository), troubleAgain,
-		}, true
+		trouble.reason = v1alpha1.ReasonCloudForbidden
 	case fact.Obstacle.Kind == diagnosis.Unavailable:
-		return access{
-			v1alpha1.ReasonCloudUnreachable,
-			fmt.Sprintf("Google's API cannot be reached to read repository %s: %s; it is tried again every minute.", repository, fact.Obstacle.Detail), unreachableAgain,
-		}, true
-	default:
-		return access{
-			v1alpha1.ReasonRepositoryUnreadable,
-			fmt.Sprintf("Repository %s cannot be read: %s.", repository, fact.Obstacle.Detail), troubleAgain,
-		}, true
+		trouble.reason, trouble.again = v1alpha1.ReasonCloudUnreachable, unreachableAgain
 	}
+	return trouble, true
 }
 
 // decideReady summarises. A cloud that cannot be read does not put the policy out
 // of force, but whether it will work is not known.
 func decideReady(policy *v1alpha1.PullAccessPolicy, cloud access) metav1.Condition {
-	for field, selector := range map[string]*metav1.LabelSelector{
-		"spec.namespaceSelector": policy.Spec.NamespaceSelector, "spec.podSelector": policy.Spec.PodSelector,
+	for _, s := range []struct {
+		field    string
+		selector *metav1.LabelSelector
+	}{
+		{"spec.namespaceSelector", policy.Spec.NamespaceSelector},
+		{"spec.podSelector", policy.Spec.PodSelector},
 	} {
-		if _, err := metav1.LabelSelectorAsSelector(selector); err != nil {
+		if _, err := metav1.LabelSelectorAsSelector(s.selector); err != nil {
 			return metav1.Condition{
 				Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonInvalidSelector,
-				Message: fmt.Sprintf("%s selects nothing: %v.", field, err),
+				Message: fmt.Sprintf("%s selects nothing: %v.", s.field, err),
 			}
 		}
 	}
@@ -148,7 +139,10 @@ func decideReady(policy *v1alpha1.PullAccessPolicy, cloud access) metav1.Conditi
 	case !cloud.fine():
 		return metav1.Condition{Status: metav1.ConditionUnknown, Reason: cloud.reason, Message: cloud.sentence}
 	case policy.Spec.Mode == v1alpha1.ModeEnforce:
-		return metav1.Condition{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonInForce, Message: "Pods that it covers are granted what it lists."}
+		return metav1.Condition{
+			Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonInForce,
+			Message: "When a pod that it covers cannot pull, the operator opens the listed repository to the listed node account.",
+		}
 	default:
 		return metav1.Condition{
 			Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonDryRun,
@@ -157,20 +151,9 @@ func decideReady(policy *v1alpha1.PullAccessPolicy, cloud access) metav1.Conditi
 	}
 }
 
-func setCondition(policy *v1alpha1.PullAccessPolicy, kind string, c metav1.Condition) {
-	c.Type, c.ObservedGeneration = kind, policy.Generation
+func setCondition(policy *v1alpha1.PullAccessPolicy, conditionType string, c metav1.Condition) {
+	c.Type, c.ObservedGeneration = conditionType, policy.Generation
 	meta.SetStatusCondition(&policy.Status.Conditions, c)
-}
-
-func (r *Reconciler) save(ctx context.Context, before, policy *v1alpha1.PullAccessPolicy) error {
-	if reflect.DeepEqual(before.Status, policy.Status) {
-		return nil
-	}
-	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := r.Client.Status().Patch(ctx, policy, patch); err != nil {
-		return fmt.Errorf("record on policy %s: %w", policy.Name, err)
-	}
-	return nil
 }
 
 // tell says when Ready has come to another reason, and it is bad news.
@@ -180,7 +163,7 @@ func (r *Reconciler) tell(ctx context.Context, before, policy *v1alpha1.PullAcce
 	if is == nil || was != nil && was.Reason == is.Reason {
 		return
 	}
-	log.FromContext(ctx).Info("Policy changed", "PullAccessPolicy", klog.KObj(policy), "reason", is.Reason, "message", is.Message)
+	log.FromContext(ctx).V(1).Info("Recorded policy status", "PullAccessPolicy", klog.KObj(policy), "reason", is.Reason, "message", is.Message)
 	if is.Status != metav1.ConditionTrue {
 		events.PolicyTrouble(r.Recorder, policy, is.Reason, is.Message)
 	}

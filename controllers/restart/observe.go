@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -53,7 +52,7 @@ func (r *Reconciler) observeWorkload(ctx context.Context, grant *v1alpha1.PullAc
 	v := view{live: live, idle: !live.Scaled}
 	for _, f := range failing {
 		switch {
-		case !workload.Same(f.owner, w.Workload):
+		case !record.Same(f.owner, w.Workload):
 		case f.denied:
 			v.stuck = append(v.stuck, f.pod)
 		default:
@@ -97,12 +96,19 @@ func (r *Reconciler) observePolicy(ctx context.Context, w v1alpha1.WorkloadStatu
 	return nil
 }
 
-// specOf fills in what the API server's defaults fill in, for objects that were
-// made before those.
+// specOf is what the policy says, and where it is silent what the API server's
+// defaults say: they do not reach objects that are older than they are.
 func specOf(policy *v1alpha1.PullAccessPolicy) restartSpec {
-	spec := restartSpec{strategy: policy.Spec.Restart.Strategy, delay: time.Minute, maxAttempts: policy.Spec.Restart.MaxAttempts}
-	if policy.Spec.Restart.Delay != nil {
-		spec.delay = policy.Spec.Restart.Delay.Duration
+	said := policy.Spec.Restart
+	spec := restartSpec{strategy: said.Strategy, delay: v1alpha1.DefaultRestartDelay, maxAttempts: said.MaxAttempts}
+	if said.Strategy == "" {
+		spec.strategy = v1alpha1.RestartRollout
+	}
+	if said.Delay != nil {
+		spec.delay = said.Delay.Duration
+	}
+	if said.MaxAttempts == 0 {
+		spec.maxAttempts = v1alpha1.DefaultMaxAttempts
 	}
 	return spec
 }
@@ -111,11 +117,11 @@ func specOf(policy *v1alpha1.PullAccessPolicy) restartSpec {
 func leftBecause(w v1alpha1.WorkloadStatus, v view) string {
 	switch {
 	case v.spec.strategy != v1alpha1.RestartRollout && v.spec.strategy != v1alpha1.RestartDeletePods:
-		return "Policy " + w.Policy + " restarts nothing; its pods come up at the kubelet's next try."
+		return "Policy " + w.Policy + " restarts nothing; the kubelet retries its pulls at most 5 minutes apart."
 	case v.live.Template == nil:
-		return "A " + w.Kind + " is not restarted; its pods come up at the kubelet's next try."
+		return "A " + w.Kind + " is not restarted; the kubelet retries its pulls at most 5 minutes apart."
 	case v.live.Paused:
-		return "Its rollouts are paused; its pods come up at the kubelet's next try."
+		return "Its rollouts are paused; the kubelet retries its pulls at most 5 minutes apart."
 	}
 	for _, pod := range v.stuck {
 		if !v.live.Selects(pod) {

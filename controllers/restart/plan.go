@@ -59,10 +59,10 @@ const lookAgain = 15 * time.Second
 func plan(w v1alpha1.WorkloadStatus, v view, grant *v1alpha1.PullAccessGrantStatus, now time.Time) (v1alpha1.WorkloadStatus, time.Duration) {
 	switch {
 	case v.gone, v.idle && len(v.stuck) == 0:
-		w.State, w.Message = v1alpha1.WorkloadGone, "It does not exist any more, or wants no pods."
+		w.State, w.Message = v1alpha1.WorkloadGone, "It no longer exists, or is scaled to zero."
 		return w, 0
 	case len(v.stuck) == 0 && v.other != "":
-		return leave(w, "Its pods now fail for another reason, "+string(v.other)+"; read their events."), 0
+		return leave(w, "Its pods now fail for another reason ("+string(v.other)+"); read their events."), 0
 	case len(v.stuck) == 0 && v.started:
 		at := metav1.NewTime(now)
 		w.State, w.Message, w.RecoveredTime = v1alpha1.WorkloadRecovered, "", &at
@@ -77,13 +77,17 @@ func plan(w v1alpha1.WorkloadStatus, v view, grant *v1alpha1.PullAccessGrantStat
 		return w, 0
 	}
 	due := dueTime(w, v.spec, grant)
+	// Pods bear whole seconds: only a restart in a later second than theirs tells them from the pods that replace them.
+	if next := newest(v.stuck).Add(time.Second); due.Before(next) {
+		due = next
+	}
 	if now.Before(due) {
 		if w.State != v1alpha1.WorkloadRestarting {
 			w.State, w.Message = v1alpha1.WorkloadWaiting, ""
 		}
 		return w, due.Sub(now)
 	}
-	if w.Attempts > 0 && !anyCreatedAfter(v.stuck, w.RestartTime.Time) {
+	if w.Attempts > 0 && newest(v.stuck).Before(w.RestartTime.Time) {
 		// The pods of the last restart are still to come: another would not help.
 		return w, lookAgain
 	}
@@ -118,13 +122,15 @@ func dueTime(w v1alpha1.WorkloadStatus, spec restartSpec, grant *v1alpha1.PullAc
 // distance is how long after restart n the next one may follow.
 func distance(n int32) time.Duration { return firstDistance << (n - 1) }
 
-func anyCreatedAfter(pods []*corev1.Pod, t time.Time) bool {
+// newest is when the last of the pods was made.
+func newest(pods []*corev1.Pod) time.Time {
+	var last time.Time
 	for _, pod := range pods {
-		if pod.CreationTimestamp.After(t) {
-			return true
+		if pod.CreationTimestamp.After(last) {
+			last = pod.CreationTimestamp.Time
 		}
 	}
-	return false
+	return last
 }
 
 // createdBefore lists the pods that were there before t: what a restart at t replaces.

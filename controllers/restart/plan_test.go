@@ -41,6 +41,10 @@ func TestPlan(t *testing.T) {
 			view: view{stuck: stuckAt(old), covered: true, spec: spec}, at: time.Minute,
 			want: v1alpha1.WorkloadRestarting, attempts: 1, wake: 5 * time.Minute,
 		},
+		"its pods are of this very second": {
+			view: view{stuck: stuckAt(time.Minute), covered: true, spec: spec}, at: time.Minute + time.Second/2,
+			want: v1alpha1.WorkloadWaiting, wake: time.Second / 2, why: "their replacements could not be told from them",
+		},
 		"a pull worked before the delay": {
 			view: view{stuck: stuckAt(old), covered: true, spec: spec}, effective: after(10 * time.Second), at: 10 * time.Second,
 			want: v1alpha1.WorkloadRestarting, attempts: 1, wake: 5 * time.Minute,
@@ -124,7 +128,7 @@ func TestPlanRestartsBounded(t *testing.T) {
 	var restarts []time.Duration
 	for s := range 24 * 3600 {
 		at := time.Duration(s) * time.Second
-		next, _ := plan(w, view{stuck: stuckAt(at), covered: true, spec: spec}, grant, granted.Add(at))
+		next, _ := plan(w, view{stuck: stuckAt(at - time.Second), covered: true, spec: spec}, grant, granted.Add(at))
 		if next.Attempts > w.Attempts {
 			restarts = append(restarts, at)
 		}

@@ -27,14 +27,14 @@ type failingPod struct {
 	denied bool
 }
 
-// byRepository is the index of pending Pods by the resource names of the
+// byFailingRepository is the index of pending Pods by the resource names of the
 // repositories that they cannot pull from.
-const byRepository = "failing.repository"
+const byFailingRepository = "failing.repository"
 
 // failingPods lists them from the cache of pending Pods.
 func (r *Reconciler) failingPods(ctx context.Context, grant *v1alpha1.PullAccessGrant) ([]failingPod, error) {
 	var pods corev1.PodList
-	if err := r.Client.List(ctx, &pods, client.MatchingFields{byRepository: repositoryOf(grant).ResourceName()}); err != nil {
+	if err := r.Client.List(ctx, &pods, client.MatchingFields{byFailingRepository: imageref.Of(grant.Spec.Repository).ResourceName()}); err != nil {
 		return nil, fmt.Errorf("list failing pods: %w", err)
 	}
 	failing := []failingPod{}
@@ -51,7 +51,7 @@ func (r *Reconciler) failingPods(ctx context.Context, grant *v1alpha1.PullAccess
 		if err != nil {
 			return nil, fmt.Errorf("find owner: %w", err)
 		}
-		cause := causeOn(pod, repositoryOf(grant))
+		cause := causeOn(pod, imageref.Of(grant.Spec.Repository))
 		failing = append(failing, failingPod{pod: pod, owner: owner, cause: cause, denied: stillDenied[cause]})
 	}
 	return failing, nil
@@ -76,7 +76,7 @@ func (r *Reconciler) started(ctx context.Context, grant *v1alpha1.PullAccessGran
 		return false, err
 	}
 	for i := range pods {
-		if !hasStarted(&pods[i], repositoryOf(grant), grant.Status.GrantedTime.Time) {
+		if !hasStarted(&pods[i], imageref.Of(grant.Spec.Repository), grant.Status.GrantedTime.Time) {
 			continue
 		}
 		ours, err := r.pullsAs(ctx, &pods[i], grant.Spec.Member)
@@ -134,9 +134,4 @@ func causeOn(pod *corev1.Pod, repository imageref.Repository) pullfailure.Cause 
 		}
 	}
 	return cause
-}
-
-func repositoryOf(grant *v1alpha1.PullAccessGrant) imageref.Repository {
-	r := grant.Spec.Repository
-	return imageref.Repository{Project: r.Project, Location: r.Location, Name: r.Name}
 }

@@ -13,7 +13,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"time"
 
 	"k8s.io/klog/v2"
@@ -73,7 +72,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, grant *v1alpha1.PullAccessGr
 	wake := r.judge(grant, views)
 	// The restart's time is on record before the restart: a crash in between
 	// leaves the next start the very same restart to do.
-	if err := r.save(ctx, before, grant); err != nil {
+	if err := outcome.PatchStatus(ctx, r.Client, before, grant.DeepCopy()); err != nil {
 		return outcome.Of(reconcile.Result{}, err)
 	}
 	r.tell(ctx, before, grant, views)
@@ -85,7 +84,7 @@ func (r *Reconciler) judge(grant *v1alpha1.PullAccessGrant, views map[int]view) 
 	now := r.Clock.Now()
 	for _, v := range views {
 		if v.started {
-			record.Work(grant, now)
+			record.MarkEffective(grant, now)
 		}
 	}
 	var wake time.Duration
@@ -95,7 +94,7 @@ func (r *Reconciler) judge(grant *v1alpha1.PullAccessGrant, views map[int]view) 
 			grant.Status.RecoveredWorkloads++
 		}
 		if w.State == v1alpha1.WorkloadStuck {
-			record.Fail(grant)
+			record.MarkIneffective(grant)
 		}
 		grant.Status.Workloads[i] = w
 		if after > 0 && (wake == 0 || after < wake) {
@@ -104,19 +103,6 @@ func (r *Reconciler) judge(grant *v1alpha1.PullAccessGrant, views map[int]view) 
 	}
 	record.Summarise(grant)
 	return wake
-}
-
-func (r *Reconciler) save(ctx context.Context, before, grant *v1alpha1.PullAccessGrant) error {
-	if reflect.DeepEqual(before.Status, grant.Status) {
-		return nil
-	}
-	// The patch's answer replaces the object, so it goes by a copy.
-	written := grant.DeepCopy()
-	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := r.Client.Status().Patch(ctx, written, patch); err != nil {
-		return fmt.Errorf("record on grant %s: %w", grant.Name, err)
-	}
-	return nil
 }
 
 // act does every restart that is on record and not seen to be done. Whatever was

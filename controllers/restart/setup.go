@@ -34,7 +34,7 @@ const byGrantedRepository = "granted.repository"
 // grant's record, a policy, and a Pod that begins or ceases to fail. A Pod that
 // has started leaves the cache of pending Pods, which shows here as a deletion.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) error {
-	if err := mgr.GetFieldIndexer().IndexField(ctx, &corev1.Pod{}, byRepository, indexFailing); err != nil {
+	if err := mgr.GetFieldIndexer().IndexField(ctx, &corev1.Pod{}, byFailingRepository, indexFailing); err != nil {
 		return fmt.Errorf("index pods: %w", err)
 	}
 	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.PullAccessGrant{}, byGrantedRepository, indexGranted); err != nil {
@@ -82,7 +82,7 @@ func indexGranted(object client.Object) []string {
 	if !ok {
 		return nil
 	}
-	return []string{repositoryOf(grant).ResourceName()}
+	return []string{imageref.Of(grant.Spec.Repository).ResourceName()}
 }
 
 // grantsFor lists the grants on the repositories of a Pod's images.

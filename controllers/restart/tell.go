@@ -27,8 +27,8 @@ func (r *Reconciler) tell(ctx context.Context, before, grant *v1alpha1.PullAcces
 			"workload", klog.KRef(is.Namespace, is.Name), "from", was.State, "to", is.State)
 		switch is.State {
 		case v1alpha1.WorkloadRecovered:
-			events.Recovered(r.Recorder, subject(is, v), grant, grant)
-			events.Recovered(r.Recorder, grant, subject(is, v), grant)
+			events.Recovered(r.Recorder, subject(is, v), grant, is.Workload, grant)
+			events.Recovered(r.Recorder, grant, subject(is, v), is.Workload, grant)
 			if is.FailingSince != nil {
 				metrics.Recovery(is.RecoveredTime.Sub(is.FailingSince.Time))
 			}
@@ -42,8 +42,8 @@ func (r *Reconciler) tell(ctx context.Context, before, grant *v1alpha1.PullAcces
 }
 
 func (r *Reconciler) tellRestart(_ context.Context, grant *v1alpha1.PullAccessGrant, w v1alpha1.WorkloadStatus, v view) {
-	events.Restarted(r.Recorder, subject(w, v), grant, grant)
-	events.Restarted(r.Recorder, grant, subject(w, v), grant)
+	events.Restarted(r.Recorder, subject(w, v), grant, w.Workload, grant)
+	events.Restarted(r.Recorder, grant, subject(w, v), w.Workload, grant)
 }
 
 // subject is what an event about the workload is attached to.

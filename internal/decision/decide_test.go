@@ -69,9 +69,9 @@ func TestDecide(t *testing.T) {
 		"grant no help": {diagnosis: helps(func(d *diagnosis.Diagnosis) { d.Help = diagnosis.HelpNo }), policies: []v1alpha1.PullAccessPolicy{allows("p")}, wantReason: "AccessMissing"},
 		"help unknown":  {diagnosis: helps(func(d *diagnosis.Diagnosis) { d.Help = diagnosis.HelpUnknown }), policies: []v1alpha1.PullAccessPolicy{allows("p")}, wantReason: "AccessMissing"},
 		"zero policy":   {diagnosis: helps(), policies: []v1alpha1.PullAccessPolicy{{}}, wantReason: ReasonNamespaceNotSelected, wantField: "spec.namespaceSelector"},
-		"zero mode":     {diagnosis: helps(), policies: []v1alpha1.PullAccessPolicy{allows("p", func(s *spec) { s.Mode = "" })}, wantReason: ReasonDryRun, wantField: "spec.mode"},
-		"dry run":       {diagnosis: helps(), policies: []v1alpha1.PullAccessPolicy{allows("p", func(s *spec) { s.Mode = v1alpha1.ModeDryRun })}, wantReason: ReasonDryRun, wantField: "spec.mode"},
-		"unknown mode":  {diagnosis: helps(), policies: []v1alpha1.PullAccessPolicy{allows("p", func(s *spec) { s.Mode = "Yolo" })}, wantReason: ReasonDryRun, wantField: "spec.mode"},
+		"zero mode":     {diagnosis: helps(), policies: []v1alpha1.PullAccessPolicy{allows("p", func(s *spec) { s.Mode = "" })}, wantReason: v1alpha1.ReasonDryRun, wantField: "spec.mode"},
+		"dry run":       {diagnosis: helps(), policies: []v1alpha1.PullAccessPolicy{allows("p", func(s *spec) { s.Mode = v1alpha1.ModeDryRun })}, wantReason: v1alpha1.ReasonDryRun, wantField: "spec.mode"},
+		"unknown mode":  {diagnosis: helps(), policies: []v1alpha1.PullAccessPolicy{allows("p", func(s *spec) { s.Mode = "Yolo" })}, wantReason: v1alpha1.ReasonDryRun, wantField: "spec.mode"},
 		"no pod selector": {
 			diagnosis: helps(), policies: []v1alpha1.PullAccessPolicy{allows("p", func(s *spec) { s.PodSelector = nil })},
 			wantReason: ReasonPodNotSelected, wantField: "spec.podSelector", why: "the API server's default is an empty selector; none at all selects nothing",
@@ -159,7 +159,7 @@ func TestDecide(t *testing.T) {
 				p.DeletionTimestamp = &metav1.Time{}
 				return p
 			}()},
-			wantReason: ReasonPolicyGone, wantField: "metadata",
+			wantReason: v1alpha1.ReasonPolicyGone, wantField: "metadata",
 		},
 	}
 	for name, tc := range tests {

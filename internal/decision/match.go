@@ -16,14 +16,6 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
 
-func selectsNamespace(policy *v1alpha1.PullAccessPolicy, pod Pod) bool {
-	return selects(policy.Spec.NamespaceSelector, pod.NamespaceLabels)
-}
-
-func selectsPod(policy *v1alpha1.PullAccessPolicy, pod Pod) bool {
-	return selects(policy.Spec.PodSelector, pod.Labels)
-}
-
 // selects: no selector, and one that makes no sense, select nothing.
 func selects(selector *metav1.LabelSelector, set map[string]string) bool {
 	parsed, err := metav1.LabelSelectorAsSelector(selector)
@@ -67,6 +59,7 @@ const hashLength = 16
 // hash of both in full.
 func GrantName(repository imageref.Repository, member string) string {
 	sum := sha256.Sum256([]byte(repository.ResourceName() + "\n" + strings.ToLower(member)))
-	account, _, _ := strings.Cut(strings.TrimPrefix(member, "serviceAccount:"), "@")
+	email, _ := v1alpha1.EmailOf(member)
+	account, _, _ := strings.Cut(email, "@")
 	return repository.Name + "." + strings.ToLower(account) + "." + hex.EncodeToString(sum[:])[:hashLength]
 }

@@ -3,18 +3,24 @@
 
 package decision
 
-// Reasons of a refusal by policy, a closed list. A refusal by the diagnosis has
-// the diagnosis' own reason.
+import (
+	"fmt"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+)
+
+// Reasons of a refusal by policy, besides v1alpha1.ReasonPolicyGone and
+// v1alpha1.ReasonDryRun; a closed list. A refusal by the diagnosis has the
+// diagnosis' own reason.
 const (
 	ReasonNoPolicy                     = "NoPolicy"
-	ReasonPolicyGone                   = "PolicyGone"
 	ReasonNamespaceNotSelected         = "NamespaceNotSelected"
 	ReasonPodNotSelected               = "PodNotSelected"
 	ReasonRepositoryNotListed          = "RepositoryNotListed"
 	ReasonServiceAccountNotListed      = "ServiceAccountNotListed"
 	ReasonComputeDefaultServiceAccount = "ComputeDefaultServiceAccount"
 	ReasonVirtualRepository            = "VirtualRepository"
-	ReasonDryRun                       = "DryRun"
 )
 
 // Refusal says why nothing is granted. It is an outcome, not an error.
@@ -30,6 +36,29 @@ type Refusal struct {
 	// Field is the one field of Policy that refused.
 	Field string
 
-	// step is how many steps of the judgement Policy came to.
-	step int
+	// rank is how far Policy came before it refused.
+	rank int
+}
+
+func withoutPolicy(d diagnosis.Diagnosis) *Refusal {
+	sentence := d.Sentence + " No PullAccessPolicy allows the operator to grant it; make one, or grant it by hand."
+	if d.Reason == diagnosis.WaitingForPropagation {
+		sentence = d.Sentence + notCovered
+	}
+	return &Refusal{Reason: ReasonNoPolicy, Sentence: sentence, Command: d.Command}
+}
+
+// notCovered is for a pod whose access was granted for the sake of others.
+const notCovered = " No PullAccessPolicy in mode Enforce covers this pod, so its workload is not restarted; the kubelet pulls by itself once the access works."
+
+func refusalSentence(policy *v1alpha1.PullAccessPolicy, d diagnosis.Diagnosis, s step) string {
+	switch {
+	case d.Reason == diagnosis.WaitingForPropagation:
+		return d.Sentence + notCovered
+	case s.reason == v1alpha1.ReasonDryRun:
+		return fmt.Sprintf("Would grant service account %s read access to repository %s, but policy %s is in mode DryRun; set its spec.mode to Enforce to have it done.",
+			d.Facts.Puller.Email, d.Facts.Reference.Repository, policy.Name)
+	default:
+		return fmt.Sprintf("%s Policy %s does not allow the grant: %s (%s).", d.Sentence, policy.Name, s.say, s.field)
+	}
 }

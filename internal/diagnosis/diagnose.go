@@ -5,7 +5,6 @@ package diagnosis
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
@@ -31,9 +30,9 @@ type rule struct {
 var rules = []rule{
 	// Nothing the cloud says matters while the text is not an identity's denial on Artifact Registry.
 	{Reason(pullfailure.InvalidReference), HelpNo, Developer, func(f Facts) bool { return f.ReferenceErr != nil }},
-	{PushDenied, HelpNo, PlatformTeam, pushDenied},
-	{NotArtifactRegistry, HelpNo, Developer, func(f Facts) bool { return denied(f) && f.Reference.Repository.IsZero() }},
-	{Reason(pullfailure.Unauthenticated), HelpNo, PlatformTeam, func(f Facts) bool { return denied(f) && !f.Cause.Repairable() }},
+	{PushDenied, HelpNo, PlatformTeam, otherPermission},
+	{NotArtifactRegistry, HelpNo, Developer, func(f Facts) bool { return f.Reference.Repository.IsZero() }},
+	{DenialUnclear, HelpUnknown, PlatformTeam, func(f Facts) bool { return !f.Cause.Repairable() }},
 
 	// Who asked. A grant to anybody else opens the repository to the wrong one.
 	{FederatedPuller, HelpNo, PlatformTeam, func(f Facts) bool { return f.Puller.Other == KubernetesServiceAccount }},
@@ -50,7 +49,7 @@ var rules = []rule{
 	{RegistryMismatch, HelpUnknown, Developer, registryDiffers},
 
 	// Is it access that is missing?
-	{AccessSpreading, HelpYes, Operator, func(f Facts) bool { return f.Access.State == Present && f.OwnGrant != "" }},
+	{WaitingForPropagation, HelpYes, Operator, func(f Facts) bool { return f.Access.State == Present && f.OwnGrant != "" }},
 	{RemovedExternally, HelpNo, PlatformTeam, func(f Facts) bool { return f.Access.State == Missing && f.OwnGrant != "" }},
 	{AlreadyGranted, HelpNo, GoogleCloudAdmin, func(f Facts) bool { return f.Access.State == Present }},
 	{AccessUnreadable, HelpUnknown, PlatformTeam, func(f Facts) bool { return f.Access.State != Missing }},
@@ -85,14 +84,10 @@ func Settled(f Facts) bool {
 	return f.ReferenceErr != nil || !f.Cause.Repairable() || f.Reference.Repository.IsZero()
 }
 
-func denied(f Facts) bool { return f.Cause.Cause == pullfailure.PermissionDenied }
-
-// downloadPermission is what a pull needs. A text that names another permission
-// is about something else, most often a push.
-const downloadPermission = "downloadArtifacts"
-
-func pushDenied(f Facts) bool {
-	return denied(f) && f.Cause.Permission != "" && !strings.Contains(f.Cause.Permission, downloadPermission)
+// otherPermission: a text that names another permission than a pull needs is
+// about something else, most often a push.
+func otherPermission(f Facts) bool {
+	return f.Cause.Permission != "" && f.Cause.Permission != pullfailure.DownloadPermission
 }
 
 func scopesSuffice(scopes []string) bool {

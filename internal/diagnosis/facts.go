@@ -11,6 +11,7 @@ package diagnosis
 import (
 	"strings"
 
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
@@ -114,7 +115,7 @@ func (p Puller) Member() string {
 	if p.State != Present || p.Email == "" {
 		return ""
 	}
-	return "serviceAccount:" + p.Email
+	return v1alpha1.ServiceAccountMember(p.Email)
 }
 
 // Access is whether the repository's own policy lets the puller pull.

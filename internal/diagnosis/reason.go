@@ -4,6 +4,7 @@
 package diagnosis
 
 import (
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
@@ -15,8 +16,11 @@ type Reason string
 const (
 	// AccessMissing: the puller may not read the repository. A grant helps.
 	AccessMissing Reason = "AccessMissing"
-	// AccessSpreading: the operator granted the access, and it has not taken effect yet.
-	AccessSpreading Reason = "AccessSpreading"
+	// WaitingForPropagation: the operator granted the access, and it has not taken effect yet.
+	WaitingForPropagation Reason = v1alpha1.ReasonWaitingForPropagation
+	// DenialUnclear: something was denied, and the text does not show that it was
+	// the node's identity by the image's own registry.
+	DenialUnclear Reason = "DenialUnclear"
 	// RemovedExternally: the operator granted the access, and somebody took it away.
 	RemovedExternally Reason = "RemovedExternally"
 	// AlreadyGranted: the repository's policy lets the puller in, and still it is refused.
@@ -52,7 +56,7 @@ const (
 // Reasons lists all reasons, for label sets.
 func Reasons() []Reason {
 	all := []Reason{
-		AccessMissing, AccessSpreading, RemovedExternally, AlreadyGranted, PushDenied, NotArtifactRegistry, PullerUnknown,
+		AccessMissing, WaitingForPropagation, RemovedExternally, AlreadyGranted, DenialUnclear, PushDenied, NotArtifactRegistry, PullerUnknown,
 		PullSecretUsed, FederatedPuller, NoServiceAccount, ScopesMissing, RepositoryNotDocker, RepositoryModeUnknown,
 		RegistryMismatch, RepositoryUnreadable, AccessUnreadable,
 	}

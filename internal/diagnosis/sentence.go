@@ -6,6 +6,7 @@ package diagnosis
 import (
 	"fmt"
 
+	"github.com/pull-access/pull-access-operator/internal/imageref"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
@@ -53,10 +54,10 @@ var ofCause = map[pullfailure.Cause]string{
 // ofAccess holds a sentence for every reason that rests on facts of the cloud.
 var ofAccess = map[Reason]func(Facts) (sentence, command string){
 	AccessMissing: func(f Facts) (string, string) {
-		return fmt.Sprintf("Service account %s of node %s may not read repository %s.", f.Puller.Email, f.Puller.Node, f.Reference.Repository),
+		return fmt.Sprintf("Service account %s of node %s has no read access to repository %s.", f.Puller.Email, f.Puller.Node, f.Reference.Repository),
 			bindCommand(f)
 	},
-	AccessSpreading: func(f Facts) (string, string) {
+	WaitingForPropagation: func(f Facts) (string, string) {
 		return fmt.Sprintf("Service account %s was granted read access to repository %s as PullAccessGrant %s, and the change is still spreading.",
 			f.Puller.Email, f.Reference.Repository, f.OwnGrant), "kubectl describe pullaccessgrant " + f.OwnGrant
 	},
@@ -67,6 +68,9 @@ var ofAccess = map[Reason]func(Facts) (sentence, command string){
 	AlreadyGranted: func(f Facts) (string, string) {
 		return fmt.Sprintf("Service account %s may already read repository %s by %s, so a grant cannot help: the access is still spreading, which takes up to 7 minutes, or a deny policy, an access boundary or VPC Service Controls blocks it.",
 			f.Puller.Email, f.Reference.Repository, f.Access.Role), troubleshootCommand(f)
+	},
+	DenialUnclear: func(f Facts) (string, string) {
+		return fmt.Sprintf("The pull of image %s was denied, but the text does not show that the image's own registry refused the node's account, so nothing is granted; read the pod's events.", f.Image), ""
 	},
 	PushDenied: func(f Facts) (string, string) {
 		return fmt.Sprintf("What was denied on image %s is %s, not the download, so read access cannot help; look at what pushes or mirrors the image.", f.Image, f.Cause.Permission), ""
@@ -84,13 +88,13 @@ var ofAccess = map[Reason]func(Facts) (sentence, command string){
 		return fmt.Sprintf("Node %s has no service account, so it can pull nothing that is not public; create a node pool with a service account.", f.Puller.Node), ""
 	},
 	PullerUnknown: func(f Facts) (string, string) {
-		return fmt.Sprintf("It cannot be told which identity pulls image %s: %s.", f.Image, detail(f.Puller.Obstacle)), ""
+		return fmt.Sprintf("It is not known which identity pulls image %s: %s.", f.Image, detail(f.Puller.Obstacle)), ""
 	},
 	ScopesMissing: func(f Facts) (string, string) {
-		return fmt.Sprintf("Node %s lacks the OAuth scope to read storage, and scopes of nodes cannot be changed, so no grant can help; create a node pool with the cloud-platform scope.", f.Puller.Node), ""
+		return fmt.Sprintf("Node %s lacks the OAuth scope to read storage, and the scopes of an existing node cannot be changed, so no grant can help; create a node pool with the cloud-platform scope.", f.Puller.Node), ""
 	},
 	RepositoryNotFound: func(f Facts) (string, string) {
-		return fmt.Sprintf("Repository %s of image %s does not exist; correct the image or create the repository.", f.Reference.Repository, f.Image), listCommand(f)
+		return ExplainRepository(f.Reference.Repository, f.Repository), listCommand(f)
 	},
 	RepositoryNotDocker: func(f Facts) (string, string) {
 		return fmt.Sprintf("Repository %s holds artifacts of format %q, not images; correct the image.", f.Reference.Repository, f.Repository.Format), listCommand(f)
@@ -102,17 +106,25 @@ var ofAccess = map[Reason]func(Facts) (sentence, command string){
 		return fmt.Sprintf("Repository %s is served at %s, which is not where image %s is asked for; correct the image.", f.Reference.Repository, f.Repository.RegistryURI, f.Image), ""
 	},
 	RepositoryUnreadable: func(f Facts) (string, string) {
-		return fmt.Sprintf("The operator cannot read repository %s: %s.", f.Reference.Repository, detail(f.Repository.Obstacle)), describeCommand(f)
+		return ExplainRepository(f.Reference.Repository, f.Repository), describeCommand(f)
 	},
 	AccessUnreadable: func(f Facts) (string, string) {
 		return fmt.Sprintf("The operator cannot read the IAM policy of repository %s: %s.", f.Reference.Repository, detail(f.Access.Obstacle)), policyCommand(f)
 	},
 }
 
+// ExplainRepository says in one sentence what keeps a repository from being read.
+func ExplainRepository(repository imageref.Repository, fact Repository) string {
+	if fact.State == Missing {
+		return fmt.Sprintf("Repository %s does not exist; correct its name or create it.", repository)
+	}
+	return fmt.Sprintf("The operator cannot read repository %s: %s.", repository, detail(fact.Obstacle))
+}
+
 func detail(o Obstacle) string {
 	switch {
 	case o.Kind == Forbidden && o.Permission != "":
-		return "its own account lacks the permission " + o.Permission + ", grant it"
+		return "its own account lacks permission " + o.Permission + "; grant it"
 	case o.Detail != "":
 		return o.Detail
 	default:
@@ -144,6 +156,6 @@ func listCommand(f Facts) string {
 }
 
 func troubleshootCommand(f Facts) string {
-	return fmt.Sprintf("gcloud policy-intelligence troubleshoot-policy iam //artifactregistry.googleapis.com/%s --principal-email=%s --permission=artifactregistry.repositories.downloadArtifacts",
-		f.Reference.Repository.ResourceName(), f.Puller.Email)
+	return fmt.Sprintf("gcloud policy-intelligence troubleshoot-policy iam //artifactregistry.googleapis.com/%s --principal-email=%s --permission=%s",
+		f.Reference.Repository.ResourceName(), f.Puller.Email, pullfailure.DownloadPermission)
 }

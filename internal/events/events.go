@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/events"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
 
 // Recorder writes events of the API group events.k8s.io.
@@ -44,26 +45,26 @@ func Refused(r Recorder, pod *corev1.Pod, reason, sentence, command string) {
 // AccessRequested tells the owner of a pod that its image will be made readable.
 func AccessRequested(r Recorder, pod *corev1.Pod, g *v1alpha1.PullAccessGrant) {
 	emit(r, pod, g, corev1.EventTypeNormal, "AccessRequested", actionGrant,
-		account(g)+" may not read repository "+repository(g)+"; policy "+g.Spec.Policy+" allows the operator to grant it, as PullAccessGrant "+g.Name+".")
+		"Asked for read access to "+repository(g)+" for "+account(g)+", which policy "+g.Spec.Policy+" allows; PullAccessGrant "+g.Name+" shows how far it is.")
 }
 
 // WaitingForAccess tells the owner of a pod that the grant it needs was made and
 // is taking effect.
 func WaitingForAccess(r Recorder, pod *corev1.Pod, g *v1alpha1.PullAccessGrant) {
-	emit(r, pod, g, corev1.EventTypeNormal, "WaitingForPropagation", actionGrant,
-		account(g)+" was granted read access to repository "+repository(g)+"; the change is spreading, and the pull is tried again by itself.")
+	emit(r, pod, g, corev1.EventTypeNormal, v1alpha1.ReasonWaitingForPropagation, actionGrant,
+		"Read access to "+repository(g)+" was granted to "+account(g)+"; the change is spreading, and the pull is tried again by itself.")
 }
 
 // AccessGranted tells that the member was added to the repository's policy.
 func AccessGranted(r Recorder, about, related runtime.Object, g *v1alpha1.PullAccessGrant) {
 	emit(r, about, related, corev1.EventTypeNormal, v1alpha1.ReasonAccessGranted, actionGrant,
-		"Granted "+account(g)+" read access to repository "+repository(g)+".")
+		"Granted read access to "+repository(g)+" to "+account(g)+".")
 }
 
 // AccessFound tells that the member was there already and nothing was written.
 func AccessFound(r Recorder, about, related runtime.Object, g *v1alpha1.PullAccessGrant) {
-	emit(r, about, related, corev1.EventTypeNormal, v1alpha1.ReasonAlreadyThere, actionGrant,
-		account(g)+" was already granted read access to repository "+repository(g)+"; nothing was written.")
+	emit(r, about, related, corev1.EventTypeNormal, v1alpha1.ReasonAlreadyGranted, actionGrant,
+		"Read access to "+repository(g)+" was there already for "+account(g)+"; nothing was written.")
 }
 
 // GrantRefused tells why the member could not be added.
@@ -74,13 +75,13 @@ func GrantRefused(r Recorder, about, related runtime.Object, reason, sentence st
 // AccessRevoked tells that the member was taken out of the repository's policy.
 func AccessRevoked(r Recorder, about, related runtime.Object, g *v1alpha1.PullAccessGrant) {
 	emit(r, about, related, corev1.EventTypeNormal, v1alpha1.ReasonRevoked, actionRevoke,
-		"Took back the read access of "+account(g)+" to repository "+repository(g)+".")
+		"Took back read access to "+repository(g)+" from "+account(g)+".")
 }
 
 // Restarted tells the owner of a workload that its stuck pods are replaced.
-func Restarted(r Recorder, about, related runtime.Object, g *v1alpha1.PullAccessGrant) {
+func Restarted(r Recorder, about, related runtime.Object, w v1alpha1.Workload, g *v1alpha1.PullAccessGrant) {
 	emit(r, about, related, corev1.EventTypeNormal, "Restarted", actionRestart,
-		"Restarted because its pods could not pull from repository "+repository(g)+", which "+account(g)+" may now read.")
+		"Restarted "+workload(w)+": its pods could not pull from "+repository(g)+", to which "+account(g)+" was granted read access.")
 }
 
 // LeftToKubelet tells the owner of a workload why it is not restarted.
@@ -89,9 +90,9 @@ func LeftToKubelet(r Recorder, about, related runtime.Object, sentence string) {
 }
 
 // Recovered tells the owner of a workload that its pods have started.
-func Recovered(r Recorder, about, related runtime.Object, g *v1alpha1.PullAccessGrant) {
+func Recovered(r Recorder, about, related runtime.Object, w v1alpha1.Workload, g *v1alpha1.PullAccessGrant) {
 	emit(r, about, related, corev1.EventTypeNormal, v1alpha1.ReasonRecovered, actionRecover,
-		"Pods pull from repository "+repository(g)+" again and have started.")
+		workload(w)+" has recovered: its pods pull from "+repository(g)+" and have started.")
 }
 
 // Ineffective tells that the grant did not help.
@@ -104,22 +105,20 @@ func PolicyTrouble(r Recorder, policy *v1alpha1.PullAccessPolicy, reason, senten
 	emit(r, policy, nil, corev1.EventTypeWarning, reason, actionDiagnose, sentence)
 }
 
-func emit(r Recorder, about, related runtime.Object, kind, reason, action, note string) {
+func emit(r Recorder, about, related runtime.Object, eventType, reason, action, note string) {
 	if len(note) > maxNote {
 		note = strings.ToValidUTF8(note[:maxNote-len("…")], "") + "…"
 	}
-	r.Eventf(about, related, kind, reason, action, "%s", note)
+	r.Eventf(about, related, eventType, reason, action, "%s", note)
 }
 
 func account(g *v1alpha1.PullAccessGrant) string {
-	const prefix = len("serviceAccount:")
-	if len(g.Spec.Member) <= prefix {
-		return "Nobody"
-	}
-	return "Service account " + g.Spec.Member[prefix:]
+	email, _ := v1alpha1.EmailOf(g.Spec.Member)
+	return "service account " + email
 }
 
 func repository(g *v1alpha1.PullAccessGrant) string {
-	r := g.Spec.Repository
-	return r.Project + "/" + r.Location + "/" + r.Name
+	return "repository " + imageref.Of(g.Spec.Repository).String()
 }
+
+func workload(w v1alpha1.Workload) string { return w.Kind + " " + w.Namespace + "/" + w.Name }

@@ -7,12 +7,14 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 )
 
 // Bounds on text that comes from outside or goes there, in bytes.
 const (
 	maxMessage = 200
-	maxReason  = 256
+	maxReason  = iampolicy.MaxReason
 )
 
 // clean makes text from outside fit for an error or a condition: one line,

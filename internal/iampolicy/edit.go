@@ -23,6 +23,9 @@ const Role = "roles/artifactregistry.reader"
 // counts. https://cloud.google.com/iam/quotas
 const MaxPrincipals = 1500
 
+// MaxReason bounds the request reason that goes with a write, in bytes.
+const MaxReason = 256
+
 // Edit names the members that shall be in, and those that shall not be in, the
 // one unconditional binding of Role. Members are "serviceAccount:EMAIL"; one
 // that is named twice counts once.

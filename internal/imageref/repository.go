@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 )
 
 // Repository is one Artifact Registry repository. The zero value is none.
@@ -17,6 +19,16 @@ type Repository struct {
 	Location string
 	// Name is the repository's ID: "services", or "gcr.io" behind a gcr.io host.
 	Name string
+}
+
+// Of is the repository that a record names.
+func Of(r v1alpha1.Repository) Repository {
+	return Repository{Project: r.Project, Location: r.Location, Name: r.Name}
+}
+
+// Record is r as it is put on record.
+func (r Repository) Record() v1alpha1.Repository {
+	return v1alpha1.Repository{Project: r.Project, Location: r.Location, Name: r.Name}
 }
 
 // IsZero tells whether r is no repository.

@@ -45,7 +45,7 @@ func (s *scanner) repairable(v Verdict, image string) bool {
 		return false
 	case r.marks&(unlikely|notSent|many) != 0, r.marks&(asked|sent) == asked:
 		return false
-	case v.Permission != "" && v.Permission != downloadPermission:
+	case v.Permission != "" && v.Permission != DownloadPermission:
 		return false
 	case v.Resource != "" && !serves(v.Resource, image), cut(s.text):
 		return false
@@ -88,8 +88,8 @@ func cut(text string) bool {
 	return strings.Contains(text, "…") || strings.Count(text, "[") != strings.Count(text, "]")
 }
 
-// downloadPermission is the one that a pull needs on Artifact Registry.
-const downloadPermission = "artifactregistry.repositories.downloadArtifacts"
+// DownloadPermission is the one that a pull needs on Artifact Registry.
+const DownloadPermission = "artifactregistry.repositories.downloadArtifacts"
 
 // serves tells whether resource is the repository that image is in. A text
 // that names another one speaks of an upstream, or is made up.

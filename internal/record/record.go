@@ -16,7 +16,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
-	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
 // MaxWorkloads is how many workloads one grant lists, as the kind's schema has it.
@@ -31,12 +30,14 @@ func Granted(g *v1alpha1.PullAccessGrant) bool {
 func Effective(g *v1alpha1.PullAccessGrant) bool { return g.Status.EffectiveTime != nil }
 
 // Intend records that the member is about to be added, or taken out, on top of
-// the policy with this etag. It comes before the write.
+// the policy with this etag. It comes before the write. What is added is added
+// for the grant's first workload, which so comes to stand on the record.
 func Intend(g *v1alpha1.PullAccessGrant, adding bool, etag string, now time.Time) {
 	g.Status.Write = &v1alpha1.PolicyWrite{IntendedTime: metav1.NewTime(now), EtagBefore: etag}
 	if !adding {
 		return
 	}
+	Join(g, g.Spec.Workload, g.Spec.Policy, now)
 	set(g, v1alpha1.ConditionApproved, metav1.ConditionTrue, v1alpha1.ReasonPolicyEnforces,
 		fmt.Sprintf("Policy %s is in mode Enforce.", g.Spec.Policy))
 	set(g, v1alpha1.ConditionGranted, metav1.ConditionFalse, v1alpha1.ReasonGranting,
@@ -52,13 +53,14 @@ func Interrupted(g *v1alpha1.PullAccessGrant) bool {
 
 // Grant records that the member is in the policy, and by whom.
 func Grant(g *v1alpha1.PullAccessGrant, origin v1alpha1.GrantOrigin, etag string, now time.Time) {
+	Join(g, g.Spec.Workload, g.Spec.Policy, now)
 	granted := metav1.NewTime(now)
 	g.Status.Origin = origin
 	g.Status.GrantedTime = &granted
 	reason, message := v1alpha1.ReasonAccessGranted, "The operator added the member to the repository's policy."
 	if origin == v1alpha1.OriginFound {
 		g.Status.Write = nil
-		reason, message = v1alpha1.ReasonAlreadyThere, "The member was in the repository's policy already; the operator changed nothing and will take nothing back."
+		reason, message = v1alpha1.ReasonAlreadyGranted, "The member was in the repository's policy already; the operator changed nothing and will take nothing back."
 	} else {
 		if g.Status.Write == nil {
 			g.Status.Write = &v1alpha1.PolicyWrite{IntendedTime: granted}
@@ -86,8 +88,8 @@ func Refuse(g *v1alpha1.PullAccessGrant, status metav1.ConditionStatus, reason, 
 	Summarise(g)
 }
 
-// Work records that a pull was first seen to work.
-func Work(g *v1alpha1.PullAccessGrant, now time.Time) {
+// MarkEffective records that a pull was first seen to work.
+func MarkEffective(g *v1alpha1.PullAccessGrant, now time.Time) {
 	if g.Status.EffectiveTime != nil {
 		return
 	}
@@ -96,8 +98,8 @@ func Work(g *v1alpha1.PullAccessGrant, now time.Time) {
 	set(g, v1alpha1.ConditionEffective, metav1.ConditionTrue, v1alpha1.ReasonPullWorked, "A pull was seen to work after the grant.")
 }
 
-// Fail records that the grant has stayed without effect.
-func Fail(g *v1alpha1.PullAccessGrant) {
+// MarkIneffective records that the grant has stayed without effect.
+func MarkIneffective(g *v1alpha1.PullAccessGrant) {
 	if g.Status.EffectiveTime != nil {
 		return
 	}
@@ -116,7 +118,7 @@ func Join(g *v1alpha1.PullAccessGrant, w v1alpha1.Workload, policy string, now t
 		}
 		g.Status.Workloads = slices.Delete(g.Status.Workloads, i, i+1)
 	}
-	if len(g.Status.Workloads) >= MaxWorkloads && !dropOldest(g) {
+	if len(g.Status.Workloads) >= MaxWorkloads && !dropDone(g) {
 		return false, false
 	}
 	since := metav1.NewTime(now)
@@ -127,12 +129,17 @@ func Join(g *v1alpha1.PullAccessGrant, w v1alpha1.Workload, policy string, now t
 	return true, true
 }
 
-func index(g *v1alpha1.PullAccessGrant, w v1alpha1.Workload) int {
-	return slices.IndexFunc(g.Status.Workloads, func(s v1alpha1.WorkloadStatus) bool { return workload.Same(s.Workload, w) })
+// Same tells whether two records are of one workload.
+func Same(a, b v1alpha1.Workload) bool {
+	return a.Kind == b.Kind && a.Namespace == b.Namespace && a.Name == b.Name
 }
 
-// dropOldest makes room by the workload that was done longest ago.
-func dropOldest(g *v1alpha1.PullAccessGrant) bool {
+func index(g *v1alpha1.PullAccessGrant, w v1alpha1.Workload) int {
+	return slices.IndexFunc(g.Status.Workloads, func(s v1alpha1.WorkloadStatus) bool { return Same(s.Workload, w) })
+}
+
+// dropDone makes room by the first workload that is done.
+func dropDone(g *v1alpha1.PullAccessGrant) bool {
 	for i := range g.Status.Workloads {
 		if Done(g.Status.Workloads[i].State) {
 			g.Status.Workloads = slices.Delete(g.Status.Workloads, i, i+1)
@@ -147,8 +154,8 @@ func Done(state v1alpha1.WorkloadState) bool {
 	return state == v1alpha1.WorkloadRecovered || state == v1alpha1.WorkloadGone
 }
 
-func set(g *v1alpha1.PullAccessGrant, kind string, status metav1.ConditionStatus, reason, message string) {
+func set(g *v1alpha1.PullAccessGrant, conditionType string, status metav1.ConditionStatus, reason, message string) {
 	meta.SetStatusCondition(&g.Status.Conditions, metav1.Condition{
-		Type: kind, Status: status, Reason: reason, Message: message, ObservedGeneration: g.Generation,
+		Type: conditionType, Status: status, Reason: reason, Message: message, ObservedGeneration: g.Generation,
 	})
 }

@@ -31,7 +31,7 @@ func workloadNamed(name string) v1alpha1.Workload {
 
 // TestTheWayOfAGrant follows one grant from its intent to recovery.
 func TestTheWayOfAGrant(t *testing.T) {
-	g := &v1alpha1.PullAccessGrant{}
+	g := &v1alpha1.PullAccessGrant{Spec: v1alpha1.PullAccessGrantSpec{Workload: workloadNamed("web"), Policy: "p"}}
 	if Granted(g) || Effective(g) || Interrupted(g) {
 		t.Fatal("the zero grant claims to be something")
 	}
@@ -46,8 +46,9 @@ func TestTheWayOfAGrant(t *testing.T) {
 		{"granted", func() { Grant(g, v1alpha1.OriginAdded, "etag-2", now) }, metav1.ConditionFalse, v1alpha1.ReasonWaitingForPropagation},
 		{"restarting", func() { g.Status.Workloads[0].State = v1alpha1.WorkloadRestarting; Summarise(g) }, metav1.ConditionFalse, v1alpha1.ReasonRestarting},
 		{"recovered", func() {
-			Work(g, now)
+			MarkEffective(g, now)
 			g.Status.Workloads[0].State = v1alpha1.WorkloadRecovered
+			g.Status.RecoveredWorkloads++
 			Summarise(g)
 		}, metav1.ConditionTrue, v1alpha1.ReasonRecovered},
 	}
@@ -88,15 +89,15 @@ func TestFoundIsNotOurs(t *testing.T) {
 	}
 }
 
-func TestFailDoesNotContradictAPullThatWorked(t *testing.T) {
+func TestIneffectiveDoesNotContradictAPullThatWorked(t *testing.T) {
 	g := &v1alpha1.PullAccessGrant{}
 	Grant(g, v1alpha1.OriginAdded, "etag", now)
-	Fail(g)
+	MarkIneffective(g)
 	if !meta.IsStatusConditionFalse(g.Status.Conditions, v1alpha1.ConditionEffective) {
-		t.Error("Fail leaves Effective not False")
+		t.Error("MarkIneffective leaves Effective not False")
 	}
-	Work(g, now)
-	Fail(g)
+	MarkEffective(g, now)
+	MarkIneffective(g)
 	if !meta.IsStatusConditionTrue(g.Status.Conditions, v1alpha1.ConditionEffective) {
 		t.Error("a pull that worked does not make it Effective")
 	}

@@ -34,19 +34,29 @@ func summary(g *v1alpha1.PullAccessGrant) (metav1.ConditionStatus, string, strin
 	}
 	switch {
 	case count[v1alpha1.WorkloadStuck] > 0:
-		return metav1.ConditionFalse, v1alpha1.ReasonIneffective,
-			fmt.Sprintf("%d workloads still cannot pull after all restarts; read the events of their pods.", count[v1alpha1.WorkloadStuck])
+		return metav1.ConditionFalse, v1alpha1.ReasonStuck,
+			fmt.Sprintf("%s cannot pull after all restarts; read the events of its pods.", workloads(count[v1alpha1.WorkloadStuck], "still", "still"))
 	case count[v1alpha1.WorkloadWaiting] > 0:
 		return metav1.ConditionFalse, v1alpha1.ReasonWaitingForPropagation,
-			fmt.Sprintf("Access was granted; %d workloads wait for it to take effect.", count[v1alpha1.WorkloadWaiting])
+			fmt.Sprintf("Access was granted; %s for it to take effect.", workloads(count[v1alpha1.WorkloadWaiting], "waits", "wait"))
 	case count[v1alpha1.WorkloadRestarting] > 0:
 		return metav1.ConditionFalse, v1alpha1.ReasonRestarting,
-			fmt.Sprintf("Access was granted; %d workloads were restarted and are coming up.", count[v1alpha1.WorkloadRestarting])
+			fmt.Sprintf("Access was granted; %s restarted, and its pods have still to start.", workloads(count[v1alpha1.WorkloadRestarting], "was", "were"))
 	case count[v1alpha1.WorkloadLeftToKubelet] > 0:
 		return metav1.ConditionFalse, v1alpha1.ReasonLeftToKubelet,
-			fmt.Sprintf("Access was granted; %d workloads come up at the kubelet's next try, within 5 minutes.", count[v1alpha1.WorkloadLeftToKubelet])
+			fmt.Sprintf("Access was granted; %s not restarted, and status.workloads says why.", workloads(count[v1alpha1.WorkloadLeftToKubelet], "is", "are"))
+	case g.Status.RecoveredWorkloads == 0 && count[v1alpha1.WorkloadRecovered] == 0:
+		return metav1.ConditionUnknown, v1alpha1.ReasonNoWorkload, "Access was granted; no workload on record has used it."
 	default:
 		return metav1.ConditionTrue, v1alpha1.ReasonRecovered,
-			fmt.Sprintf("Access was granted and %d workloads have recovered.", g.Status.RecoveredWorkloads)
+			fmt.Sprintf("Access was granted; %s recovered.", workloads(int(g.Status.RecoveredWorkloads), "has", "have"))
 	}
+}
+
+// workloads counts them, with the verb that goes with the number.
+func workloads(n int, one, many string) string {
+	if n == 1 {
+		return "1 workload " + one
+	}
+	return fmt.Sprintf("%d workloads %s", n, many)
 }

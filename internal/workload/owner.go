@@ -86,8 +86,3 @@ func (o *Owners) Of(ctx context.Context, pod *corev1.Pod) (v1alpha1.Workload, er
 func fromReference(namespace string, ref *metav1.OwnerReference) v1alpha1.Workload {
 	return v1alpha1.Workload{Kind: ref.Kind, Namespace: namespace, Name: ref.Name, UID: ref.UID}
 }
-
-// Same tells whether two records are of one workload.
-func Same(a, b v1alpha1.Workload) bool {
-	return a.Kind == b.Kind && a.Namespace == b.Namespace && a.Name == b.Name
-}

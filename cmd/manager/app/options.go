@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 
 	"github.com/spf13/pflag"
 )
@@ -64,12 +63,8 @@ func (o Options) validate(rest []string) error {
 	if len(rest) > 0 {
 		return fmt.Errorf("%w: argument %q is not expected", ErrUsage, rest[0])
 	}
-	if o.GCPEndpoint == "" {
-		return nil
-	}
-	endpoint, err := url.Parse(o.GCPEndpoint)
-	if err != nil || endpoint.Scheme != "http" && endpoint.Scheme != "https" || endpoint.Host == "" || endpoint.RawQuery != "" {
-		return fmt.Errorf("%w: --gcp-endpoint %q must be a URL such as http://127.0.0.1:8085", ErrUsage, o.GCPEndpoint)
+	if o.Verbosity < 0 || o.Verbosity > 1 {
+		return fmt.Errorf("%w: --verbosity must be 0 or 1", ErrUsage)
 	}
 	return nil
 }

@@ -133,8 +133,11 @@ func clusterConfig(kubeconfig string) (*rest.Config, error) {
 		}
 	}
 	cluster, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
-	if err != nil {
-		return nil, fmt.Errorf("%w: --kubeconfig %q: %w", ErrUsage, kubeconfig, err)
+	switch {
+	case err != nil && kubeconfig == "":
+		return nil, fmt.Errorf("%w: no cluster was found: give --kubeconfig, or run in a pod or where kubectl has a current context", ErrUsage)
+	case err != nil:
+		return nil, fmt.Errorf("%w: --kubeconfig %s: %w", ErrUsage, kubeconfig, err)
 	}
 	cluster.QPS, cluster.Burst = queriesPerSecond, burst
 	cluster.UserAgent = name
