@@ -79,6 +79,11 @@ func (r *Reconciler) observeCluster(ctx context.Context, pod *corev1.Pod, in *de
 // the cloud was last seen to say: reads may have begun before the write.
 const settleAfter = time.Minute
 
+// spreadsWithin is longer than a change of IAM takes to spread: typically 2
+// minutes, at times 7 or more.
+// https://cloud.google.com/iam/docs/access-change-propagation
+const spreadsWithin = 15 * time.Minute
+
 // observeRepository reads the repository, and whether the puller is let in and
 // by whom. The operator's own grant is known from its record.
 func (r *Reconciler) observeRepository(ctx context.Context, facts *diagnosis.Facts) error {
@@ -101,6 +106,7 @@ func (r *Reconciler) observeRepository(ctx context.Context, facts *diagnosis.Fac
 	// What is there after an intent of ours is ours, also while its record is still to come.
 	if record.Granted(&own) || record.Interrupted(&own) && facts.Access.State == diagnosis.Present {
 		facts.OwnGrant = own.Name
+		facts.OwnGrantSettled = own.Status.GrantedTime != nil && r.Clock.Since(own.Status.GrantedTime.Time) > spreadsWithin
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/klog/v2"
@@ -74,37 +75,45 @@ func (r *Reconciler) Reconcile(ctx context.Context, pod *corev1.Pod) (reconcile.
 		return reconcile.Result{}, nil
 	}
 	var errs []error
+	var result reconcile.Result
 	for _, failure := range pullfailure.InPod(pod) {
-		if err := r.handle(ctx, pod, failure); err != nil {
+		again, err := r.handle(ctx, pod, failure)
+		if err != nil {
 			errs = append(errs, fmt.Errorf("container %s: %w", failure.Container, err))
 		}
+		if again {
+			result.RequeueAfter = unreadableAgain
+		}
 	}
-	return outcome.Of(reconcile.Result{}, errors.Join(errs...))
+	return outcome.Of(result, errors.Join(errs...))
 }
 
-// handle takes one failure through the judgement and acts on the outcome.
-func (r *Reconciler) handle(ctx context.Context, pod *corev1.Pod, failure pullfailure.Failure) error {
+// handle takes one failure through the judgement and acts on the outcome. It asks
+// for another look where a fact could not be read, or a grant has no room.
+func (r *Reconciler) handle(ctx context.Context, pod *corev1.Pod, failure pullfailure.Failure) (again bool, _ error) {
 	in, err := r.observe(ctx, pod, failure)
 	if err != nil {
-		return fmt.Errorf("observe: %w", err)
+		return false, fmt.Errorf("observe: %w", err)
 	}
 	grant, refusal := decision.Decide(in)
 	if refusal != nil {
-		return r.explain(ctx, pod, failure, in.Diagnosis, refusal)
+		r.explain(ctx, pod, failure, in.Diagnosis, refusal)
+		return in.Diagnosis.Retry, nil
 	}
-	return r.cure(ctx, pod, failure, grant)
+	return r.request(ctx, pod, failure, grant)
 }
 
-// errUnreadable asks for another look: a fact could not be read just now.
-var errUnreadable = errors.New("a fact of the cloud is unreadable for now")
+// unreadableAgain is when a fact that was unreadable is asked for again.
+const unreadableAgain = 30 * time.Second
 
 // explain says why nothing is granted, once for each change of the answer.
 // A refusal is an outcome: a change of the pod, the policies or the namespace
 // brings us back, and only a fact that was unreadable is asked for again.
-func (r *Reconciler) explain(ctx context.Context, pod *corev1.Pod, failure pullfailure.Failure, d diagnosis.Diagnosis, refusal *decision.Refusal) error {
+func (r *Reconciler) explain(ctx context.Context, pod *corev1.Pod, failure pullfailure.Failure, d diagnosis.Diagnosis, refusal *decision.Refusal) {
 	if r.memory.changed(pod, failure, refusal.Reason+refusal.Sentence) {
 		log.FromContext(ctx).V(1).Info("Refused a grant", "Pod", klog.KObj(pod), "container", failure.Container,
-			"reason", refusal.Reason, "policy", refusal.Policy, "field", refusal.Field)
+			"cause", d.Facts.Cause.Cause, "evidence", d.Facts.Cause.Evidence, "reason", refusal.Reason, "actor", d.Actor,
+			"policy", refusal.Policy, "field", refusal.Field)
 		events.Refused(r.Recorder, pod, refusal.Reason, refusal.Sentence, refusal.Command)
 		result := metrics.OutcomeRefuse
 		if refusal.Reason == v1alpha1.ReasonDryRun {
@@ -112,8 +121,4 @@ func (r *Reconciler) explain(ctx context.Context, pod *corev1.Pod, failure pullf
 		}
 		metrics.Decision(result, refusal.Reason)
 	}
-	if d.Retry {
-		return errUnreadable
-	}
-	return nil
 }

@@ -71,21 +71,30 @@ func (r *Reconciler) Reconcile(ctx context.Context, repository imageref.Reposito
 	if err != nil {
 		return reconcile.Result{}, fmt.Errorf("observe: %w", err)
 	}
-	if err := r.settle(ctx, w); err != nil {
-		return outcome.Of(reconcile.Result{}, err)
-	}
+	errs := []error{r.settle(ctx, w)}
 	refused := len(w.void) > 0
-	for !w.empty() {
-		written, err := r.edit(ctx, w)
+	for queue := []*work{w}; len(queue) > 0; queue = queue[1:] {
+		batch := queue[0]
+		if batch.empty() {
+			continue
+		}
+		written, err := r.edit(ctx, batch)
 		if err == nil {
-			return outcome.Of(reconcile.Result{RequeueAfter: recheck(refused)}, r.complete(ctx, w, written))
+			errs = append(errs, r.complete(ctx, batch, written))
+			continue
 		}
 		refused = true
-		if again, err := r.afterError(ctx, w, err); !again || err != nil {
-			return outcome.Of(reconcile.Result{RequeueAfter: recheck(refused)}, err)
+		culprit, parts := batch.split(err)
+		queue = append(queue, parts...)
+		if culprit != nil {
+			errs = append(errs, r.afterError(ctx, culprit, err))
 		}
 	}
-	return reconcile.Result{RequeueAfter: recheck(refused)}, nil
+	var result reconcile.Result
+	if refused {
+		result.RequeueAfter = recheckAfter
+	}
+	return outcome.Of(result, errors.Join(errs...))
 }
 
 func (r *Reconciler) edit(ctx context.Context, w *work) (iampolicy.Write, error) {
@@ -99,40 +108,26 @@ func (r *Reconciler) edit(ctx context.Context, w *work) (iampolicy.Write, error)
 	return written, err
 }
 
-// afterError is the one place where an error of the cloud becomes another go without
-// the member that was refused (again), a retry with backoff (an error), or a
-// condition with the next step and a late second look.
-func (r *Reconciler) afterError(ctx context.Context, w *work, err error) (again bool, _ error) {
+// afterError is the one place where an error of the cloud becomes a retry with
+// backoff (an error), or a condition with the next step and a late second look.
+func (r *Reconciler) afterError(ctx context.Context, w *work, err error) error {
 	if errors.Is(err, errRecord) {
-		return false, err
+		return errors.Join(err, r.withdraw(ctx, w))
 	}
 	if errors.Is(err, iampolicy.ErrNotFound) {
 		// A repository that is gone took the access with it.
 		if err := r.releaseAll(ctx, w); err != nil {
-			return false, err
+			return err
 		}
 	}
 	refusal := describe(err, w.repository)
-	concerned := slices.Concat(w.add, w.remove)
-	var missing *iampolicy.MissingMemberError
-	if errors.As(err, &missing) {
-		// One missing account must not keep out the others.
-		concerned = w.drop(missing.Member)
-		again = len(concerned) > 0
-	}
-	if recordErr := r.refuse(ctx, concerned, refusal); recordErr != nil {
-		return false, errors.Join(err, recordErr)
+	certain := !errors.Is(err, iampolicy.ErrUncertain)
+	var errs []error
+	for _, g := range slices.Concat(w.add, w.remove) {
+		errs = append(errs, r.refuse(ctx, g, refusal, certain && w.settled(g)))
 	}
 	if refusal.status == metav1.ConditionUnknown {
-		return false, fmt.Errorf("edit policy of repository %s: %w", w.repository, err)
+		errs = append(errs, err)
 	}
-	return again, nil
-}
-
-// recheck is when to come back: late if something was refused, else never.
-func recheck(refused bool) time.Duration {
-	if refused {
-		return recheckAfter
-	}
-	return 0
+	return errors.Join(errs...)
 }

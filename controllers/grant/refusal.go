@@ -54,7 +54,7 @@ func describe(err error, repository imageref.Repository) refusal {
 	case errors.Is(err, iampolicy.ErrForbidden):
 		return refusal{
 			v1alpha1.ReasonCloudForbidden, metav1.ConditionFalse,
-			fmt.Sprintf("The operator's own account may not read or write the IAM policy of repository %s; give it artifactregistry.repositories.getIamPolicy and .setIamPolicy there.", repository) + everySoOften,
+			fmt.Sprintf("The operator has no access to the IAM policy of repository %s (%s); give its account artifactregistry.repositories.getIamPolicy and .setIamPolicy there, or end what Google names.", repository, detail(err)) + everySoOften,
 		}
 	case errors.Is(err, iampolicy.ErrOrgPolicy):
 		return refusal{
@@ -79,12 +79,12 @@ func describe(err error, repository imageref.Repository) refusal {
 	case errors.Is(err, iampolicy.ErrInvalid), errors.Is(err, iampolicy.ErrGuard), errors.Is(err, iampolicy.ErrMember), errors.Is(err, iampolicy.ErrNoPolicy):
 		return refusal{
 			v1alpha1.ReasonWriteRefused, metav1.ConditionFalse,
-			fmt.Sprintf("The IAM policy of repository %s was not changed: %v.", repository, err) + everySoOften,
+			fmt.Sprintf("The IAM policy of repository %s was not changed: %s.", repository, detail(err)) + everySoOften,
 		}
 	default:
 		return refusal{
 			v1alpha1.ReasonCloudUnreachable, metav1.ConditionUnknown,
-			fmt.Sprintf("Google's API did not answer for repository %s; the operator tries again by itself.", repository),
+			fmt.Sprintf("The IAM policy of repository %s could not be changed yet: %s; the operator tries again by itself.", repository, detail(err)),
 		}
 	}
 }
@@ -92,4 +92,13 @@ func describe(err error, repository imageref.Repository) refusal {
 func account(member string) string {
 	email, _ := v1alpha1.EmailOf(member)
 	return email
+}
+
+// detail is what Google said, where it was Google; else what went wrong.
+func detail(err error) string {
+	var said interface{ Detail() string }
+	if errors.As(err, &said) {
+		return said.Detail()
+	}
+	return err.Error()
 }

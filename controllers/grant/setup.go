@@ -6,6 +6,7 @@ package grant
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -24,6 +25,11 @@ import (
 
 // workers is how many repositories are written at once; one repository never is twice.
 const workers = 8
+
+// A repository whose edit failed, after the edit's own repetitions, comes back
+// after firstRetry, then ever later up to lastRetry: an outage that ends is
+// noticed soon.
+const firstRetry, lastRetry = time.Second, 2 * time.Minute
 
 // SetupWithManager registers the reconciler and what wakes it: a grant that is
 // made, changed or deleted, and a policy for the grants that are not written yet.
@@ -44,7 +50,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 		WatchesRawSource(policies).
 		WithOptions(controller.TypedOptions[imageref.Repository]{
 			MaxConcurrentReconciles: workers,
-			RateLimiter:             workqueue.DefaultTypedControllerRateLimiter[imageref.Repository](),
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[imageref.Repository](firstRetry, lastRetry),
 		}).
 		Complete(r)
 }

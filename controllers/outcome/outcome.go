@@ -24,9 +24,23 @@ func Of(result reconcile.Result, err error) (reconcile.Result, error) {
 	switch {
 	case err == nil:
 		return result, nil
-	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
+	case overtaken(err):
 		return reconcile.Result{RequeueAfter: again}, nil
 	default:
 		return reconcile.Result{}, err
 	}
+}
+
+// overtaken tells whether err is about nothing but other writes: of errors that
+// were joined, each has to be.
+func overtaken(err error) bool {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // The wrapped ones are looked at one by one.
+		for _, one := range joined.Unwrap() {
+			if !overtaken(one) {
+				return false
+			}
+		}
+		return true
+	}
+	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err)
 }

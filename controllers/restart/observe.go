@@ -55,12 +55,14 @@ func (r *Reconciler) observeWorkload(ctx context.Context, grant *v1alpha1.PullAc
 		case !record.Same(f.owner, w.Workload):
 		case f.denied:
 			v.stuck = append(v.stuck, f.pod)
-		default:
+		case lasting[f.cause]:
 			v.other = f.cause
+		default:
+			v.unclear = true
 		}
 	}
 	if !record.Effective(grant) || len(v.stuck) == 0 {
-		if v.started, err = r.started(ctx, grant, w.Workload, live); err != nil {
+		if err := r.observeStarts(ctx, grant, w.Workload, &v); err != nil {
 			return view{}, err
 		}
 	}

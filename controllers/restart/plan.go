@@ -26,9 +26,14 @@ type view struct {
 	stuck []*corev1.Pod
 	// other is why its pods cannot pull where it no longer is access that they lack.
 	other pullfailure.Cause
+	// unclear: a pod of it cannot pull for a reason that will pass, or that the text
+	// does not tell; what it lacks shows at its next try.
+	unclear bool
 	// started: a pod of it, on a node of the grant's member, has started a
-	// container of the repository since the grant.
+	// container of the repository since the grant was asked for.
 	started bool
+	// pulled: one of those was there before the grant, so that it must have pulled.
+	pulled bool
 	// covered: its policy still is in force for it.
 	covered bool
 	// leave says why it is left to the kubelet, "" when it may be restarted.
@@ -49,9 +54,13 @@ type restartSpec struct {
 // https://cloud.google.com/iam/docs/access-change-propagation
 const firstDistance = 5 * time.Minute
 
-// lookAgain is when a workload that neither is stuck nor has started is looked
-// at again, should no event of its pods bring us back before.
-const lookAgain = 15 * time.Second
+// A workload that neither is stuck nor has started is looked at again, should no
+// event of its pods bring us back before: after lookAgain at first, then ever
+// later, and no more when that has lasted for lookFor.
+const (
+	lookAgain = 15 * time.Second
+	lookFor   = time.Hour
+)
 
 // plan is the judgement on one workload: what its record becomes, and when to
 // come back (0: only when something happens). It is pure, and says Restarting
@@ -61,6 +70,8 @@ func plan(w v1alpha1.WorkloadStatus, v view, grant *v1alpha1.PullAccessGrantStat
 	case v.gone, v.idle && len(v.stuck) == 0:
 		w.State, w.Message = v1alpha1.WorkloadGone, "It no longer exists, or is scaled to zero."
 		return w, 0
+	case len(v.stuck) == 0 && v.unclear:
+		return w, lookAgain
 	case len(v.stuck) == 0 && v.other != "":
 		return leave(w, "Its pods now fail for another reason ("+string(v.other)+"); read their events."), 0
 	case len(v.stuck) == 0 && v.started:
@@ -68,7 +79,7 @@ func plan(w v1alpha1.WorkloadStatus, v view, grant *v1alpha1.PullAccessGrantStat
 		w.State, w.Message, w.RecoveredTime = v1alpha1.WorkloadRecovered, "", &at
 		return w, 0
 	case len(v.stuck) == 0:
-		return w, lookAgain
+		return wait(w, grant, now)
 	case !v.covered:
 		return leave(w, "Policy "+w.Policy+" is not in force for it any more."), 0
 	case v.leave != "":
@@ -89,7 +100,7 @@ func plan(w v1alpha1.WorkloadStatus, v view, grant *v1alpha1.PullAccessGrantStat
 	}
 	if w.Attempts > 0 && newest(v.stuck).Before(w.RestartTime.Time) {
 		// The pods of the last restart are still to come: another would not help.
-		return w, lookAgain
+		return w, max(lookAgain, now.Sub(w.RestartTime.Time)/4)
 	}
 	if w.Attempts >= v.spec.maxAttempts {
 		w.State, w.Message = v1alpha1.WorkloadStuck, "Its pods still cannot pull after the last restart."
@@ -101,6 +112,23 @@ func plan(w v1alpha1.WorkloadStatus, v view, grant *v1alpha1.PullAccessGrantStat
 	return w, distance(w.Attempts)
 }
 
+// wait is for a workload of which nothing fails and nothing has started: it waits
+// for a node, or its pods are on their way.
+func wait(w v1alpha1.WorkloadStatus, grant *v1alpha1.PullAccessGrantStatus, now time.Time) (v1alpha1.WorkloadStatus, time.Duration) {
+	since := grant.GrantedTime
+	for _, t := range []*metav1.Time{w.FailingSince, w.RestartTime} {
+		if t != nil && since.Before(t) {
+			since = t
+		}
+	}
+	waited := now.Sub(since.Time)
+	if waited > lookFor {
+		w.State, w.Message = v1alpha1.WorkloadGone, "None of its pods has failed for an hour, and none has started."
+		return w, 0
+	}
+	return w, max(lookAgain, waited/4)
+}
+
 func leave(w v1alpha1.WorkloadStatus, why string) v1alpha1.WorkloadStatus {
 	w.State, w.Message = v1alpha1.WorkloadLeftToKubelet, why
 	return w
@@ -108,13 +136,18 @@ func leave(w v1alpha1.WorkloadStatus, why string) v1alpha1.WorkloadStatus {
 
 // dueTime is when the next restart is due: the first when a pull was seen to
 // work, or the policy's delay after the grant; a further one after a distance
-// that grows, because what did not work now needs time, not repetition.
+// that grows, because what did not work now needs time, not repetition. What
+// began to fail after a pull had worked most likely comes up at the kubelet's
+// next try, and has the policy's delay for it.
 func dueTime(w v1alpha1.WorkloadStatus, spec restartSpec, grant *v1alpha1.PullAccessGrantStatus) time.Time {
 	if w.Attempts > 0 && w.RestartTime != nil {
 		return w.RestartTime.Add(distance(w.Attempts))
 	}
-	if grant.EffectiveTime != nil {
-		return grant.EffectiveTime.Time
+	switch effective := grant.EffectiveTime; {
+	case effective != nil && w.FailingSince != nil && effective.Before(w.FailingSince):
+		return w.FailingSince.Add(spec.delay)
+	case effective != nil:
+		return effective.Time
 	}
 	return grant.GrantedTime.Add(spec.delay)
 }

@@ -52,12 +52,23 @@ func TestPlan(t *testing.T) {
 		"recovered by itself": {view: view{started: true, spec: spec}, at: time.Hour, want: v1alpha1.WorkloadRecovered, why: "what runs is left alone"},
 		"some pods run":       {view: view{started: true, stuck: stuckAt(old), covered: true, spec: spec}, at: 0, want: v1alpha1.WorkloadWaiting, wake: time.Minute},
 		"neither stuck nor started": {
-			view: view{spec: spec}, at: time.Hour, want: v1alpha1.WorkloadWaiting, wake: lookAgain, why: "no proof, no recovery",
+			view: view{spec: spec}, at: time.Minute, want: v1alpha1.WorkloadWaiting, wake: lookAgain, why: "no proof, no recovery",
+		},
+		"neither, for some time": {
+			view: view{spec: spec}, at: 20 * time.Minute, want: v1alpha1.WorkloadWaiting, wake: 5 * time.Minute, why: "it is looked at ever less often",
+		},
+		"neither, for too long": {view: view{spec: spec}, at: lookFor + time.Second, want: v1alpha1.WorkloadGone},
+		"a passing failure":     {view: view{unclear: true}, at: time.Hour, want: v1alpha1.WorkloadWaiting, wake: lookAgain, why: "the next try tells"},
+		"failing since after it worked": {
+			workload:  v1alpha1.WorkloadStatus{State: v1alpha1.WorkloadWaiting, FailingSince: after(10 * time.Minute)},
+			view:      view{stuck: stuckAt(10 * time.Minute), covered: true, spec: spec},
+			effective: after(time.Minute), at: 10*time.Minute + 20*time.Second,
+			want: v1alpha1.WorkloadWaiting, wake: 40 * time.Second, why: "the kubelet's next try most likely works",
 		},
 		"restarted, same pods": {
 			workload: v1alpha1.WorkloadStatus{State: v1alpha1.WorkloadRestarting, Attempts: 1, RestartTime: after(time.Minute)},
 			view:     view{stuck: stuckAt(old), covered: true, spec: spec}, at: time.Hour,
-			want: v1alpha1.WorkloadRestarting, attempts: 1, wake: lookAgain, why: "the new pods are still to come: one restart, not two",
+			want: v1alpha1.WorkloadRestarting, attempts: 1, wake: 59 * time.Minute / 4, why: "the new pods are still to come: one restart, not two",
 		},
 		"restarted, new pods stuck, too early": {
 			workload: v1alpha1.WorkloadStatus{State: v1alpha1.WorkloadRestarting, Attempts: 1, RestartTime: after(time.Minute)},
@@ -83,7 +94,7 @@ func TestPlan(t *testing.T) {
 			view:     view{stuck: stuckAt(7 * time.Minute), covered: true, spec: spec}, at: 2 * time.Hour, want: v1alpha1.WorkloadStuck, attempts: 2,
 		},
 		"policy gone":     {view: view{stuck: stuckAt(old), spec: spec}, at: time.Hour, want: v1alpha1.WorkloadLeftToKubelet, why: "uncovered is not touched"},
-		"zero view":       {view: view{}, at: time.Hour, want: v1alpha1.WorkloadWaiting, wake: lookAgain},
+		"zero view":       {view: view{}, at: 0, want: v1alpha1.WorkloadWaiting, wake: lookAgain},
 		"paused":          {view: view{stuck: stuckAt(old), covered: true, leave: "Paused.", spec: spec}, at: time.Hour, want: v1alpha1.WorkloadLeftToKubelet},
 		"gone":            {view: view{gone: true}, want: v1alpha1.WorkloadGone},
 		"scaled to zero":  {view: view{idle: true}, want: v1alpha1.WorkloadGone},

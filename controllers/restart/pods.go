@@ -5,6 +5,7 @@ package restart
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -13,9 +14,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
-	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
 // failingPod is a pod that cannot pull from the grant's repository as its member.
@@ -57,51 +58,69 @@ func (r *Reconciler) failingPods(ctx context.Context, grant *v1alpha1.PullAccess
 	return failing, nil
 }
 
+// errPullerUnread says that a node's account could not be read just now: nothing
+// is concluded without it.
+var errPullerUnread = errors.New("the node's account is unreadable for now")
+
 // pullsAs tells whether the pod's node pulls as member.
 func (r *Reconciler) pullsAs(ctx context.Context, pod *corev1.Pod, member string) (bool, error) {
 	id, err := r.Nodes.ProviderID(ctx, pod.Spec.NodeName)
 	if err != nil || id == "" {
 		return false, err
 	}
-	return r.Pullers.NodeAccount(ctx, id).Member() == member, nil
+	puller := r.Pullers.NodeAccount(ctx, id)
+	if puller.State == diagnosis.Unknown && puller.Obstacle.Kind == diagnosis.Unavailable {
+		return false, fmt.Errorf("node %s: %w", pod.Spec.NodeName, errPullerUnread)
+	}
+	return puller.Member() == member, nil
 }
 
-// started looks for the proof that pulling works: a pod of the workload, on a
-// node of the member, that has started a container of the repository since the
-// grant, and for the first time. An image that the node had already would start
-// as well; but then the pod would not have been stuck.
-func (r *Reconciler) started(ctx context.Context, grant *v1alpha1.PullAccessGrant, w v1alpha1.Workload, live workload.Live) (bool, error) {
-	pods, err := live.Pods(ctx, r.Live, w)
+// observeStarts looks for the proof that pulling works: a pod of the workload, on
+// a node of the member, that has started a container of the repository since the
+// grant was asked for. A pod made since may have found the image on its node
+// already; one that was there before has pulled it.
+func (r *Reconciler) observeStarts(ctx context.Context, grant *v1alpha1.PullAccessGrant, w v1alpha1.Workload, v *view) error {
+	pods, err := v.live.Pods(ctx, r.Live, w)
 	if err != nil {
-		return false, err
+		return err
 	}
 	for i := range pods {
-		if !hasStarted(&pods[i], imageref.Of(grant.Spec.Repository), grant.Status.GrantedTime.Time) {
+		pod := &pods[i]
+		if !hasStarted(pod, imageref.Of(grant.Spec.Repository), grant.CreationTimestamp.Time) {
 			continue
 		}
-		ours, err := r.pullsAs(ctx, &pods[i], grant.Spec.Member)
-		if err != nil || ours {
-			return ours, err
+		ours, err := r.pullsAs(ctx, pod, grant.Spec.Member)
+		if err != nil {
+			return err
 		}
+		v.started = v.started || ours
+		v.pulled = v.pulled || ours && pod.CreationTimestamp.Time.Before(grant.Status.GrantedTime.Time) && len(pod.Spec.ImagePullSecrets) == 0
 	}
-	return false, nil
+	return nil
 }
 
+// hasStarted tells whether the pod has started a container of the repository, for
+// the first time, since then. A container that has crashed since also has started.
 func hasStarted(pod *corev1.Pod, repository imageref.Repository, since time.Time) bool {
 	references := images(pod)
 	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
 		image, err := imageref.Parse(references[status.Name])
-		if err != nil || image.Repository != repository || status.RestartCount > 0 {
+		if err != nil || image.Repository != repository {
 			continue
 		}
-		if r := status.State.Running; r != nil && !r.StartedAt.Time.Before(since) {
-			return true
-		}
-		if t := status.State.Terminated; t != nil && !t.StartedAt.Time.Before(since) {
-			return true
+		fresh := !pod.CreationTimestamp.Time.Before(since)
+		for _, state := range []corev1.ContainerState{status.State, status.LastTerminationState} {
+			if first := fresh || status.RestartCount == 0; first && startedIn(state, since) {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+func startedIn(state corev1.ContainerState, since time.Time) bool {
+	return state.Running != nil && !state.Running.StartedAt.Time.Before(since) ||
+		state.Terminated != nil && !state.Terminated.StartedAt.Time.Before(since)
 }
 
 // images are the pod's image references by container, as its spec has them.
@@ -118,6 +137,17 @@ func images(pod *corev1.Pod) map[string]string {
 var stillDenied = map[pullfailure.Cause]bool{
 	pullfailure.PermissionDenied: true,
 	pullfailure.BackOff:          true,
+}
+
+// lasting are the causes that no access and no waiting ends.
+var lasting = map[pullfailure.Cause]bool{
+	pullfailure.ImageNotFound:      true,
+	pullfailure.RepositoryNotFound: true,
+	pullfailure.InvalidReference:   true,
+	pullfailure.PlatformMismatch:   true,
+	pullfailure.PolicyRejected:     true,
+	pullfailure.CorruptContent:     true,
+	pullfailure.NeverPull:          true,
 }
 
 // causeOn is why pod cannot pull from repository; a denial outweighs the rest.

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -26,6 +27,7 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/events"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
+	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 	"github.com/pull-access/pull-access-operator/internal/record"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
@@ -83,7 +85,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, grant *v1alpha1.PullAccessGr
 func (r *Reconciler) judge(grant *v1alpha1.PullAccessGrant, views map[int]view) time.Duration {
 	now := r.Clock.Now()
 	for _, v := range views {
-		if v.started {
+		if v.pulled || v.started && len(v.stuck) == 0 {
 			record.MarkEffective(grant, now)
 		}
 	}
@@ -116,6 +118,9 @@ func (r *Reconciler) act(ctx context.Context, grant *v1alpha1.PullAccessGrant, v
 		}
 		done, err := r.restart(ctx, w, v)
 		switch {
+		case refused(err):
+			metrics.Restart("refused")
+			errs = append(errs, r.giveUp(ctx, grant, i, err))
 		case err != nil:
 			metrics.Restart("failed")
 			errs = append(errs, err)
@@ -153,4 +158,26 @@ func (r *Reconciler) restart(ctx context.Context, w v1alpha1.WorkloadStatus, v v
 		done = true
 	}
 	return done, nil
+}
+
+// refused tells whether the API server will not have the restart, now or later:
+// an admission policy, or the operator's own rights.
+func refused(err error) bool {
+	return apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)
+}
+
+// giveUp records that a restart was refused, so that it is not tried for ever.
+func (r *Reconciler) giveUp(ctx context.Context, grant *v1alpha1.PullAccessGrant, i int, why error) error {
+	var current v1alpha1.PullAccessGrant
+	if err := r.Client.Get(ctx, client.ObjectKeyFromObject(grant), &current); err != nil {
+		return fmt.Errorf("read grant %s: %w", grant.Name, err)
+	}
+	before := current.DeepCopy()
+	for j := range current.Status.Workloads {
+		if record.Same(current.Status.Workloads[j].Workload, grant.Status.Workloads[i].Workload) {
+			current.Status.Workloads[j] = leave(current.Status.Workloads[j], pullfailure.Sanitize("The API server refuses the restart: "+why.Error()))
+		}
+	}
+	record.Summarise(&current)
+	return outcome.PatchStatus(ctx, r.Client, before, &current)
 }

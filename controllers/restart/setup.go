@@ -42,12 +42,33 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 	}
 	return builder.ControllerManagedBy(mgr).
 		Named("restart").
-		For(&v1alpha1.PullAccessGrant{}).
+		For(&v1alpha1.PullAccessGrant{}, builder.WithPredicates(moreToDo())).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.grantsFor), builder.WithPredicates(turns())).
 		Watches(&v1alpha1.PullAccessPolicy{}, handler.EnqueueRequestsFromMapFunc(r.openGrants),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(reconcile.AsReconciler(r.Client, r))
+}
+
+// moreToDo passes the grants that were just written, and those that have more
+// workloads to look after than before. The rest of the status is our own word.
+func moreToDo() predicate.TypedFuncs[client.Object] {
+	waiting := func(object client.Object) int {
+		grant, ok := object.(*v1alpha1.PullAccessGrant)
+		if !ok || !record.Granted(grant) {
+			return 0
+		}
+		n := 0
+		for i := range grant.Status.Workloads {
+			if grant.Status.Workloads[i].State == v1alpha1.WorkloadWaiting {
+				n++
+			}
+		}
+		return n
+	}
+	return predicate.Funcs{
+		UpdateFunc: func(e event.UpdateEvent) bool { return waiting(e.ObjectNew) > waiting(e.ObjectOld) },
+	}
 }
 
 // turns passes the Pods that begin or cease to fail, and those that are no longer

@@ -101,7 +101,7 @@ func judge(policy *v1alpha1.PullAccessPolicy, in Input) *Refusal {
 	for i, s := range steps {
 		if !s.passes {
 			return &Refusal{
-				Reason: s.reason, Policy: policy.Name, Field: s.field, Command: in.Diagnosis.Command,
+				Reason: s.reason, Policy: policy.Name, Field: s.field, Command: commandAfter(s, in.Diagnosis),
 				Sentence: refusalSentence(policy, in.Diagnosis, s), rank: i + 1,
 			}
 		}

@@ -62,3 +62,12 @@ func refusalSentence(policy *v1alpha1.PullAccessPolicy, d diagnosis.Diagnosis, s
 		return fmt.Sprintf("%s Policy %s does not allow the grant: %s (%s).", d.Sentence, policy.Name, s.say, s.field)
 	}
 }
+
+// commandAfter offers to grant by hand only what the policy is silent about, not
+// what it forbids.
+func commandAfter(s step, d diagnosis.Diagnosis) string {
+	if s.reason == ReasonComputeDefaultServiceAccount || s.reason == ReasonVirtualRepository {
+		return ""
+	}
+	return d.Command
+}

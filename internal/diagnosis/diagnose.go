@@ -49,7 +49,7 @@ var rules = []rule{
 	{RegistryMismatch, HelpUnknown, Developer, registryDiffers},
 
 	// Is it access that is missing?
-	{WaitingForPropagation, HelpYes, Operator, func(f Facts) bool { return f.Access.State == Present && f.OwnGrant != "" }},
+	{WaitingForPropagation, HelpYes, Operator, func(f Facts) bool { return f.Access.State == Present && f.OwnGrant != "" && !f.OwnGrantSettled }},
 	{RemovedExternally, HelpNo, PlatformTeam, func(f Facts) bool { return f.Access.State == Missing && f.OwnGrant != "" }},
 	{AlreadyGranted, HelpNo, GoogleCloudAdmin, func(f Facts) bool { return f.Access.State == Present }},
 	{AccessUnreadable, HelpUnknown, PlatformTeam, func(f Facts) bool { return f.Access.State != Missing }},
@@ -92,6 +92,13 @@ func otherPermission(f Facts) bool {
 
 func scopesSuffice(scopes []string) bool {
 	return slices.ContainsFunc(scopes, func(s string) bool { return slices.Contains(pullScopes, s) })
+}
+
+// Openable tells whether a grant may be made on the repository at all: it was
+// read, holds images, and is of a mode that this operator knows. Whether a
+// virtual one may be opened is for a policy to say.
+func Openable(r Repository) bool {
+	return r.State == Present && r.Format == dockerFormat && knownMode(r.Mode)
 }
 
 func knownMode(mode string) bool {

@@ -90,6 +90,10 @@ func TestDiagnose(t *testing.T) {
 			facts: curable(func(f *Facts) { f.Access, f.OwnGrant = Access{State: Present}, "services.x" }),
 			want:  WaitingForPropagation, help: HelpYes,
 		},
+		"our own access, long ago": {
+			facts: curable(func(f *Facts) { f.Access, f.OwnGrant, f.OwnGrantSettled = Access{State: Present}, "services.x", true }),
+			want:  AlreadyGranted, help: HelpNo, why: "it has spread; something else blocks the pull, and no restart ends that",
+		},
 		"our access, taken away": {
 			facts: curable(func(f *Facts) { f.OwnGrant = "services.x" }),
 			want:  RemovedExternally, help: HelpNo, why: "what somebody removed is not put back",

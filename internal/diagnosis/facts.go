@@ -32,6 +32,8 @@ type Facts struct {
 	// OwnGrant names the PullAccessGrant by which this operator has let the puller
 	// in, "" if it has not.
 	OwnGrant string
+	// OwnGrantSettled: that was longer ago than a change of IAM takes to spread.
+	OwnGrantSettled bool
 }
 
 // Obstacle says why a fact is unknown. The zero value: it was not read.

@@ -66,7 +66,7 @@ var ofAccess = map[Reason]func(Facts) (sentence, command string){
 			f.Puller.Email, f.Reference.Repository, f.OwnGrant), policyCommand(f)
 	},
 	AlreadyGranted: func(f Facts) (string, string) {
-		return fmt.Sprintf("Service account %s may already read repository %s by %s, so a grant cannot help: the access is still spreading, which takes up to 7 minutes, or a deny policy, an access boundary or VPC Service Controls blocks it.",
+		return fmt.Sprintf("Service account %s may already read repository %s by %s, so a grant cannot help: if it was given minutes ago it is still spreading, else a deny policy, a principal access boundary or VPC Service Controls blocks it.",
 			f.Puller.Email, f.Reference.Repository, f.Access.Role), troubleshootCommand(f)
 	},
 	DenialUnclear: func(f Facts) (string, string) {
@@ -115,8 +115,11 @@ var ofAccess = map[Reason]func(Facts) (sentence, command string){
 
 // ExplainRepository says in one sentence what keeps a repository from being read.
 func ExplainRepository(repository imageref.Repository, fact Repository) string {
-	if fact.State == Missing {
+	switch {
+	case fact.State == Missing:
 		return fmt.Sprintf("Repository %s does not exist; correct its name or create it.", repository)
+	case fact.State == Present:
+		return fmt.Sprintf("Repository %s is of format %q and mode %q, which this operator does not open.", repository, fact.Format, fact.Mode)
 	}
 	return fmt.Sprintf("The operator cannot read repository %s: %s.", repository, detail(fact.Obstacle))
 }

@@ -75,7 +75,7 @@ func GrantRefused(r Recorder, about, related runtime.Object, reason, sentence st
 // AccessRevoked tells that the member was taken out of the repository's policy.
 func AccessRevoked(r Recorder, about, related runtime.Object, g *v1alpha1.PullAccessGrant) {
 	emit(r, about, related, corev1.EventTypeNormal, v1alpha1.ReasonRevoked, actionRevoke,
-		"Took back read access to "+repository(g)+" from "+account(g)+".")
+		"Took back read access to "+repository(g)+" from "+account(g)+"; while a policy allows it, the next pod that cannot pull has it granted again.")
 }
 
 // Restarted tells the owner of a workload that its stuck pods are replaced.

@@ -27,6 +27,12 @@ func (c *claims) open(etag []byte, change iampolicy.Change) {
 	c.pending, c.pendingEtag = &change, etag
 }
 
+// any tells whether a write was sent of which the outcome is open, or turned out
+// to have been done.
+func (c *claims) any() bool {
+	return c.pending != nil || len(c.done.Added)+len(c.done.Removed) > 0
+}
+
 // settle judges the pending write by the policy read after it, and by what is
 // left to change there. While the etag is the old one it may still take effect;
 // once it is another, all of the write is there or none of it ever will be.

@@ -21,11 +21,12 @@ import (
 // Reasons by which Google tells apart what its HTTP codes mix up.
 // https://cloud.google.com/apis/design/errors
 var (
-	quotaReasons   = []string{"RATE_LIMIT_EXCEEDED", "rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded"}
-	apiOffReasons  = []string{"SERVICE_DISABLED", "accessNotConfigured"}
-	billingReasons = []string{"BILLING_DISABLED", "BILLING_STATE_INVALID"}
-	vpcReasons     = []string{"SECURITY_POLICY_VIOLATED", "vpcServiceControls"}
-	orgPolicyTypes = []string{"constraints/", "ORG_POLICY"}
+	quotaReasons    = []string{"RATE_LIMIT_EXCEEDED", "rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded"}
+	notFoundReasons = []string{"notFound"}
+	apiOffReasons   = []string{"SERVICE_DISABLED", "accessNotConfigured"}
+	billingReasons  = []string{"BILLING_DISABLED", "BILLING_STATE_INVALID"}
+	vpcReasons      = []string{"SECURITY_POLICY_VIOLATED", "vpcServiceControls"}
+	orgPolicyTypes  = []string{"constraints/", "ORG_POLICY"}
 )
 
 // missingAccountText is the one error that Google tells apart by text alone.
@@ -148,6 +149,10 @@ func (a answer) meaning() (kind, string) {
 	case http.StatusForbidden:
 		return forbidden, a.quote("Google refuses the operator's account")
 	case http.StatusNotFound:
+		// A proxy or a wrong address answers 404 as well; only Google says so in its own way.
+		if a.status != "NOT_FOUND" && !a.says(notFoundReasons) {
+			return senseless, "the answer HTTP 404 is not Google's"
+		}
 		return notFound, a.quote("Google knows no such thing")
 	case http.StatusConflict:
 		return conflict, a.quote("somebody else wrote first")

@@ -15,6 +15,7 @@ import (
 	"github.com/googleapis/gax-go/v2"
 	"github.com/googleapis/gax-go/v2/callctx"
 
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
@@ -42,14 +43,19 @@ type Recorder = func(ctx context.Context, intended iampolicy.Change, etag string
 // nothing that cannot succeed. It calls record before each write, and sends
 // reason along for Cloud Audit Logs.
 //
-// Errors are iampolicy's, or record's own, wrapped.
+// Errors are iampolicy's, or record's own, wrapped; ErrUncertain is among them
+// when a write may have taken effect all the same.
 func (c *Client) EditPolicy(ctx context.Context, repo imageref.Repository, edit iampolicy.Edit, reason string, record Recorder) (Write, error) {
 	e := &editing{client: c, repo: repo, edit: edit, reason: headerValue(reason), record: record}
 	write, err := e.run(ctx)
-	if err != nil {
+	switch {
+	case err == nil:
+		return write, nil
+	case e.claims.any():
+		return write, fmt.Errorf("edit policy of repository %s: %w (%w)", repo, err, iampolicy.ErrUncertain)
+	default:
 		return write, fmt.Errorf("edit policy of repository %s: %w", repo, err)
 	}
-	return write, nil
 }
 
 // editing is one EditPolicy on its way.
@@ -132,7 +138,7 @@ func (e *editing) send(ctx context.Context, policy *iampb.Policy) (*iampb.Policy
 		return err
 	})
 	if f == nil && !iampolicy.SameReaders(policy, answer) {
-		f = &fault{uncertain: true, detail: "Google took the policy, and answers with other members"}
+		f = &fault{uncertain: true, detail: "Google accepted the policy but returned different members"}
 	}
 	return answer, f
 }
@@ -147,7 +153,7 @@ func (e *editing) judge(err error) (again bool, after time.Duration, _ error) {
 	if f.kind != missingAccount {
 		return f.retryable() && f.retryAfter <= maxRetryAfter, f.retryAfter, f
 	}
-	member := "serviceAccount:" + f.account
+	member := v1alpha1.ServiceAccountMember(f.account)
 	for _, ours := range slices.Concat(e.edit.Add, e.edit.Remove) {
 		if iampolicy.SameMember(ours, member) {
 			return false, 0, &iampolicy.MissingMemberError{Member: ours}

@@ -59,6 +59,9 @@ func (f *fault) Error() string {
 	return f.detail
 }
 
+// Detail is what Google said, in one plain sentence without a full stop.
+func (f *fault) Detail() string { return f.detail }
+
 // Unwrap gives the error that those above know.
 func (f *fault) Unwrap() error { return f.sentinel() }
 

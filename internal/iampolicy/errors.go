@@ -21,6 +21,8 @@ var (
 	ErrConflict = errors.New("other writers kept changing the policy")
 	// ErrUnavailable: Google did not answer, or asked to come back later.
 	ErrUnavailable = errors.New("Google's API is unavailable")
+	// ErrUncertain comes beside another: a write was sent, and may have taken effect.
+	ErrUncertain = errors.New("the outcome is not known")
 	// ErrOrgPolicy: a constraint of the organization refuses the member.
 	ErrOrgPolicy = errors.New("an organization policy refuses the change")
 	// ErrInvalid: Google refuses the policy for another reason.

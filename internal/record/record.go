@@ -40,8 +40,10 @@ func Intend(g *v1alpha1.PullAccessGrant, adding bool, etag string, now time.Time
 	Join(g, g.Spec.Workload, g.Spec.Policy, now)
 	set(g, v1alpha1.ConditionApproved, metav1.ConditionTrue, v1alpha1.ReasonPolicyEnforces,
 		fmt.Sprintf("Policy %s is in mode Enforce.", g.Spec.Policy))
-	set(g, v1alpha1.ConditionGranted, metav1.ConditionFalse, v1alpha1.ReasonGranting,
-		"The member is being added to the repository's policy.")
+	if meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionGranted) == nil {
+		set(g, v1alpha1.ConditionGranted, metav1.ConditionFalse, v1alpha1.ReasonGranting,
+			"The member is being added to the repository's policy.")
+	}
 	Summarise(g)
 }
 
@@ -75,11 +77,23 @@ func Grant(g *v1alpha1.PullAccessGrant, origin v1alpha1.GrantOrigin, etag string
 	Summarise(g)
 }
 
-// Refuse records why the member is not in the policy. Where the cloud did not
-// answer, a write may have taken effect, and the intent stays; else it ends.
-func Refuse(g *v1alpha1.PullAccessGrant, status metav1.ConditionStatus, reason, message string) {
-	if reason != v1alpha1.ReasonCloudUnreachable {
+// Withdraw takes an intent back of which nothing was sent.
+func Withdraw(g *v1alpha1.PullAccessGrant) {
+	if Interrupted(g) {
 		g.Status.Write = nil
+	}
+}
+
+// Refuse records why the policy was not changed. The intent ends only if it is
+// settled that no write of ours has taken effect. A member that could not be
+// taken out stays Granted, and Ready says why.
+func Refuse(g *v1alpha1.PullAccessGrant, status metav1.ConditionStatus, reason, message string, settled bool) {
+	if settled {
+		Withdraw(g)
+	}
+	if g.DeletionTimestamp != nil && Granted(g) {
+		set(g, v1alpha1.ConditionReady, status, reason, message)
+		return
 	}
 	if reason == v1alpha1.ReasonPolicyGone {
 		set(g, v1alpha1.ConditionApproved, metav1.ConditionFalse, reason, message)
@@ -107,26 +121,45 @@ func MarkIneffective(g *v1alpha1.PullAccessGrant) {
 		"Pods still cannot pull after all attempts; look for a deny policy, a principal access boundary, VPC Service Controls or a download rule that blocks the account.")
 }
 
-// Join adds a workload that waits for the grant. It reports whether that changed
-// the record, and whether the workload is on it: a list full of workloads that
-// have not recovered takes no more.
+// Join adds a workload that waits for the grant, or takes one up again that had
+// recovered. It reports whether that changed the record, and whether the workload
+// is on it: a list full of workloads that may yet be restarted takes no more.
 func Join(g *v1alpha1.PullAccessGrant, w v1alpha1.Workload, policy string, now time.Time) (changed, joined bool) {
+	since := metav1.NewTime(now)
+	fresh := v1alpha1.WorkloadStatus{Workload: w, Policy: policy, State: v1alpha1.WorkloadWaiting, FailingSince: &since}
 	if i := index(g, w); i >= 0 {
 		known := &g.Status.Workloads[i]
-		if known.UID == w.UID && known.State != v1alpha1.WorkloadGone {
+		switch {
+		case known.UID == w.UID && !Done(known.State):
 			return false, true
+		case known.UID == w.UID && known.State == v1alpha1.WorkloadRecovered:
+			// Its restarts go on counting: one grant restarts it so often and no more.
+			fresh.Attempts, fresh.RestartTime = known.Attempts, known.RestartTime
+			g.Status.RecoveredWorkloads--
 		}
-		g.Status.Workloads = slices.Delete(g.Status.Workloads, i, i+1)
+		*known = fresh
+		Summarise(g)
+		return true, true
 	}
-	if len(g.Status.Workloads) >= MaxWorkloads && !dropDone(g) {
-		return false, false
+	if len(g.Status.Workloads) >= room(w) && !dropOne(g) {
+		// A pod that stands for itself is not restarted: its record can be spared.
+		return false, w.Kind == podKind
 	}
-	since := metav1.NewTime(now)
-	g.Status.Workloads = append(g.Status.Workloads, v1alpha1.WorkloadStatus{
-		Workload: w, Policy: policy, State: v1alpha1.WorkloadWaiting, FailingSince: &since,
-	})
+	g.Status.Workloads = append(g.Status.Workloads, fresh)
 	Summarise(g)
 	return true, true
+}
+
+// podKind is the kind of a workload that is one pod.
+const podKind = "Pod"
+
+// room is how much of the list a workload may find taken. Anybody may make pods
+// by the thousand; they get half of it.
+func room(w v1alpha1.Workload) int {
+	if w.Kind == podKind {
+		return MaxWorkloads / 2
+	}
+	return MaxWorkloads
 }
 
 // Same tells whether two records are of one workload.
@@ -138,15 +171,20 @@ func index(g *v1alpha1.PullAccessGrant, w v1alpha1.Workload) int {
 	return slices.IndexFunc(g.Status.Workloads, func(s v1alpha1.WorkloadStatus) bool { return Same(s.Workload, w) })
 }
 
-// dropDone makes room by the first workload that is done.
-func dropDone(g *v1alpha1.PullAccessGrant) bool {
-	for i := range g.Status.Workloads {
-		if Done(g.Status.Workloads[i].State) {
-			g.Status.Workloads = slices.Delete(g.Status.Workloads, i, i+1)
-			return true
-		}
+// dropOne makes room by the first workload that is done, else by the first that
+// is not going to be restarted.
+func dropOne(g *v1alpha1.PullAccessGrant) bool {
+	idle := func(w v1alpha1.WorkloadStatus) bool {
+		return w.State == v1alpha1.WorkloadLeftToKubelet || w.State == v1alpha1.WorkloadStuck
 	}
-	return false
+	i := slices.IndexFunc(g.Status.Workloads, func(w v1alpha1.WorkloadStatus) bool { return Done(w.State) })
+	if i < 0 {
+		i = slices.IndexFunc(g.Status.Workloads, idle)
+	}
+	if i >= 0 {
+		g.Status.Workloads = slices.Delete(g.Status.Workloads, i, i+1)
+	}
+	return i >= 0
 }
 
 // Done tells whether a workload in this state is looked after no more.

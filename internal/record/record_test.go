@@ -67,16 +67,12 @@ func TestTheWayOfAGrant(t *testing.T) {
 }
 
 func TestRefuseKeepsAnIntentOnlyWhileTheOutcomeIsOpen(t *testing.T) {
-	for reason, want := range map[string]bool{
-		v1alpha1.ReasonCloudUnreachable: true,
-		v1alpha1.ReasonConflict:         false,
-		v1alpha1.ReasonCloudForbidden:   false,
-	} {
+	for _, settled := range []bool{false, true} {
 		g := &v1alpha1.PullAccessGrant{}
 		Intend(g, true, "etag-1", now)
-		Refuse(g, metav1.ConditionUnknown, reason, "why")
-		if got := Interrupted(g); got != want {
-			t.Errorf("after %s Interrupted = %v, want %v", reason, got, want)
+		Refuse(g, metav1.ConditionFalse, v1alpha1.ReasonCloudForbidden, "why", settled)
+		if Interrupted(g) == settled {
+			t.Errorf("settled %v leaves Interrupted %v", settled, Interrupted(g))
 		}
 	}
 }
@@ -123,9 +119,29 @@ func TestJoin(t *testing.T) {
 	if index(g, workloadNamed("5")) >= 0 {
 		t.Error("the recovered workload still is on the list")
 	}
+	g.Status.Workloads[index(g, workloadNamed("8"))].State = v1alpha1.WorkloadRecovered
+	g.Status.RecoveredWorkloads = 1
+	if changed, _ := Join(g, workloadNamed("8"), "p", now); !changed || g.Status.Workloads[index(g, workloadNamed("8"))].State != v1alpha1.WorkloadWaiting || g.Status.RecoveredWorkloads != 0 {
+		t.Error("a workload that fails again after it had recovered is not taken up")
+	}
 	again := workloadNamed("7")
 	again.UID = "another"
 	if changed, _ := Join(g, again, "p", now); !changed || g.Status.Workloads[index(g, again)].UID != "another" {
 		t.Error("a workload made anew under the same name was taken for the old one")
+	}
+}
+
+// TestPodsDoNotCrowdOut: whoever may make pods cannot keep Deployments off the record.
+func TestPodsDoNotCrowdOut(t *testing.T) {
+	g := &v1alpha1.PullAccessGrant{}
+	for i := range 2 * MaxWorkloads {
+		pod := workloadNamed(fmt.Sprint("pod-", i))
+		pod.Kind = "Pod"
+		if _, joined := Join(g, pod, "p", now); !joined {
+			t.Fatalf("pod %d has to come back, though nothing would be done for it", i)
+		}
+	}
+	if _, joined := Join(g, workloadNamed("web"), "p", now); !joined || index(g, workloadNamed("web")) < 0 {
+		t.Error("a Deployment found no room among the pods")
 	}
 }

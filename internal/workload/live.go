@@ -24,18 +24,19 @@ var ErrGone = errors.New("the workload is gone")
 
 // Live is a workload as the API server has it now.
 type Live struct {
-	// Object is the workload itself, nil for a kind that this package cannot read.
+	// Object is the workload itself.
 	Object client.Object
 	// Template is the pod template, nil where there is none that may be restarted.
 	Template *corev1.PodTemplateSpec
-	// Paused says that rollouts are paused by its owner.
+	// Paused says that rollouts are paused by its owner, or that it replaces pods
+	// only when somebody deletes them.
 	Paused bool
 	// Scaled says that it wants at least one pod.
 	Scaled bool
 	// Ordered says that pods are replaced one by one, each waiting for the last:
 	// a pod that is stuck then holds up its own replacement.
 	Ordered bool
-	// selector selects its pods, nil for a kind that has none.
+	// selector selects its pods; a pod has none.
 	selector *metav1.LabelSelector
 }
 
@@ -53,7 +54,7 @@ func Read(ctx context.Context, live client.Reader, w v1alpha1.Workload) (Live, e
 	case Pod:
 		found.Object = &corev1.Pod{}
 	default:
-		return Live{Scaled: true}, nil
+		return Live{}, ErrGone
 	}
 	err := live.Get(ctx, client.ObjectKey{Namespace: w.Namespace, Name: w.Name}, found.Object)
 	if apierrors.IsNotFound(err) || err == nil && w.UID != "" && found.Object.GetUID() != w.UID {
@@ -75,9 +76,11 @@ func (l *Live) describe() {
 		l.Template, l.selector = &object.Spec.Template, object.Spec.Selector
 		l.Scaled = object.Spec.Replicas == nil || *object.Spec.Replicas > 0
 		l.Ordered = object.Spec.PodManagementPolicy != appsv1.ParallelPodManagement
+		l.Paused = object.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType
 	case *appsv1.DaemonSet:
 		l.Template, l.selector = &object.Spec.Template, object.Spec.Selector
 		l.Scaled = true
+		l.Paused = object.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType
 	default:
 		l.Scaled = true
 	}
@@ -99,26 +102,14 @@ func (l Live) Pods(ctx context.Context, live client.Reader, w v1alpha1.Workload)
 	if pod, ok := l.Object.(*corev1.Pod); ok {
 		return []corev1.Pod{*pod}, nil
 	}
-	options := []client.ListOption{client.InNamespace(w.Namespace), client.Limit(maxPods)}
-	if l.selector != nil {
-		selector, err := metav1.LabelSelectorAsSelector(l.selector)
-		if err != nil {
-			return nil, fmt.Errorf("selector of %s %s/%s: %w", w.Kind, w.Namespace, w.Name, err)
-		}
-		options = append(options, client.MatchingLabelsSelector{Selector: selector})
+	selector, err := metav1.LabelSelectorAsSelector(l.selector)
+	if err != nil {
+		return nil, fmt.Errorf("selector of %s %s/%s: %w", w.Kind, w.Namespace, w.Name, err)
 	}
 	var pods corev1.PodList
-	if err := live.List(ctx, &pods, options...); err != nil {
+	err = live.List(ctx, &pods, client.InNamespace(w.Namespace), client.MatchingLabelsSelector{Selector: selector}, client.Limit(maxPods))
+	if err != nil {
 		return nil, fmt.Errorf("list pods of %s %s/%s: %w", w.Kind, w.Namespace, w.Name, err)
 	}
-	if l.selector != nil {
-		return pods.Items, nil
-	}
-	var own []corev1.Pod
-	for i := range pods.Items {
-		if controller := metav1.GetControllerOf(&pods.Items[i]); controller != nil && controller.UID == w.UID {
-			own = append(own, pods.Items[i])
-		}
-	}
-	return own, nil
+	return pods.Items, nil
 }

@@ -9,6 +9,7 @@
 package workload
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -23,7 +24,7 @@ import (
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 )
 
-// Kinds of workloads. Every other kind of owner is left to the kubelet.
+// Kinds of workloads. Pods of every other kind of owner stand for themselves.
 const (
 	Deployment  = "Deployment"
 	StatefulSet = "StatefulSet"
@@ -51,36 +52,40 @@ func NewOwners(live client.Reader) *Owners {
 	return &Owners{live: live, known: cache.NewLRUExpireCache(ownersKept)}
 }
 
-// Of returns what owns pod: the Deployment behind its ReplicaSet, its controller
-// of any other kind, or the pod itself.
+// Of returns what owns pod, where that is a kind that may be restarted: the
+// Deployment behind its ReplicaSet, a StatefulSet or a DaemonSet. For every other
+// owner, and for none, it is the pod itself.
 func (o *Owners) Of(ctx context.Context, pod *corev1.Pod) (v1alpha1.Workload, error) {
+	itself := v1alpha1.Workload{Kind: Pod, Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID}
 	controller := metav1.GetControllerOf(pod)
-	if controller == nil {
-		return v1alpha1.Workload{Kind: Pod, Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID}, nil
-	}
-	owner := fromReference(pod.Namespace, controller)
-	if controller.Kind != ReplicaSet || controller.APIVersion != appsv1.SchemeGroupVersion.String() {
-		return owner, nil
+	switch {
+	case controller == nil || controller.APIVersion != appsv1.SchemeGroupVersion.String():
+		return itself, nil
+	case controller.Kind == StatefulSet || controller.Kind == DaemonSet:
+		return fromReference(pod.Namespace, controller), nil
+	case controller.Kind != ReplicaSet:
+		return itself, nil
 	}
 	if known, ok := o.known.Get(controller.UID); ok {
 		if workload, ok := known.(v1alpha1.Workload); ok {
-			return workload, nil
+			return cmp.Or(workload, itself), nil
 		}
 	}
 	set := metav1.PartialObjectMetadata{}
 	set.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind(ReplicaSet))
 	err := o.live.Get(ctx, client.ObjectKey{Namespace: pod.Namespace, Name: controller.Name}, &set)
 	if apierrors.IsNotFound(err) || err == nil && set.UID != controller.UID {
-		return owner, nil
+		return itself, nil
 	}
 	if err != nil {
 		return v1alpha1.Workload{}, fmt.Errorf("read ReplicaSet %s/%s: %w", pod.Namespace, controller.Name, err)
 	}
+	var owner v1alpha1.Workload
 	if above := metav1.GetControllerOf(&set); above != nil && above.Kind == Deployment && above.APIVersion == appsv1.SchemeGroupVersion.String() {
 		owner = fromReference(pod.Namespace, above)
 	}
 	o.known.Add(controller.UID, owner, ownersFor)
-	return owner, nil
+	return cmp.Or(owner, itself), nil
 }
 
 func fromReference(namespace string, ref *metav1.OwnerReference) v1alpha1.Workload {

@@ -44,11 +44,12 @@ func restartedSince(template *corev1.PodTemplateSpec, at time.Time) bool {
 	return err == nil && !last.Before(at.Truncate(time.Second))
 }
 
-// DeletePod deletes this very pod and no later one of its name. A pod that is
-// gone already is no error.
+// DeletePod deletes this very pod as it was seen: not a later one of its name, and
+// not one that has started since, which is a conflict. A pod that is gone already
+// is no error.
 func DeletePod(ctx context.Context, c client.Client, pod *corev1.Pod) error {
-	uid := pod.UID
-	err := c.Delete(ctx, pod, client.Preconditions{UID: &uid})
+	uid, version := pod.UID, pod.ResourceVersion
+	err := c.Delete(ctx, pod, client.Preconditions{UID: &uid, ResourceVersion: &version})
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("delete pod %s/%s: %w", pod.Namespace, pod.Name, err)
 	}

@@ -25,23 +25,19 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
-var (
-	// errFull asks for another look when a grant lists no more workloads for now.
-	errFull = errors.New("the grant lists as many waiting workloads as it can")
-	// errTaken says that an object which is not the grant has the grant's name.
-	errTaken = errors.New("a PullAccessGrant of that name records another grant")
-)
+// errTaken says that an object which is not the grant has the grant's name.
+var errTaken = errors.New("a PullAccessGrant of that name records another grant")
 
-// cure makes sure that the grant is on record and that the pod's workload waits
+// request makes sure that the grant is on record and that the pod's workload waits
 // for it. Both writes find their work done when they come a second time.
-func (r *Reconciler) cure(ctx context.Context, pod *corev1.Pod, failure pullfailure.Failure, grant *decision.Grant) error {
+func (r *Reconciler) request(ctx context.Context, pod *corev1.Pod, failure pullfailure.Failure, grant *decision.Grant) (full bool, _ error) {
 	owner, err := r.Owners.Of(ctx, pod)
 	if err != nil {
-		return fmt.Errorf("find owner: %w", err)
+		return false, fmt.Errorf("find owner: %w", err)
 	}
 	object, err := r.ensureGrant(ctx, grant, owner)
 	if err != nil {
-		return err
+		return false, err
 	}
 	r.tell(pod, failure, object)
 	return r.ensureJoined(ctx, object, owner, grant.Policy())
@@ -93,22 +89,19 @@ func (r *Reconciler) ensureGrant(ctx context.Context, grant *decision.Grant, own
 	return found, nil
 }
 
-// ensureJoined puts the workload on the grant's record.
-func (r *Reconciler) ensureJoined(ctx context.Context, grant *v1alpha1.PullAccessGrant, owner v1alpha1.Workload, policy string) error {
+// ensureJoined puts the workload on the grant's record, unless that is full.
+func (r *Reconciler) ensureJoined(ctx context.Context, grant *v1alpha1.PullAccessGrant, owner v1alpha1.Workload, policy string) (full bool, _ error) {
 	// The first workload is put on record together with the intent to write.
 	first := record.Same(grant.Spec.Workload, owner) && !record.Granted(grant)
 	if first || grant.DeletionTimestamp != nil {
-		return nil
+		return false, nil
 	}
 	before := grant.DeepCopy()
 	changed, joined := record.Join(grant, owner, policy, r.Clock.Now())
-	if !joined {
-		return fmt.Errorf("grant %s: %w", grant.Name, errFull)
-	}
 	if !changed {
-		return nil
+		return !joined, nil
 	}
 	log.FromContext(ctx).V(1).Info("Recording workload", "PullAccessGrant", klog.KObj(grant), "kind", owner.Kind,
 		"workload", klog.KRef(owner.Namespace, owner.Name))
-	return outcome.PatchStatus(ctx, r.Client, before, grant)
+	return false, outcome.PatchStatus(ctx, r.Client, before, grant)
 }

@@ -31,7 +31,7 @@ func (r *Reconciler) settle(ctx context.Context, w *work) error {
 		errs = append(errs, r.release(ctx, g))
 	}
 	for g, refusal := range w.void {
-		errs = append(errs, r.refuse(ctx, []*v1alpha1.PullAccessGrant{g}, refusal))
+		errs = append(errs, r.refuse(ctx, g, refusal, w.settled(g)))
 		if refusal.status == metav1.ConditionUnknown {
 			errs = append(errs, fmt.Errorf("read repository %s: %w", w.repository, iampolicy.ErrUnavailable))
 		}
@@ -39,11 +39,16 @@ func (r *Reconciler) settle(ctx context.Context, w *work) error {
 	return errors.Join(errs...)
 }
 
-// errRecord says that the API server, not the cloud, stands in the way.
+// errRecord says that nothing was sent because of our own side: the API server
+// did not take the record, or the policies have changed.
 var errRecord = errors.New("record intent")
 
 // intend puts on record what is about to be sent. Where it fails nothing is sent.
+// The policies are asked a last time: a write may have waited for minutes.
 func (r *Reconciler) intend(ctx context.Context, w *work, intended iampolicy.Change, etag string) error {
+	if err := r.stillPermitted(ctx, w, intended.Added); err != nil {
+		return fmt.Errorf("%w: %w", errRecord, err)
+	}
 	for _, g := range w.of(slices.Concat(intended.Added, intended.Removed)) {
 		if err := r.ensureFinalizer(ctx, g); err != nil {
 			return fmt.Errorf("%w: %w", errRecord, err)
@@ -54,8 +59,20 @@ func (r *Reconciler) intend(ctx context.Context, w *work, intended iampolicy.Cha
 		if err := r.patch(ctx, g, func() { record.Intend(g, adding, etag, r.Clock.Now()) }); err != nil {
 			return fmt.Errorf("%w: %w", errRecord, err)
 		}
+		w.intended[g.Name] = true
 	}
 	return nil
+}
+
+// withdraw takes back the intents of a batch of which nothing was sent.
+func (r *Reconciler) withdraw(ctx context.Context, w *work) error {
+	var errs []error
+	for _, g := range slices.Concat(w.add, w.remove) {
+		if w.intended[g.Name] && !w.interrupted[g.Name] {
+			errs = append(errs, r.patch(ctx, g, func() { record.Withdraw(g) }))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // complete puts on record what was done. A member that was found although an
@@ -71,7 +88,7 @@ func (r *Reconciler) complete(ctx context.Context, w *work, written iampolicy.Wr
 	}
 	for _, g := range w.remove {
 		if refused, undone := w.undo[g]; undone {
-			errs = append(errs, r.refuse(ctx, []*v1alpha1.PullAccessGrant{g}, refused))
+			errs = append(errs, r.refuse(ctx, g, refused, true))
 		} else {
 			errs = append(errs, r.revoked(ctx, g))
 		}
@@ -131,25 +148,20 @@ func (r *Reconciler) release(ctx context.Context, g *v1alpha1.PullAccessGrant) e
 	return nil
 }
 
-// refuse puts the refusal on record, and tells it when it is news.
-func (r *Reconciler) refuse(ctx context.Context, grants []*v1alpha1.PullAccessGrant, refused refusal) error {
-	var errs []error
-	for _, g := range grants {
-		last := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionGranted)
-		news := last == nil || last.Reason != refused.reason || last.Message != refused.sentence
-		if err := r.patch(ctx, g, func() { record.Refuse(g, refused.status, refused.reason, refused.sentence) }); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		if news {
-			policy := r.policyOf(ctx, g)
-			log.FromContext(ctx).Info("Refused", "PullAccessGrant", klog.KObj(g), "reason", refused.reason)
-			events.GrantRefused(r.Recorder, g, policy, refused.reason, refused.sentence)
-			events.GrantRefused(r.Recorder, policy, g, refused.reason, refused.sentence)
-			metrics.Grant(refused.reason)
-		}
+// refuse puts the refusal on record, and tells it when it is news. settled says
+// that no write can have taken effect.
+func (r *Reconciler) refuse(ctx context.Context, g *v1alpha1.PullAccessGrant, refused refusal, settled bool) error {
+	last := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionReady)
+	news := last == nil || last.Reason != refused.reason || last.Message != refused.sentence
+	if err := r.patch(ctx, g, func() { record.Refuse(g, refused.status, refused.reason, refused.sentence, settled) }); err != nil || !news {
+		return err
 	}
-	return errors.Join(errs...)
+	log.FromContext(ctx).V(1).Info("Recorded refusal", "PullAccessGrant", klog.KObj(g), "reason", refused.reason)
+	policy := r.policyOf(ctx, g)
+	events.GrantRefused(r.Recorder, g, policy, refused.reason, refused.sentence)
+	events.GrantRefused(r.Recorder, policy, g, refused.reason, refused.sentence)
+	metrics.Grant(refused.reason)
+	return nil
 }
 
 // policyOf is the policy that allowed the grant, as far as it is still there; an
