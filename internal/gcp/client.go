@@ -79,7 +79,7 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	return c, nil
 }
 
-var errEndpoint = errors.New("the endpoint must be an address such as http://127.0.0.1:8080")
+var errEndpoint = errors.New("it must be a URL such as http://127.0.0.1:8085")
 
 func parseEndpoint(endpoint string) (string, error) {
 	if endpoint == "" {
