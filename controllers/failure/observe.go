@@ -94,19 +94,18 @@ func (r *Reconciler) observeRepository(ctx context.Context, facts *diagnosis.Fac
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("read grant: %w", err)
 	}
-	if err != nil || own.DeletionTimestamp != nil {
-		facts.Access = r.Cloud.Access(ctx, repository, member)
-		return nil
-	}
-	if granted := own.Status.GrantedTime; record.Granted(&own) && granted != nil && r.Clock.Since(granted.Time) < settleAfter {
+	granted := own.Status.GrantedTime
+	ours := own.DeletionTimestamp == nil && record.Granted(&own) && granted != nil
+	if ours && r.Clock.Since(granted.Time) < settleAfter {
 		facts.OwnGrant, facts.Access = own.Name, diagnosis.Access{State: diagnosis.Present, Role: iampolicy.Role}
 		return nil
 	}
 	facts.Access = r.Cloud.Access(ctx, repository, member)
 	// What is there after an intent of ours is ours, also while its record is still to come.
-	if record.Granted(&own) || record.Interrupted(&own) && facts.Access.State == diagnosis.Present {
+	begun := own.DeletionTimestamp == nil && record.Interrupted(&own) && facts.Access.State == diagnosis.Present
+	if ours || begun {
 		facts.OwnGrant = own.Name
-		facts.OwnGrantSettled = own.Status.GrantedTime != nil && r.Clock.Since(own.Status.GrantedTime.Time) > spreadsWithin
+		facts.OwnGrantSettled = ours && r.Clock.Since(granted.Time) > spreadsWithin
 	}
 	return nil
 }

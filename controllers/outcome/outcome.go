@@ -34,7 +34,7 @@ func Of(result reconcile.Result, err error) (reconcile.Result, error) {
 // overtaken tells whether err is about nothing but other writes: of errors that
 // were joined, each has to be.
 func overtaken(err error) bool {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // The wrapped ones are looked at one by one.
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, one := range joined.Unwrap() {
 			if !overtaken(one) {
 				return false

@@ -70,16 +70,8 @@ func plan(w v1alpha1.WorkloadStatus, v view, grant *v1alpha1.PullAccessGrantStat
 	case v.gone, v.idle && len(v.stuck) == 0:
 		w.State, w.Message = v1alpha1.WorkloadGone, "It no longer exists, or is scaled to zero."
 		return w, 0
-	case len(v.stuck) == 0 && v.unclear:
-		return w, lookAgain
-	case len(v.stuck) == 0 && v.other != "":
-		return leave(w, "Its pods now fail for another reason ("+string(v.other)+"); read their events."), 0
-	case len(v.stuck) == 0 && v.started:
-		at := metav1.NewTime(now)
-		w.State, w.Message, w.RecoveredTime = v1alpha1.WorkloadRecovered, "", &at
-		return w, 0
 	case len(v.stuck) == 0:
-		return wait(w, grant, now)
+		return planQuiet(w, v, grant, now)
 	case !v.covered:
 		return leave(w, "Policy "+w.Policy+" is not in force for it any more."), 0
 	case v.leave != "":
@@ -110,6 +102,22 @@ func plan(w v1alpha1.WorkloadStatus, v view, grant *v1alpha1.PullAccessGrantStat
 	w.State, w.Message, w.RestartTime = v1alpha1.WorkloadRestarting, "", &at
 	w.Attempts++
 	return w, distance(w.Attempts)
+}
+
+// planQuiet is for a workload of which no pod lacks access any more.
+func planQuiet(w v1alpha1.WorkloadStatus, v view, grant *v1alpha1.PullAccessGrantStatus, now time.Time) (v1alpha1.WorkloadStatus, time.Duration) {
+	switch {
+	case v.unclear:
+		return w, lookAgain
+	case v.other != "":
+		return leave(w, "Its pods now fail for another reason ("+string(v.other)+"); read their events."), 0
+	case v.started:
+		at := metav1.NewTime(now)
+		w.State, w.Message, w.RecoveredTime = v1alpha1.WorkloadRecovered, "", &at
+		return w, 0
+	default:
+		return wait(w, grant, now)
+	}
 }
 
 // wait is for a workload of which nothing fails and nothing has started: it waits

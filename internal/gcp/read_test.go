@@ -297,7 +297,7 @@ func TestNewRefusesABadEndpoint(t *testing.T) {
 	for _, endpoint := range []string{
 		"127.0.0.1:8080", "localhost", "ftp://x", "http://", "http://user:word@x", "http://user:word@x y", "http://x?y", "http://x#y", "http://x y", ":",
 	} {
-		if _, err := New(t.Context(), Options{Endpoint: endpoint}); err == nil || !strings.Contains(err.Error(), "http://127.0.0.1:8080") {
+		if _, err := New(t.Context(), Options{Endpoint: endpoint}); err == nil || !strings.Contains(err.Error(), "http://127.0.0.1:8085") {
 			t.Errorf("%q: got %v, want an error with an example", endpoint, err)
 		} else if strings.Contains(err.Error(), "word") {
 			t.Errorf("%q: a password must not be shown: %v", endpoint, err)
