@@ -59,7 +59,8 @@ test-node: ## Run the tests of the real node: containerd and kubelet (Linux, roo
 	$(GO) test -tags node -timeout 20m ./hack/...
 
 demo: cluster-binaries build ## Watch a real ImagePullBackOff being healed (DEMO_KEEP=1 leaves it running).
-	$(GO) run ./hack/demo
+	$(GO) build -o bin/demo ./hack/demo
+	@bin/demo
 
 bench: ## Run the benchmarks; BENCH=regexp chooses.
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./internal/...

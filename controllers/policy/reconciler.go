@@ -99,7 +99,7 @@ func (r *Reconciler) observeCloud(ctx context.Context, policy *v1alpha1.PullAcce
 	if read == 0 {
 		return access{reason: v1alpha1.ReasonOnlyWildcards, sentence: "All entries in repositories have wildcards, so none was read in advance."}
 	}
-	return access{reason: v1alpha1.ReasonRepositoriesReadable, sentence: fmt.Sprintf("All %d repositories named without a wildcard were read.", read)}
+	return access{reason: v1alpha1.ReasonRepositoriesReadable, sentence: fmt.Sprintf("Every repository named without a wildcard was read (%d).", read)}
 }
 
 // decideTrouble says what keeps a repository from being read, and what to do.
