@@ -49,15 +49,18 @@ type credential struct {
 	Password string `json:"password"`
 }
 
-func main() {
+func main() { os.Exit(run()) }
+
+func run() int {
 	metadataURL := flag.String("metadata-url", "http://metadata.google.internal", "the metadata server of this node")
 	flag.Parse()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	if err := provide(ctx, os.Stdin, os.Stdout, *metadataURL); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
 // provide answers one request. It writes nothing unless it has a credential.
