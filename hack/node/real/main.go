@@ -85,8 +85,14 @@ func parse(args []string) (spec, error) {
 
 func (s spec) validate() error {
 	required := []struct{ flag, value string }{
-		{"name", s.name}, {"kubeconfig", s.kubeconfig}, {"client-ca", s.clientCA}, {"registry", s.registryURL},
-		{"pause-image", s.pauseImage}, {"dir", s.dir}, {"log-prefix", s.logPrefix}, {"bin", s.bin},
+		{"name", s.name},
+		{"kubeconfig", s.kubeconfig},
+		{"client-ca", s.clientCA},
+		{"registry", s.registryURL},
+		{"pause-image", s.pauseImage},
+		{"dir", s.dir},
+		{"log-prefix", s.logPrefix},
+		{"bin", s.bin},
 	}
 	for _, r := range required {
 		if r.value == "" {

@@ -109,7 +109,10 @@ func (n *node) run(stop <-chan os.Signal) error {
 	if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("end the node: %w", err)
 	}
-	_ = <-ended // That it was killed is no news.
+	var killed *exec.ExitError
+	if err := <-ended; err != nil && !errors.As(err, &killed) {
+		return fmt.Errorf("end the node: %w", err)
+	}
 	return nil
 }
 
