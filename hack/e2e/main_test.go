@@ -1,0 +1,114 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/go-logr/logr"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/hack/cluster"
+	"github.com/pull-access/pull-access-operator/hack/cluster/binary"
+)
+
+const (
+	// operatorName and operatorNamespace are what config/default calls the operator's parts.
+	operatorName      = "pull-access-operator"
+	operatorNamespace = "pull-access-system"
+)
+
+// shared is what all tests of the package have in common: it takes seconds to start, and none of it belongs to one test.
+var shared struct {
+	*cluster.Cluster
+	// client is the administrator's.
+	client client.Client
+	// root is the folder of the project, manager the operator's binary.
+	root, manager string
+	// operator is the kubeconfig that holds the operator's own token.
+	operator string
+}
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+// run starts what is shared, runs the tests, and then reads from the audit log what rights the operator has used.
+func run(m *testing.M) int {
+	ctrllog.SetLogger(logr.Discard())
+	stop, err := start(context.Background())
+	defer stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	code := m.Run()
+	if err := checkRights(code == 0 && isWholeSuite()); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	return code
+}
+
+func start(ctx context.Context) (stop func(), err error) {
+	dir, err := os.MkdirTemp("", "pull-access-e2e-")
+	if err != nil {
+		return func() {}, err
+	}
+	stop = func() { _ = os.RemoveAll(dir) }
+	if shared.root, err = binary.RepositoryRoot(); err != nil {
+		return stop, err
+	}
+	shared.manager = filepath.Join(dir, "manager")
+	build := exec.CommandContext(ctx, "go", "build", "-o", shared.manager, "./cmd/manager")
+	build.Dir = shared.root
+	if out, err := build.CombinedOutput(); err != nil {
+		return stop, fmt.Errorf("build the operator: %w: %s", err, out)
+	}
+	if shared.Cluster, err = cluster.Start(ctx, cluster.Options{}); err != nil {
+		return stop, err
+	}
+	stop = func() {
+		shared.Stop()
+		_ = os.RemoveAll(dir)
+	}
+	return stop, install(ctx)
+}
+
+// install does what users do, and then takes the operator's pods away: the tests run the operator as a process.
+func install(ctx context.Context) error {
+	if _, err := shared.Kubectl(ctx, "apply", "-k", filepath.Join(shared.root, "config", "default")); err != nil {
+		return err
+	}
+	if _, err := shared.Kubectl(ctx, "scale", "deployment", operatorName, "--namespace="+operatorNamespace, "--replicas=0"); err != nil {
+		return err
+	}
+	if _, err := shared.Kubectl(ctx, "wait", "crd", "--for=condition=Established", "--timeout=60s",
+		"pullaccesspolicies.pullaccess.dev", "pullaccessgrants.pullaccess.dev"); err != nil {
+		return err
+	}
+	var err error
+	if shared.operator, err = shared.ServiceAccountKubeconfig(ctx, operatorNamespace, operatorName); err != nil {
+		return err
+	}
+	scheme := runtime.NewScheme()
+	if err := clientgoscheme.AddToScheme(scheme); err != nil {
+		return err
+	}
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return err
+	}
+	shared.client, err = client.New(shared.Config, client.Options{Scheme: scheme})
+	return err
+}

@@ -1,0 +1,144 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pull-access/pull-access-operator/hack/cluster"
+)
+
+// operator is one running process of the operator.
+type operator struct {
+	*cluster.Process
+	metricsURL, probesURL string
+	// log is the file that its log goes to.
+	log string
+}
+
+// launch says how the operator is started.
+type launch struct {
+	// endpoint stands in for Google.
+	endpoint string
+	// kubeconfig is the shared one if empty.
+	kubeconfig string
+	args       []string
+	env        []string
+}
+
+// startAttempts bounds how often a start begins anew because another program took a port that had been found free.
+const startAttempts = 3
+
+// startOperator starts the operator and returns when it is ready. It ends with the test.
+func startOperator(t *testing.T, l launch) *operator {
+	t.Helper()
+	for attempt := 1; ; attempt++ {
+		o, err := tryOperator(t, l)
+		if err == nil {
+			return o
+		}
+		if attempt == startAttempts || !strings.Contains(err.Error(), "address already in use") {
+			t.Fatal(err)
+		}
+	}
+}
+
+func tryOperator(t *testing.T, l launch) (*operator, error) {
+	t.Helper()
+	if l.kubeconfig == "" {
+		l.kubeconfig = shared.operator
+	}
+	metrics, probes := freeAddress(t), freeAddress(t)
+	log := filepath.Join(t.TempDir(), "operator.log")
+	process, err := cluster.StartProcess(cluster.Command{
+		Name: "operator",
+		Path: shared.manager,
+		Args: slices.Concat([]string{
+			"--kubeconfig=" + l.kubeconfig, "--gcp-endpoint=" + l.endpoint,
+			"--metrics-bind-address=" + metrics, "--health-probe-bind-address=" + probes, "--verbosity=1",
+		}, l.args),
+		Env: slices.Concat(os.Environ(), l.env),
+		Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	o := &operator{Process: process, metricsURL: "http://" + metrics + "/metrics", probesURL: "http://" + probes, log: log}
+	t.Cleanup(func() {
+		process.Stop()
+		if t.Failed() {
+			logOf(t, log)
+		}
+	})
+	var exited error
+	eventually(t, "the operator is ready", func(ctx context.Context) (bool, any) {
+		if exited = process.Exited(); exited != nil {
+			return true, nil
+		}
+		code, body := get(ctx, o.probesURL+"/readyz")
+		return code == http.StatusOK, body
+	})
+	return o, exited
+}
+
+// metric returns the value of one series as /metrics writes it, "" if it is not there.
+func (o *operator) metric(ctx context.Context, series string) string {
+	_, body := get(ctx, o.metricsURL)
+	for line := range strings.Lines(body) {
+		if value, ok := strings.CutPrefix(line, series+" "); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+func logOf(t *testing.T, path string) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Log(err)
+		return
+	}
+	t.Logf("the operator's log:\n%s", data)
+}
+
+// get returns status and body, or 0 and the error's text.
+func get(ctx context.Context, url string) (int, string) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, err.Error()
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return response.StatusCode, string(body)
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(fmt.Errorf("find a free port: %w", err))
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}

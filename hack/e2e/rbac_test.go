@@ -1,0 +1,151 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/google/go-cmp/cmp"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/yaml"
+)
+
+// operatorUser is whom the API server sees when the operator speaks.
+const operatorUser = "system:serviceaccount:" + operatorNamespace + ":" + operatorName
+
+// isWholeSuite tells whether no test was left out: only then must every right have been used.
+func isWholeSuite() bool {
+	for _, name := range []string{"test.run", "test.skip"} {
+		if f := flag.Lookup(name); f != nil && f.Value.String() != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// checkRights compares what the operator asked the API server for, by its audit log, with what config/rbac gives it. Nothing
+// may have been refused; if all is set, nothing may be given that was not used.
+func checkRights(all bool) error {
+	used, refused, err := requests()
+	if err != nil {
+		return err
+	}
+	if len(refused) > 0 {
+		return fmt.Errorf("config/rbac lacks what the operator asked for: %s", strings.Join(refused, ", "))
+	}
+	if !all {
+		return nil
+	}
+	given, err := rights()
+	if err != nil {
+		return err
+	}
+	if len(given) == 0 {
+		return errors.New("config/rbac gives the operator nothing: the check reads the wrong files")
+	}
+	if diff := cmp.Diff(given, used); diff != "" {
+		return fmt.Errorf("what config/rbac gives is not what the operator uses (-given +used):\n%s", diff)
+	}
+	return nil
+}
+
+// right is what one rule gives, and what one request needs, as GROUP/RESOURCE VERB [NAMESPACE] [NAME]. The namespace and the
+// name are there only for the rights of the namespaced role.
+func right(group, resource, verb, namespace, name string) string {
+	return strings.TrimSpace(strings.Join([]string{group + "/" + resource, verb, namespace, name}, " "))
+}
+
+// rights lists what the two roles give.
+func rights() ([]string, error) {
+	given := map[string]bool{}
+	for file, namespace := range map[string]string{"role.yaml": "", "leader_election_role.yaml": operatorNamespace} {
+		data, err := os.ReadFile(filepath.Join(shared.root, "config", "rbac", file))
+		if err != nil {
+			return nil, err
+		}
+		var role rbacv1.ClusterRole // Of both kinds, only the rules count here.
+		if err := yaml.Unmarshal(data, &role); err != nil {
+			return nil, fmt.Errorf("read %s: %w", file, err)
+		}
+		for _, rule := range role.Rules {
+			addRule(given, rule, namespace)
+		}
+	}
+	return slices.Sorted(maps.Keys(given)), nil
+}
+
+func addRule(given map[string]bool, rule rbacv1.PolicyRule, namespace string) {
+	names := rule.ResourceNames
+	if len(names) == 0 {
+		names = []string{""}
+	}
+	for _, group := range rule.APIGroups {
+		for _, resource := range rule.Resources {
+			for _, verb := range rule.Verbs {
+				for _, name := range names {
+					given[right(group, resource, verb, namespace, name)] = true
+				}
+			}
+		}
+	}
+}
+
+// auditEvent is the part of an audit event that tells a request.
+type auditEvent struct {
+	Verb      string
+	User      struct{ Username string }
+	ObjectRef *struct {
+		APIGroup, Resource, Subresource, Namespace, Name string
+	}
+	RequestURI     string
+	ResponseStatus struct{ Code int }
+	Annotations    map[string]string
+}
+
+// requests lists what the operator asked for, and what of it was refused.
+func requests() (used, refused []string, err error) {
+	data, err := os.ReadFile(shared.AuditLog)
+	if err != nil {
+		return nil, nil, err
+	}
+	asked, denied := map[string]bool{}, map[string]bool{}
+	for line := range bytes.Lines(data) {
+		var e auditEvent
+		if err := json.Unmarshal(line, &e); err != nil {
+			return nil, nil, fmt.Errorf("read the audit log: %w", err)
+		}
+		switch {
+		case e.User.Username != operatorUser:
+		case e.Annotations["authorization.k8s.io/decision"] == "forbid":
+			denied[e.Verb+" "+e.RequestURI] = true
+		case e.ObjectRef != nil:
+			asked[e.right()] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(asked)), slices.Sorted(maps.Keys(denied)), nil
+}
+
+func (e auditEvent) right() string {
+	o := e.ObjectRef
+	resource := o.Resource
+	if o.Subresource != "" {
+		resource += "/" + o.Subresource
+	}
+	switch {
+	case o.APIGroup == "coordination.k8s.io" && e.Verb != "create":
+		return right(o.APIGroup, resource, e.Verb, o.Namespace, o.Name)
+	case o.APIGroup == "coordination.k8s.io", o.APIGroup == "" && resource == "events":
+		return right(o.APIGroup, resource, e.Verb, o.Namespace, "")
+	}
+	return right(o.APIGroup, resource, e.Verb, "", "")
+}
