@@ -139,11 +139,13 @@ func (r *Reconciler) restart(ctx context.Context, w v1alpha1.WorkloadStatus, v v
 	if len(old) == 0 {
 		return false, nil
 	}
-	done := false
+	done, at := false, w.RestartTime.Time
 	if v.spec.strategy == v1alpha1.RestartRollout {
-		log.FromContext(ctx).Info("Restarting", "kind", w.Kind, "workload", klog.KRef(w.Namespace, w.Name), "attempt", w.Attempts)
+		if !workload.RestartedSince(v.live, at) {
+			log.FromContext(ctx).Info("Restarting", w.Kind, klog.KRef(w.Namespace, w.Name), "attempt", w.Attempts)
+		}
 		var err error
-		if done, err = workload.RolloutRestart(ctx, r.Client, v.live, w.RestartTime.Time); err != nil {
+		if done, err = workload.RolloutRestart(ctx, r.Client, v.live, at); err != nil {
 			return false, err
 		}
 		if !v.live.Ordered {

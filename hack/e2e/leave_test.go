@@ -128,6 +128,7 @@ var refusalCases = map[string]refusalCase{
 	},
 	"federated": {
 		change: func(t *testing.T, s *site, _ *v1alpha1.PullAccessPolicy, d *appsv1.Deployment) {
+			t.Helper()
 			create(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{
 				Name: "federated", Namespace: s.namespace, Annotations: map[string]string{"iam.gke.io/enable-wi-image-pull": "true"},
 			}})

@@ -21,7 +21,7 @@ const RestartedAt = "kubectl.kubernetes.io/restartedAt"
 // It reports whether it changed anything. Repeated with the same time it is the
 // same patch, so that a crash around it never makes two rollouts.
 func RolloutRestart(ctx context.Context, c client.Client, live Live, at time.Time) (bool, error) {
-	if live.Template == nil || live.Paused || restartedSince(live.Template, at) {
+	if live.Paused || RestartedSince(live, at) {
 		return false, nil
 	}
 	before, ok := live.Object.DeepCopyObject().(client.Object)
@@ -39,8 +39,13 @@ func RolloutRestart(ctx context.Context, c client.Client, live Live, at time.Tim
 	return true, nil
 }
 
-func restartedSince(template *corev1.PodTemplateSpec, at time.Time) bool {
-	last, err := time.Parse(time.RFC3339, template.Annotations[RestartedAt])
+// RestartedSince tells whether nothing is left to be restarted at that time: it
+// was then or later, or there is no template that could be.
+func RestartedSince(live Live, at time.Time) bool {
+	if live.Template == nil {
+		return true
+	}
+	last, err := time.Parse(time.RFC3339, live.Template.Annotations[RestartedAt])
 	return err == nil && !last.Before(at.Truncate(time.Second))
 }
 
