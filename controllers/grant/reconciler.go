@@ -84,6 +84,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, repository imageref.Reposito
 			continue
 		}
 		refused = true
+		if errors.Is(err, iampolicy.ErrUncertain) {
+			batch.leaveOpen()
+		}
 		culprit, parts := batch.split(err)
 		queue = append(queue, parts...)
 		if culprit != nil {
@@ -121,10 +124,9 @@ func (r *Reconciler) afterError(ctx context.Context, w *work, err error) error {
 		}
 	}
 	refusal := describe(err, w.repository)
-	certain := !errors.Is(err, iampolicy.ErrUncertain)
 	var errs []error
 	for _, g := range slices.Concat(w.add, w.remove) {
-		errs = append(errs, r.refuse(ctx, g, refusal, certain && w.settled(g)))
+		errs = append(errs, r.refuse(ctx, g, refusal, w.settled(g)))
 	}
 	if refusal.status == metav1.ConditionUnknown {
 		errs = append(errs, err)

@@ -26,8 +26,9 @@ type work struct {
 	// undo are those of remove that are not being deleted: written by an operator
 	// that died before it knew, and not allowed any more since.
 	undo map[*v1alpha1.PullAccessGrant]refusal
-	// interrupted are those whose intent was on record before this pass, intended
-	// those whose intent was put on record in it: the policy was read without them.
+	// interrupted are those with a write of unknown outcome behind them, of an
+	// earlier pass or of this one; intended those whose intent was put on record
+	// since: the policy was read without them.
 	interrupted, intended map[string]bool
 }
 
@@ -45,10 +46,21 @@ func members(grants []*v1alpha1.PullAccessGrant) []string {
 	return all
 }
 
-// settled tells whether no write of an earlier pass can be behind the grant: none
+// settled tells whether no write of unknown outcome can be behind the grant: none
 // was begun, or this pass has read the policy and found it without effect.
 func (w *work) settled(g *v1alpha1.PullAccessGrant) bool {
 	return !w.interrupted[g.Name] || w.intended[g.Name]
+}
+
+// leaveOpen notes that what this batch meant to write may have taken effect all
+// the same: for the rest of the pass it counts as interrupted.
+func (w *work) leaveOpen() {
+	for _, g := range slices.Concat(w.add, w.remove) {
+		if w.intended[g.Name] {
+			w.interrupted[g.Name] = true
+			delete(w.intended, g.Name)
+		}
+	}
 }
 
 // split sorts out who is to blame for a refusal. One member that Google refuses

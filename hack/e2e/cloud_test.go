@@ -79,7 +79,9 @@ func TestCloudErrors(t *testing.T) {
 		create(t, sites[name].policy())
 	}
 	another, last := l.site(t, "another-writer", nodeProject), l.site(t, "after-all", nodeProject)
-	create(t, another.policy(), last.policy())
+	slower := last.policy()
+	slower.Spec.Restart.Delay = delay(5 * time.Second)
+	create(t, another.policy(), slower)
 
 	t.Run("cases", func(t *testing.T) {
 		for name, tc := range cloudCases {
@@ -93,7 +95,7 @@ func TestCloudErrors(t *testing.T) {
 			anotherWriter(t, another)
 		})
 	})
-	// A whole story later, nothing was tried again that can't succeed.
+	// A whole story later, longer than the first pauses between repetitions, nothing was tried again that can't succeed.
 	create(t, last.deployment("slow", 1))
 	last.grant(t, "is Ready", healed)
 	for name, tc := range cloudCases {

@@ -138,20 +138,33 @@ func (s *site) allow(members ...string) {
 }
 
 // wantRestarts wants the pod templates of the namespace's workloads to have been changed so often. Each change leaves a
-// ReplicaSet or a ControllerRevision, which names the time of its restart.
+// ReplicaSet or a ControllerRevision, which names the time of its restart; the last may still be in the workload alone.
 func (s *site) wantRestarts(t *testing.T, want int) {
 	t.Helper()
 	times := map[string]bool{}
-	var sets appsv1.ReplicaSetList
-	if err := shared.client.List(t.Context(), &sets, client.InNamespace(s.namespace)); err != nil {
-		t.Fatal(err)
+	var (
+		deployments appsv1.DeploymentList
+		stateful    appsv1.StatefulSetList
+		daemons     appsv1.DaemonSetList
+		sets        appsv1.ReplicaSetList
+		revisions   appsv1.ControllerRevisionList
+	)
+	for _, list := range []client.ObjectList{&deployments, &stateful, &daemons, &sets, &revisions} {
+		if err := shared.client.List(t.Context(), list, client.InNamespace(s.namespace)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range deployments.Items {
+		times[deployments.Items[i].Spec.Template.Annotations[restartedAt]] = true
+	}
+	for i := range stateful.Items {
+		times[stateful.Items[i].Spec.Template.Annotations[restartedAt]] = true
+	}
+	for i := range daemons.Items {
+		times[daemons.Items[i].Spec.Template.Annotations[restartedAt]] = true
 	}
 	for i := range sets.Items {
 		times[sets.Items[i].Spec.Template.Annotations[restartedAt]] = true
-	}
-	var revisions appsv1.ControllerRevisionList
-	if err := shared.client.List(t.Context(), &revisions, client.InNamespace(s.namespace)); err != nil {
-		t.Fatal(err)
 	}
 	for i := range revisions.Items {
 		var data struct {

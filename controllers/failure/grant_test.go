@@ -1,0 +1,243 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package failure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/record"
+)
+
+func TestDenialLeadsToOneGrant(t *testing.T) {
+	w := newWorld()
+	r := w.build(t)
+	for pass, text := range []struct{ reason, message string }{
+		{"ErrImagePull", denial(image)},
+		{"ImagePullBackOff", `Back-off pulling image "` + image + `"`},
+		{"ErrImagePull", denial(image)},
+		{"ImagePullBackOff", `Back-off pulling image "` + image + `": ErrImagePull: ` + denial(image)},
+	} {
+		result, err := w.fail(t, r, text.reason, text.message)
+		if err != nil || result != (reconcile.Result{}) {
+			t.Fatalf("pass %d: %+v, %v", pass, result, err)
+		}
+	}
+	grants := w.grants(t)
+	if len(grants) != 1 {
+		t.Fatalf("%d grants, want 1", len(grants))
+	}
+	want := grantOf("prod", deploymentNamed("web"))
+	if diff := cmp.Diff(want.Spec, grants[0].Spec); diff != "" {
+		t.Errorf("spec (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want.Finalizers, grants[0].Finalizers); diff != "" {
+		t.Errorf("finalizers (-want +got): without one the access outlives its record:\n%s", diff)
+	}
+	if grants[0].Name != grantName {
+		t.Errorf("the grant is called %s, want %s", grants[0].Name, grantName)
+	}
+	if diff := cmp.Diff(map[string]int{"create": 1}, w.writes); diff != "" {
+		t.Errorf("writes of four passes (-want +got):\n%s", diff)
+	}
+	if said := w.said(); len(said) != 1 || !strings.HasPrefix(said[0], "Normal AccessRequested ") {
+		t.Errorf("four passes said %q, want AccessRequested once", said)
+	}
+}
+
+// TestManyPodsMeetInOneGrant: what a storm costs follows workloads, not pods.
+func TestManyPodsMeetInOneGrant(t *testing.T) {
+	w := newWorld()
+	r := w.build(t)
+	for i := range 300 {
+		w.pod = podOf([]string{"web", "api"}[i%2], i)
+		if _, err := w.fail(t, r, "ErrImagePull", denial(image)); err != nil {
+			t.Fatalf("pod %d: %v", i, err)
+		}
+	}
+	grants := w.grants(t)
+	if len(grants) != 1 {
+		t.Fatalf("%d grants, want 1", len(grants))
+	}
+	if first := grants[0].Spec.Workload; first != deploymentNamed("web") {
+		t.Errorf("the first workload is %+v", first)
+	}
+	if joined := grants[0].Status.Workloads; len(joined) != 1 || joined[0].Workload != deploymentNamed("api") || joined[0].Policy != "prod" {
+		t.Errorf("joined are %+v, want Deployment api alone", joined)
+	}
+	if diff := cmp.Diff(map[string]int{"create": 1, "patch status": 1}, w.writes); diff != "" {
+		t.Errorf("writes (-want +got):\n%s", diff)
+	}
+	for kind, want := range map[string]int{"*v1.Node": 1, "*v1.ServiceAccount": 1} {
+		if got := w.lookups[kind]; got != want {
+			t.Errorf("%s was read %d times for 300 pods, want %d", kind, got, want)
+		}
+	}
+	if got := w.lookups["*v1.PartialObjectMetadata"]; got != 302 {
+		t.Errorf("%d reads of metadata, want one of the cached namespace for each pod and one of each ReplicaSet", got)
+	}
+	if said := w.said(); len(said) != 300 {
+		t.Errorf("%d events, want one a pod", len(said))
+	}
+}
+
+func TestBackOffAloneIsNoCause(t *testing.T) {
+	w := newWorld()
+	r := w.build(t)
+	if _, err := w.fail(t, r, "ImagePullBackOff", `Back-off pulling image "`+image+`"`); err != nil {
+		t.Fatal(err)
+	}
+	if said := w.said(); len(said) != 1 || !strings.HasPrefix(said[0], "Warning BackOff ") || len(w.cloud.reads) > 0 {
+		t.Fatalf("a back-off without a cause said %q and read %q", said, w.cloud.reads)
+	}
+	if _, err := w.fail(t, r, "ErrImagePull", denial(image)); err != nil {
+		t.Fatal(err)
+	}
+	if len(w.grants(t)) != 1 {
+		t.Error("the cause that came after the back-off leads to no grant")
+	}
+}
+
+// TestAnotherImageHasACauseOfItsOwn: a cause is kept for one image of one pod.
+func TestAnotherImageHasACauseOfItsOwn(t *testing.T) {
+	w := newWorld()
+	r := w.build(t)
+	if _, err := w.fail(t, r, "ErrImagePull", denial(image)); err != nil {
+		t.Fatal(err)
+	}
+	w.said()
+	other := strings.Replace(image, "checkout", "basket", 1)
+	w.pod.Spec.Containers[0].Image = other
+	if _, err := w.fail(t, r, "ImagePullBackOff", `Back-off pulling image "`+other+`"`); err != nil {
+		t.Fatal(err)
+	}
+	if said := w.said(); len(said) != 1 || !strings.HasPrefix(said[0], "Warning BackOff ") {
+		t.Errorf("another image's back-off said %q", said)
+	}
+}
+
+func TestDeletedPodIsIgnored(t *testing.T) {
+	w := newWorld()
+	r := w.build(t)
+	w.pod.DeletionTimestamp = &metav1.Time{Time: start}
+	if result, err := w.fail(t, r, "ErrImagePull", denial(image)); err != nil || result != (reconcile.Result{}) {
+		t.Errorf("Reconcile = %+v, %v", result, err)
+	}
+	if said := w.said(); len(said)+len(w.cloud.reads)+len(w.writes) > 0 {
+		t.Errorf("said %q, read %q, wrote %v", said, w.cloud.reads, w.writes)
+	}
+}
+
+func TestTakenNameIsAnError(t *testing.T) {
+	for name, edit := range map[string]func(*v1alpha1.PullAccessGrantSpec){
+		"another repository": func(s *v1alpha1.PullAccessGrantSpec) { s.Repository.Name = "other" },
+		"another member":     func(s *v1alpha1.PullAccessGrantSpec) { s.Member = "serviceAccount:x@acme-prod.iam.gserviceaccount.com" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			w.grant = grantOf("prod", deploymentNamed("web"))
+			edit(&w.grant.Spec)
+			r := w.build(t)
+			if _, err := w.fail(t, r, "ErrImagePull", denial(image)); !errors.Is(err, errTaken) {
+				t.Errorf("Reconcile: %v, want errTaken", err)
+			}
+			if said := w.said(); len(said)+len(w.writes) > 0 {
+				t.Errorf("said %q, wrote %v", said, w.writes)
+			}
+		})
+	}
+}
+
+func TestFullListIsLookedAtAgain(t *testing.T) {
+	w := newWorld()
+	w.grant = grantOf("prod", deploymentNamed("w-0"))
+	for i := range record.MaxWorkloads {
+		record.Join(w.grant, deploymentNamed(fmt.Sprint("w-", i)), "prod", start)
+	}
+	r := w.build(t)
+	result, err := w.fail(t, r, "ErrImagePull", denial(image))
+	if err != nil || result.RequeueAfter != unreadableAgain {
+		t.Errorf("Reconcile = %+v, %v; want another look after %v", result, err, unreadableAgain)
+	}
+	if len(w.writes) > 0 {
+		t.Errorf("wrote %v", w.writes)
+	}
+}
+
+// TestGrantInDeletionIsLeftAlone: it is on its way out, and made anew after.
+func TestGrantInDeletionIsLeftAlone(t *testing.T) {
+	w := newWorld()
+	w.grant = grantOf("prod", deploymentNamed("api"))
+	w.grant.DeletionTimestamp = &metav1.Time{Time: start}
+	r := w.build(t)
+	if _, err := w.fail(t, r, "ErrImagePull", denial(image)); err != nil || len(w.writes) > 0 {
+		t.Errorf("Reconcile: %v, wrote %v", err, w.writes)
+	}
+}
+
+func TestErrorsOfTheCluster(t *testing.T) {
+	broken := errors.New("broken")
+	grants := schema.GroupResource{Group: "pullaccess.dev", Resource: "pullaccessgrants"}
+	failCreate := func(err error) interceptor.Funcs {
+		return interceptor.Funcs{Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error { return err }}
+	}
+	failGet := func(fails func(client.Object) bool) interceptor.Funcs {
+		return interceptor.Funcs{Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+			if fails(obj) {
+				return broken
+			}
+			return c.Get(ctx, key, obj, opts...)
+		}}
+	}
+	metadata := func(kind string) func(client.Object) bool {
+		return func(obj client.Object) bool {
+			partial, ok := obj.(*metav1.PartialObjectMetadata)
+			return ok && partial.Kind == kind
+		}
+	}
+	tests := map[string]struct {
+		funcs interceptor.Funcs
+		again bool
+		why   string
+	}{
+		"created by another worker": {
+			funcs: failCreate(apierrors.NewAlreadyExists(grants, grantName)), again: true, why: "the cache is behind; that is no error",
+		},
+		"create refused": {funcs: failCreate(broken)},
+		"namespace":      {funcs: failGet(metadata("Namespace"))},
+		"owner":          {funcs: failGet(metadata("ReplicaSet"))},
+		"node":           {funcs: failGet(func(o client.Object) bool { _, ok := o.(*corev1.Node); return ok })},
+		"account":        {funcs: failGet(func(o client.Object) bool { _, ok := o.(*corev1.ServiceAccount); return ok })},
+		"grant":          {funcs: failGet(func(o client.Object) bool { _, ok := o.(*v1alpha1.PullAccessGrant); return ok })},
+		"policies": {funcs: interceptor.Funcs{List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error {
+			return broken
+		}}},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			w.funcs = tc.funcs
+			result, err := w.fail(t, w.build(t), "ErrImagePull", denial(image))
+			if tc.again != (err == nil) || tc.again != (result.RequeueAfter > 0) || !tc.again && !errors.Is(err, broken) {
+				t.Errorf("Reconcile = %+v, %v (%s)", result, err, tc.why)
+			}
+			if said := w.said(); len(said) > 0 {
+				t.Errorf("said %q of what has not happened", said)
+			}
+		})
+	}
+}

@@ -1,0 +1,329 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package failure
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/decision"
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/record"
+)
+
+// settled are the reads of a failure whose text or image rules a grant out.
+var (
+	settled    []string
+	nodeOnly   = []string{readNode}
+	everything = []string{readNode, readRepository, readAccess}
+)
+
+type refusalCase struct {
+	edit  func(*world)
+	image string
+	text  string
+	want  string
+	reads []string
+	again bool
+	why   string
+}
+
+func refusalsByText() map[string]refusalCase {
+	return map[string]refusalCase{
+		"missing manifest": {
+			text: `failed to pull and unpack image "` + image + `": failed to resolve image: ` + image + `: not found`,
+			want: "ImageNotFound", reads: settled, why: "the cloud is not asked about what the text settles",
+		},
+		"anonymous pull": {text: strings.Replace(denial(image), "oauth", "anonymous", 1), want: "Unauthenticated", reads: settled},
+		"denied by a mirror": {
+			text: strings.Replace(denial(image), "https://us-central1-docker.pkg.dev", "https://mirror.example", 1),
+			want: string(diagnosis.DenialUnclear), reads: settled,
+		},
+		"another registry": {
+			image: "ghcr.io/acme/app:1",
+			text:  `failed to pull and unpack image "ghcr.io/acme/app:1": failed to resolve image: unexpected status from HEAD request to https://ghcr.io/v2/acme/app/manifests/1: 403 Forbidden`,
+			want:  string(diagnosis.NotArtifactRegistry), reads: settled,
+		},
+		"no reference": {image: "not an image", text: "Failed to apply default image tag", want: "InvalidReference", reads: settled},
+		"no network": {
+			text: `failed to pull and unpack image "` + image + `": failed to resolve image: dial tcp 142.250.1.82:443: i/o timeout`,
+			want: "Network", reads: settled,
+		},
+	}
+}
+
+func refusalsByFact() map[string]refusalCase {
+	unavailable := diagnosis.Obstacle{Kind: diagnosis.Unavailable, Detail: "Google does not answer"}
+	forbidden := diagnosis.Obstacle{Kind: diagnosis.Forbidden, Permission: "artifactregistry.repositories.get"}
+	return map[string]refusalCase{
+		"pull secrets": {
+			edit: func(w *world) { w.pod.Spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "key"}} },
+			want: string(diagnosis.PullSecretUsed), reads: nil, why: "it is not certain who asked",
+		},
+		"federated pull": {
+			edit: func(w *world) { w.account.Annotations = map[string]string{federatedPull: "true"} },
+			want: string(diagnosis.FederatedPuller), reads: nil, why: "the node did not ask",
+		},
+		"node without an account": {
+			edit: func(w *world) { w.cloud.puller = diagnosis.Puller{State: diagnosis.Missing} },
+			want: string(diagnosis.NoServiceAccount), reads: nodeOnly,
+		},
+		"node late": {
+			edit: func(w *world) { w.cloud.puller = diagnosis.Puller{Obstacle: unavailable} },
+			want: string(diagnosis.PullerUnknown), reads: nodeOnly, again: true,
+		},
+		"node forbidden": {
+			edit: func(w *world) { w.cloud.puller = diagnosis.Puller{Obstacle: forbidden} },
+			want: string(diagnosis.PullerUnknown), reads: nodeOnly, why: "asking again does not help",
+		},
+		"scopes": {
+			edit: func(w *world) { w.cloud.puller.Scopes = nil },
+			want: string(diagnosis.ScopesMissing), reads: everything,
+		},
+		"no repository": {
+			edit: func(w *world) { w.cloud.repository = diagnosis.Repository{State: diagnosis.Missing} },
+			want: string(diagnosis.RepositoryNotFound), reads: everything,
+		},
+		"repository forbidden": {
+			edit: func(w *world) { w.cloud.repository = diagnosis.Repository{Obstacle: forbidden} },
+			want: string(diagnosis.RepositoryUnreadable), reads: everything,
+		},
+		"repository late": {
+			edit: func(w *world) { w.cloud.repository = diagnosis.Repository{Obstacle: unavailable} },
+			want: string(diagnosis.RepositoryUnreadable), reads: everything, again: true,
+		},
+		"access late": {
+			edit: func(w *world) { w.cloud.access = diagnosis.Access{Obstacle: unavailable} },
+			want: string(diagnosis.AccessUnreadable), reads: everything, again: true,
+		},
+		"access there": {
+			edit: func(w *world) {
+				w.cloud.access = diagnosis.Access{State: diagnosis.Present, Role: "roles/artifactregistry.reader"}
+			},
+			want: string(diagnosis.AlreadyGranted), reads: everything,
+		},
+	}
+}
+
+func refusalsByPolicy() map[string]refusalCase {
+	return map[string]refusalCase{
+		"no policy": {edit: func(w *world) { w.policy = nil }, want: decision.ReasonNoPolicy, reads: everything},
+		"dry run": {
+			edit: func(w *world) { w.policy.Spec.Mode = v1alpha1.ModeDryRun },
+			want: v1alpha1.ReasonDryRun, reads: everything, why: "all is done but the writes",
+		},
+		"no mode": {
+			edit: func(w *world) { w.policy.Spec.Mode = "" },
+			want: v1alpha1.ReasonDryRun, reads: everything, why: "the zero value writes nothing",
+		},
+		"another namespace": {
+			edit: func(w *world) { w.namespace.Labels = nil },
+			want: decision.ReasonNamespaceNotSelected, reads: everything,
+		},
+		"another pod": {
+			edit: func(w *world) { w.policy.Spec.PodSelector.MatchLabels = map[string]string{"tier": "web"} },
+			want: decision.ReasonPodNotSelected, reads: everything,
+		},
+		"another repository": {
+			edit: func(w *world) { w.policy.Spec.Repositories[0].Name = "tools" },
+			want: decision.ReasonRepositoryNotListed, reads: everything,
+		},
+		"another account": {
+			edit: func(w *world) { w.policy.Spec.NodeServiceAccounts = []string{"x@acme-prod.iam.gserviceaccount.com"} },
+			want: decision.ReasonServiceAccountNotListed, reads: everything,
+		},
+		"virtual repository": {
+			edit: func(w *world) { w.cloud.repository.Mode = "VIRTUAL_REPOSITORY" },
+			want: decision.ReasonVirtualRepository, reads: everything,
+		},
+		"compute default account": {
+			edit: func(w *world) {
+				w.cloud.puller.Email = "7-compute@developer.gserviceaccount.com"
+				w.policy.Spec.NodeServiceAccounts = []string{w.cloud.puller.Email}
+			},
+			want:  decision.ReasonComputeDefaultServiceAccount,
+			reads: []string{readNode, readRepository, "access serviceAccount:7-compute@developer.gserviceaccount.com"},
+		},
+	}
+}
+
+// TestRefusals: each refusal writes nothing and is said once, however often the
+// two texts of the kubelet alternate.
+func TestRefusals(t *testing.T) {
+	for group, tests := range map[string]map[string]refusalCase{
+		"text": refusalsByText(), "fact": refusalsByFact(), "policy": refusalsByPolicy(),
+	} {
+		for name, tc := range tests {
+			t.Run(group+"/"+name, func(t *testing.T) { checkRefusal(t, tc) })
+		}
+	}
+}
+
+func checkRefusal(t *testing.T, tc refusalCase) {
+	t.Helper()
+	w := newWorld()
+	if tc.edit != nil {
+		tc.edit(w)
+	}
+	if tc.image == "" {
+		tc.image = image
+	}
+	if tc.text == "" {
+		tc.text = denial(image)
+	}
+	w.pod.Spec.Containers[0].Image = tc.image
+	r := w.build(t)
+	backOff := `Back-off pulling image "` + tc.image + `"`
+	for pass := range 6 {
+		text := []struct{ reason, message string }{
+			{"ErrImagePull", tc.text}, {"ImagePullBackOff", backOff}, {"ImagePullBackOff", backOff + ": ErrImagePull: " + tc.text},
+		}[pass%3]
+		result, err := w.fail(t, r, text.reason, text.message)
+		if err != nil {
+			t.Fatalf("pass %d: %v; a refusal is no error", pass, err)
+		}
+		if want := map[bool]time.Duration{true: 30 * time.Second}[tc.again]; result.RequeueAfter != want {
+			t.Errorf("pass %d: RequeueAfter %v, want %v (%s)", pass, result.RequeueAfter, want, tc.why)
+		}
+	}
+	said := w.said()
+	if len(said) != 1 || !strings.HasPrefix(said[0], "Warning "+tc.want+" ") {
+		t.Errorf("six passes said %q, want %s once (%s)", said, tc.want, tc.why)
+	}
+	if diff := cmp.Diff(slices.Repeat(tc.reads, 6), w.cloud.reads); diff != "" && len(tc.reads)+len(w.cloud.reads) > 0 {
+		t.Errorf("reads of the cloud (-want +got) %s:\n%s", tc.why, diff)
+	}
+	if grants := w.grants(t); len(grants)+len(w.writes) > 0 {
+		t.Errorf("%d grants, wrote %v (%s)", len(grants), w.writes, tc.why)
+	}
+}
+
+// TestChangedAnswerIsSaid: when what is in the way changes, people are told.
+func TestChangedAnswerIsSaid(t *testing.T) {
+	w := newWorld()
+	w.cloud.repository = diagnosis.Repository{State: diagnosis.Missing}
+	r := w.build(t)
+	for range 2 {
+		if _, err := w.fail(t, r, "ErrImagePull", denial(image)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.cloud.repository = newWorld().cloud.repository
+	for range 2 {
+		if _, err := w.fail(t, r, "ErrImagePull", denial(image)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	said := w.said()
+	if len(said) != 2 || !strings.Contains(said[0], " RepositoryNotFound ") || !strings.Contains(said[1], " AccessRequested ") {
+		t.Errorf("said %q", said)
+	}
+}
+
+func TestOwnGrant(t *testing.T) {
+	present := diagnosis.Access{State: diagnosis.Present, Role: "roles/artifactregistry.reader"}
+	missing := diagnosis.Access{State: diagnosis.Missing}
+	grantedNow := func(g *v1alpha1.PullAccessGrant) { record.Grant(g, v1alpha1.OriginAdded, "etag-2", start) }
+	tests := map[string]struct {
+		edit   func(*v1alpha1.PullAccessGrant)
+		after  time.Duration
+		access diagnosis.Access
+		want   string
+		joins  bool
+		asked  bool
+		why    string
+	}{
+		"just granted": {
+			edit: grantedNow, after: 59 * time.Second, access: missing, want: "Normal WaitingForPropagation", joins: true,
+			why: "a read may have begun before the write; the record counts",
+		},
+		"granted, spreading": {edit: grantedNow, after: 10 * time.Minute, access: present, want: "Normal WaitingForPropagation", joins: true, asked: true},
+		"removed by somebody else": {
+			edit: grantedNow, after: time.Minute, access: missing, want: "Warning RemovedExternally", asked: true,
+			why: "what somebody removed is not put back",
+		},
+		"granted long ago": {
+			edit: grantedNow, after: 16 * time.Minute, access: present, want: "Warning AlreadyGranted", asked: true,
+			why: "it has spread; something else blocks the pull",
+		},
+		"write without its record": {
+			edit:   func(g *v1alpha1.PullAccessGrant) { record.Intend(g, true, "etag-1", start) },
+			access: present, want: "Normal AccessRequested", joins: true, asked: true, why: "what is there after our intent is ours",
+		},
+		"intent without its write": {
+			edit:   func(g *v1alpha1.PullAccessGrant) { record.Intend(g, true, "etag-1", start) },
+			access: missing, want: "Normal AccessRequested", joins: true, asked: true,
+		},
+		"being deleted": {
+			edit: func(g *v1alpha1.PullAccessGrant) {
+				grantedNow(g)
+				g.DeletionTimestamp = &metav1.Time{Time: start}
+			},
+			access: present, want: "Warning AlreadyGranted", asked: true, why: "it is ours no more",
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			w.grant = grantOf("prod", deploymentNamed("api"))
+			tc.edit(w.grant)
+			w.cloud.access = tc.access
+			w.clock.SetTime(start.Add(tc.after))
+			r := w.build(t)
+			for range 3 {
+				if _, err := w.fail(t, r, "ErrImagePull", denial(image)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if said := w.said(); len(said) != 1 || !strings.HasPrefix(said[0], tc.want+" ") {
+				t.Errorf("three passes said %q, want %s once (%s)", said, tc.want, tc.why)
+			}
+			if asked := slices.Contains(w.cloud.reads, readAccess); asked != tc.asked {
+				t.Errorf("access was read: %v, want %v (%s)", asked, tc.asked, tc.why)
+			}
+			joined := slices.ContainsFunc(w.grants(t)[0].Status.Workloads, func(s v1alpha1.WorkloadStatus) bool {
+				return s.Workload == deploymentNamed("web") && s.State == v1alpha1.WorkloadWaiting
+			})
+			if joined != tc.joins || w.writes["patch status"] != map[bool]int{true: 1}[tc.joins] {
+				t.Errorf("joined %v, wrote %v; want joined %v (%s)", joined, w.writes, tc.joins, tc.why)
+			}
+		})
+	}
+}
+
+// TestPolicyWakesFailingPodsOnly: a change of a policy costs nothing for pods
+// that wait on something else.
+func TestPolicyWakesFailingPodsOnly(t *testing.T) {
+	w := newWorld()
+	r := w.build(t)
+	waiting := func(namespace, name, reason string) *corev1.Pod {
+		pod := podOf("web", 1)
+		pod.Namespace, pod.Name = namespace, name
+		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
+			Name: "app", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason}},
+		}}
+		return pod
+	}
+	for _, pod := range []*corev1.Pod{
+		waiting("shop", "stuck", "ImagePullBackOff"), waiting("shop", "young", "ContainerCreating"), waiting("other", "stuck", "ErrImagePull"),
+	} {
+		if err := w.client.Create(t.Context(), pod); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := r.failingPods(t.Context(), w.policy); len(got) != 2 {
+		t.Errorf("a policy wakes %v, want both that are stuck", got)
+	}
+	got := r.failingPodsOf(t.Context(), w.namespace)
+	if len(got) != 1 || got[0].String() != "shop/stuck" {
+		t.Errorf("a namespace wakes %v, want shop/stuck", got)
+	}
+}

@@ -1,0 +1,170 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package grant
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"cloud.google.com/go/iam/apiv1/iampb"
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/genproto/googleapis/type/expr"
+	"google.golang.org/protobuf/testing/protocmp"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/iampolicy"
+)
+
+func TestNothingToDo(t *testing.T) {
+	w := newWorld(t, newCloud(foreign))
+	if result := w.mustPass(); result != (reconcile.Result{}) || len(w.cloud.Edits) != 0 {
+		t.Errorf("a repository without grants led to %+v and %d edits", result, len(w.cloud.Edits))
+	}
+}
+
+// TestMembersOfOneRepositoryGoInTogether also looks at what must stay as found.
+func TestMembersOfOneRepositoryGoInTogether(t *testing.T) {
+	c := newCloud(foreign)
+	c.policy.Bindings = append(c.policy.Bindings,
+		&iampb.Binding{Role: "roles/artifactregistry.writer", Members: []string{"user:ci@example.com"}},
+		&iampb.Binding{Role: iampolicy.Role, Members: []string{spare}, Condition: &expr.Expr{Title: "office", Expression: "true"}})
+	before := c.others()
+	w := newWorld(t, c, enforcing(), requested(nodes), requested(batch))
+
+	if result := w.mustPass(); result != (reconcile.Result{}) {
+		t.Errorf("Reconcile = %+v, want nothing to follow", result)
+	}
+	if len(c.Sent) != 1 || len(c.Sent[0].Added) != 2 {
+		t.Fatalf("sent %+v, want both members by one write", c.Sent)
+	}
+	if got := c.readers(); got[0] != foreign || len(got) != 3 || !slices.Contains(got, nodes) || !slices.Contains(got, batch) {
+		t.Errorf("the readers are %q", got)
+	}
+	if diff := cmp.Diff(before, c.others(), protocmp.Transform()); diff != "" {
+		t.Errorf("other bindings were changed (-before +after):\n%s", diff)
+	}
+	for _, member := range []string{nodes, batch} {
+		w.wantCondition(member, v1alpha1.ConditionGranted, "True AccessGranted")
+		w.wantCondition(member, v1alpha1.ConditionApproved, "True PolicyEnforces")
+		g := w.grant(member)
+		if g.Status.Origin != v1alpha1.OriginAdded || g.Status.Write.EtagAfter != c.etag() || !g.Status.GrantedTime.Time.Equal(now) {
+			t.Errorf("%s: the record says %+v", member, g.Status)
+		}
+		if !strings.Contains(c.Reasons[0], g.Name) {
+			t.Errorf("the request reason %q does not name grant %s", c.Reasons[0], g.Name)
+		}
+		for _, event := range []string{"AccessGranted PullAccessGrant/" + g.Name, "AccessGranted PullAccessPolicy/prod"} {
+			if !slices.Contains(w.recorder.said, event) {
+				t.Errorf("event %q was not told: %q", event, w.recorder.said)
+			}
+		}
+	}
+
+	told := len(w.recorder.said)
+	w.mustPass()
+	if len(c.Edits) != 1 || len(w.recorder.said) != told {
+		t.Errorf("run twice, it edited %d times and told %q more", len(c.Edits), w.recorder.said[told:])
+	}
+}
+
+func TestFoundMemberIsNotOurs(t *testing.T) {
+	c := newCloud(foreign, nodes)
+	w := newWorld(t, c, enforcing(), requested(nodes))
+	w.mustPass()
+	w.wantCondition(nodes, v1alpha1.ConditionGranted, "True AlreadyGranted")
+	if g := w.grant(nodes); g.Status.Origin != v1alpha1.OriginFound || g.Status.Write != nil || len(c.Sent) != 0 {
+		t.Errorf("a member found there left %+v and %d writes", g.Status, len(c.Sent))
+	}
+	w.remove(w.grant(nodes))
+	w.mustPass()
+	w.wantReaders(foreign, nodes)
+	if w.grant(nodes) != nil {
+		t.Error("the grant is held although there is nothing to take back")
+	}
+}
+
+// TestOneRefusedMemberKeepsOutNoOther: in one batch with it are another member
+// and a revocation.
+func TestOneRefusedMemberKeepsOutNoOther(t *testing.T) {
+	tests := map[string]struct {
+		refuse error
+		want   string
+		why    string
+	}{
+		"missing account": {
+			&iampolicy.MissingMemberError{Member: batch}, "False AccountNotFound",
+			"Google names the one account for which it refuses the whole policy",
+		},
+		"organization policy":   {iampolicy.ErrOrgPolicy, "False OrganizationPolicy", "Google does not say whom it means"},
+		"invalid":               {iampolicy.ErrInvalid, "False WriteRefused", "Google does not say whom it means"},
+		"too many principals":   {iampolicy.ErrTooManyPrincipals, "False TooManyPrincipals", "one more may have room"},
+		"not a service account": {iampolicy.ErrMember, "False WriteRefused", "the edit refuses it"},
+		"nobody":                {nil, "True AccessGranted", "without a refusal all go in"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := newCloud(foreign, spare)
+			c.Refuse = map[string]error{batch: tc.refuse}
+			w := newWorld(t, c, enforcing(), requested(nodes), requested(batch), granted(spare, v1alpha1.OriginAdded))
+			w.remove(w.grant(spare))
+
+			result := w.mustPass()
+			w.wantCondition(batch, v1alpha1.ConditionGranted, tc.want)
+			w.wantCondition(nodes, v1alpha1.ConditionGranted, "True AccessGranted")
+			if w.grant(spare) != nil || slices.Contains(c.readers(), spare) {
+				t.Errorf("%s: the revocation was not done (%s)", name, tc.why)
+			}
+			if g := w.grant(batch); tc.refuse != nil && g.Status.Write != nil {
+				t.Errorf("the refused grant keeps the intent %+v: the refusal was certain", g.Status.Write)
+			}
+			if tc.refuse == nil {
+				if result.RequeueAfter != 0 || len(c.Sent) != 1 {
+					t.Errorf("RequeueAfter %v after %d writes, want none after one", result.RequeueAfter, len(c.Sent))
+				}
+				return
+			}
+			w.wantReaders(foreign, nodes)
+			if result.RequeueAfter != recheckAfter {
+				t.Errorf("RequeueAfter = %v, want %v: %s", result.RequeueAfter, recheckAfter, tc.why)
+			}
+		})
+	}
+}
+
+// TestAFullPolicyTakesWhatFits is the edit's own count, not Google's.
+func TestAFullPolicyTakesWhatFits(t *testing.T) {
+	c := newCloud(slices.Repeat([]string{foreign}, iampolicy.MaxPrincipals-1)...)
+	w := newWorld(t, c, enforcing(), requested(nodes), requested(batch))
+	if result := w.mustPass(); result.RequeueAfter != recheckAfter {
+		t.Errorf("RequeueAfter = %v, want %v", result.RequeueAfter, recheckAfter)
+	}
+	var in, out int
+	for _, member := range []string{nodes, batch} {
+		switch condition(w.grant(member), v1alpha1.ConditionGranted) {
+		case "True AccessGranted":
+			in++
+		case "False TooManyPrincipals":
+			out++
+		}
+	}
+	if in != 1 || out != 1 || len(c.readers()) != iampolicy.MaxPrincipals {
+		t.Errorf("%d went in and %d were refused, with %d readers; want one each", in, out, len(c.readers()))
+	}
+}
+
+// TestARefusalIsToldOnce: it stands in the condition for as long as it holds.
+func TestARefusalIsToldOnce(t *testing.T) {
+	c := newCloud()
+	c.NextErr = []error{iampolicy.ErrForbidden, iampolicy.ErrForbidden, iampolicy.ErrNotFound, nil}
+	w := newWorld(t, c, enforcing(), requested(nodes))
+	for i, want := range []int{2, 2, 4, 6} { // Each is told on the grant and on the policy.
+		w.mustPass()
+		if len(w.recorder.said) != want {
+			t.Errorf("after pass %d %d events were told, want %d: %q", i+1, len(w.recorder.said), want, w.recorder.said)
+		}
+	}
+	w.wantCondition(nodes, v1alpha1.ConditionGranted, "True AccessGranted")
+}

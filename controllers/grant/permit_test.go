@@ -1,0 +1,174 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package grant
+
+import (
+	"testing"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/iampolicy"
+	"github.com/pull-access/pull-access-operator/internal/record"
+)
+
+// TestConsider: whoever can make a PullAccessGrant by hand gets no more by it
+// than the policies allow.
+func TestConsider(t *testing.T) {
+	const user = "user:mallory@example.com"
+	unknown := func(kind diagnosis.ObstacleKind) diagnosis.Repository {
+		return diagnosis.Repository{Obstacle: diagnosis.Obstacle{Kind: kind, Detail: "it was not to be had"}}
+	}
+	mode := func(mode string) diagnosis.Repository {
+		return diagnosis.Repository{State: diagnosis.Present, Format: "DOCKER", Mode: mode}
+	}
+	allowVirtual := func(p *v1alpha1.PullAccessPolicy) { p.Spec.VirtualRepositories = v1alpha1.Allow }
+	tests := map[string]struct {
+		member string
+		named  string
+		fact   diagnosis.Repository
+		policy func(*v1alpha1.PullAccessPolicy)
+		want   string
+		why    string
+	}{
+		"as made by the operator": {fact: dockerRepository, want: "True AccessGranted"},
+		"wrong name":              {named: "any", fact: dockerRepository, want: "False WriteRefused", why: "two records of one member would take it from each other"},
+		"a person":                {member: user, fact: dockerRepository, want: "False WriteRefused", why: "the operator grants service accounts only"},
+		"virtual, denied":         {fact: mode("VIRTUAL_REPOSITORY"), want: "False PolicyGone", why: "it would open all upstream repositories"},
+		"virtual, allowed":        {fact: mode("VIRTUAL_REPOSITORY"), policy: allowVirtual, want: "True AccessGranted"},
+		"remote":                  {fact: mode("REMOTE_REPOSITORY"), want: "True AccessGranted"},
+		"unknown mode":            {fact: mode("FUTURE_REPOSITORY"), want: "False RepositoryUnreadable", why: "nobody knows what a grant opens there"},
+		"no images":               {fact: diagnosis.Repository{State: diagnosis.Present, Format: "MAVEN", Mode: "STANDARD_REPOSITORY"}, want: "False RepositoryUnreadable"},
+		"missing":                 {fact: diagnosis.Repository{State: diagnosis.Missing}, want: "False RepositoryNotFound"},
+		"forbidden":               {fact: unknown(diagnosis.Forbidden), want: "False CloudForbidden"},
+		"unavailable":             {fact: unknown(diagnosis.Unavailable), want: "Unknown CloudUnreachable", why: "it may be readable in a while"},
+		"not read":                {want: "False RepositoryUnreadable", why: "the zero value opens nothing"},
+		"dry run": {
+			fact: dockerRepository, want: "False PolicyGone", why: "DryRun writes nothing",
+			policy: func(p *v1alpha1.PullAccessPolicy) { p.Spec.Mode = v1alpha1.ModeDryRun },
+		},
+		"another repository": {
+			fact: dockerRepository, want: "False PolicyGone", why: "the policy was narrowed",
+			policy: func(p *v1alpha1.PullAccessPolicy) { p.Spec.Repositories[0].Name = "website" },
+		},
+		"another account": {
+			fact: dockerRepository, want: "False PolicyGone", why: "the policy was narrowed",
+			policy: func(p *v1alpha1.PullAccessPolicy) {
+				p.Spec.NodeServiceAccounts = []string{"else@acme-prod-417.iam.gserviceaccount.com"}
+			},
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			member, policy := nodes, enforcing()
+			if tc.member != "" {
+				member = tc.member
+			}
+			if tc.policy != nil {
+				tc.policy(policy)
+			}
+			g := requested(member)
+			if tc.named != "" {
+				g.Name = tc.named
+			}
+			c := newCloud(foreign)
+			c.fact = tc.fact
+			w := newWorld(t, c, policy, g)
+			result, err := w.pass()
+
+			if retried := tc.want == "Unknown CloudUnreachable"; (err != nil) != retried {
+				t.Errorf("Reconcile: %v, want an error: %v", err, retried)
+			}
+			if err := w.client.Get(t.Context(), keyOf(g), g); err != nil {
+				t.Fatal(err)
+			}
+			if got := condition(g, v1alpha1.ConditionGranted); got != tc.want {
+				t.Errorf("Granted is %q, want %q: %s", got, tc.want, tc.why)
+			}
+			if tc.want == "True AccessGranted" {
+				w.wantReaders(foreign, nodes)
+				return
+			}
+			if len(c.Edits) != 0 || len(g.Finalizers) != 0 || g.Status.Write != nil {
+				t.Errorf("%d edits, finalizers %q, write %+v; want none: %s", len(c.Edits), g.Finalizers, g.Status.Write, tc.why)
+			}
+			if err == nil && result.RequeueAfter != recheckAfter {
+				t.Errorf("RequeueAfter = %v, want %v", result.RequeueAfter, recheckAfter)
+			}
+		})
+	}
+}
+
+// TestPolicyGone: nothing is written any more, and what a dead operator may have
+// written is taken out.
+func TestPolicyGone(t *testing.T) {
+	tests := map[string]struct {
+		g       *v1alpha1.PullAccessGrant
+		readers []string
+		want    []string
+		edits   int
+	}{
+		"before the write":                        {g: requested(nodes), readers: []string{foreign}, want: []string{foreign}},
+		"before the write, somebody else's is in": {g: requested(nodes), readers: []string{foreign, nodes}, want: []string{foreign, nodes}},
+		"interrupted, the write took effect":      {g: intended(nodes), readers: []string{foreign, nodes}, want: []string{foreign}, edits: 1},
+		"interrupted, it did not":                 {g: intended(nodes), readers: []string{foreign}, want: []string{foreign}, edits: 1},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := newCloud(tc.readers...)
+			w := newWorld(t, c, tc.g)
+			w.mustPass()
+			w.wantReaders(tc.want...)
+			w.wantCondition(nodes, v1alpha1.ConditionGranted, "False PolicyGone")
+			w.wantCondition(nodes, v1alpha1.ConditionApproved, "False PolicyGone")
+			if record.Interrupted(w.grant(nodes)) || len(c.Edits) != tc.edits {
+				t.Errorf("%d edits, the intent is open: %v; want %d and closed", len(c.Edits), record.Interrupted(w.grant(nodes)), tc.edits)
+			}
+		})
+	}
+}
+
+// TestPolicyGoesWhileTheEditWaits: the policies are asked once more right before
+// each write.
+func TestPolicyGoesWhileTheEditWaits(t *testing.T) {
+	tests := map[string]struct {
+		first    answer
+		goesIn   int
+		wantSent int
+		wantOpen bool
+		why      string
+	}{
+		"before the first write": {goesIn: 1, why: "nothing was begun"},
+		"before the second": {
+			first: answer{err: iampolicy.ErrConflict, again: true}, goesIn: 2, wantSent: 1,
+			why: "Google refused the first: the intent is withdrawn",
+		},
+		"before the second, the first unanswered": {
+			first: answer{err: errUnanswered, again: true}, goesIn: 2, wantSent: 1, wantOpen: true,
+			why: "the first may still take effect: the intent stays, to be undone",
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			policy, c := enforcing(), newCloud(foreign)
+			w := newWorld(t, c, policy, requested(nodes))
+			c.Answers = []answer{tc.first}
+			c.OnRead = func(round int) {
+				if round == tc.goesIn {
+					w.remove(policy)
+				}
+			}
+			if _, err := w.pass(); err == nil {
+				t.Error("Reconcile returns no error, and nothing brings the grant back")
+			}
+			w.wantReaders(foreign)
+			if got := record.Interrupted(w.grant(nodes)); got != tc.wantOpen || len(c.Sent) != tc.wantSent {
+				t.Errorf("%d writes were sent and the intent is open: %v; want %d and %v: %s", len(c.Sent), got, tc.wantSent, tc.wantOpen, tc.why)
+			}
+			c.OnRead = nil
+			w.mustPass()
+			w.wantReaders(foreign)
+			w.wantCondition(nodes, v1alpha1.ConditionGranted, "False PolicyGone")
+		})
+	}
+}

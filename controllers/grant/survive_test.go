@@ -1,0 +1,212 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package grant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/iampolicy"
+	"github.com/pull-access/pull-access-operator/internal/record"
+)
+
+var errUnanswered = fmt.Errorf("%w (%w)", iampolicy.ErrUnavailable, iampolicy.ErrUncertain)
+
+// TestTheIntentOutlivesWhatIsNotKnown: an intent ends only when it is certain
+// that nothing of it has taken effect.
+func TestTheIntentOutlivesWhatIsNotKnown(t *testing.T) {
+	forbiddenUncertain := fmt.Errorf("%w (%w)", iampolicy.ErrForbidden, iampolicy.ErrUncertain)
+	tests := map[string]struct {
+		g         *v1alpha1.PullAccessGrant
+		read      error
+		write     error
+		wantOpen  bool
+		wantErr   bool
+		wantState string
+		why       string
+	}{
+		"forbidden to read, nothing begun": {
+			g: requested(nodes), read: iampolicy.ErrForbidden, wantState: "False CloudForbidden",
+			why: "there is no intent to keep",
+		},
+		"forbidden to read, interrupted": {
+			g: intended(nodes), read: iampolicy.ErrForbidden, wantOpen: true, wantState: "False CloudForbidden",
+			why: "the policy was not read: the write of then may have taken effect",
+		},
+		"forbidden to write": {
+			g: requested(nodes), write: iampolicy.ErrForbidden, wantState: "False CloudForbidden",
+			why: "this pass put it on record, and Google refused it",
+		},
+		"forbidden to write, interrupted": {
+			g: intended(nodes), write: iampolicy.ErrForbidden, wantState: "False CloudForbidden",
+			why: "this pass has read the policy without the member",
+		},
+		"forbidden after an unanswered write": {
+			g: requested(nodes), write: forbiddenUncertain, wantOpen: true, wantState: "False CloudForbidden",
+			why: "a write was sent before",
+		},
+		"unavailable, nothing begun": {
+			g: requested(nodes), read: iampolicy.ErrUnavailable, wantErr: true, wantState: "Unknown CloudUnreachable",
+			why: "backoff is the queue's",
+		},
+		"unanswered write": {
+			g: requested(nodes), write: errUnanswered, wantOpen: true, wantErr: true, wantState: "Unknown CloudUnreachable",
+			why: "it may have taken effect",
+		},
+		"conflict at every attempt": {
+			g: requested(nodes), write: iampolicy.ErrConflict, wantErr: true, wantState: "Unknown Conflict",
+			why: "Google took none of the writes",
+		},
+		"answered": {g: intended(nodes), wantState: "True AccessGranted", why: "the outcome closes the intent"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := newCloud(foreign)
+			c.NextErr = []error{tc.read}
+			c.Answers = []answer{{err: tc.write}}
+			w := newWorld(t, c, enforcing(), tc.g)
+			result, err := w.pass()
+			if (err != nil) != tc.wantErr {
+				t.Errorf("Reconcile: %v, want an error: %v", err, tc.wantErr)
+			}
+			if refused := tc.read != nil || tc.write != nil; refused && !tc.wantErr && result.RequeueAfter != recheckAfter {
+				t.Errorf("RequeueAfter = %v, want %v", result.RequeueAfter, recheckAfter)
+			}
+			w.wantCondition(nodes, v1alpha1.ConditionGranted, tc.wantState)
+			if got := record.Interrupted(w.grant(nodes)); got != tc.wantOpen {
+				t.Errorf("the intent is open: %v, want %v: %s", got, tc.wantOpen, tc.why)
+			}
+		})
+	}
+}
+
+// TestAfterACrash starts anew on what an operator left that died after its
+// intent, before its outcome.
+func TestAfterACrash(t *testing.T) {
+	tests := map[string]struct {
+		readers  []string
+		wantSent int
+		why      string
+	}{
+		"the write had taken effect": {readers: []string{foreign, nodes}, why: "it was ours, and is taken back on deletion"},
+		"the write was never sent":   {readers: []string{foreign}, wantSent: 1, why: "it is done now"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := newCloud(tc.readers...)
+			w := newWorld(t, c, enforcing(), intended(nodes))
+			w.mustPass()
+			w.wantCondition(nodes, v1alpha1.ConditionGranted, "True AccessGranted")
+			w.wantReaders(foreign, nodes)
+			g := w.grant(nodes)
+			if g.Status.Origin != v1alpha1.OriginAdded || record.Interrupted(g) || len(c.Sent) != tc.wantSent {
+				t.Errorf("%d writes left %+v: %s", len(c.Sent), g.Status, tc.why)
+			}
+			w.remove(g)
+			w.mustPass()
+			w.wantReaders(foreign)
+		})
+	}
+}
+
+// TestAnUnansweredWriteIsCompletedByTheNextPass: died or not, the next pass
+// finds the member and knows it for the operator's.
+func TestAnUnansweredWriteIsCompletedByTheNextPass(t *testing.T) {
+	c := newCloud(foreign)
+	c.Answers = []answer{{err: errUnanswered, landed: true}}
+	w := newWorld(t, c, enforcing(), requested(nodes))
+	if _, err := w.pass(); !errors.Is(err, iampolicy.ErrUnavailable) {
+		t.Fatalf("Reconcile: %v, want that Google is unavailable", err)
+	}
+	w.restart()
+	w.mustPass()
+	if g := w.grant(nodes); g.Status.Origin != v1alpha1.OriginAdded || len(c.Sent) != 1 {
+		t.Errorf("%d writes left %+v, want one that is ours", len(c.Sent), g.Status)
+	}
+}
+
+// TestAnUnansweredWriteIsNotForgottenWhenItIsSplit: the first write of both
+// lands late, though Google refused its repetition for one member's sake.
+func TestAnUnansweredWriteIsNotForgottenWhenItIsSplit(t *testing.T) {
+	c := newCloud(foreign)
+	c.Answers = []answer{{err: fmt.Errorf("%w (%w)", iampolicy.ErrOrgPolicy, iampolicy.ErrUncertain), landed: true}}
+	w := newWorld(t, c, enforcing(), requested(nodes), requested(batch))
+	w.mustPass()
+	for _, member := range []string{nodes, batch} {
+		if g := w.grant(member); g.Status.Origin != v1alpha1.OriginAdded {
+			t.Errorf("%s was added by the operator, and is recorded as %q", member, g.Status.Origin)
+		}
+	}
+}
+
+// TestRecordFails: without the intent on record nothing is sent.
+func TestRecordFails(t *testing.T) {
+	resource := schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: "pullaccessgrants"}
+	conflict := apierrors.NewConflict(resource, nameOf(nodes), errors.New("it was changed"))
+	internal := apierrors.NewInternalError(errors.New("the API server is ill"))
+	onStatus := func(err error) interceptor.Funcs {
+		return interceptor.Funcs{SubResourcePatch: func(context.Context, client.Client, string, client.Object, client.Patch, ...client.SubResourcePatchOption) error {
+			return err
+		}}
+	}
+	onFinalizer := func(err error) interceptor.Funcs {
+		return interceptor.Funcs{Patch: func(context.Context, client.WithWatch, client.Object, client.Patch, ...client.PatchOption) error {
+			return err
+		}}
+	}
+	tests := map[string]struct {
+		faults  interceptor.Funcs
+		wantErr bool
+	}{
+		"conflict on the intent":       {faults: onStatus(conflict)},
+		"conflict on the finalizer":    {faults: onFinalizer(conflict)},
+		"API server ill at the intent": {faults: onStatus(internal), wantErr: true},
+		"API server ill before":        {faults: onFinalizer(internal), wantErr: true},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := newCloud(foreign)
+			w := newWorld(t, c, enforcing(), requested(nodes))
+			w.inject(tc.faults)
+			result, err := w.pass()
+			if (err != nil) != tc.wantErr {
+				t.Errorf("Reconcile: %v, want an error: %v", err, tc.wantErr)
+			}
+			if !tc.wantErr && (result.RequeueAfter <= 0 || result.RequeueAfter >= recheckAfter) {
+				t.Errorf("RequeueAfter = %v, want a quiet repeat soon", result.RequeueAfter)
+			}
+			if len(c.Sent) != 0 || len(w.recorder.said) != 0 {
+				t.Errorf("sent %+v and told %q without a record", c.Sent, w.recorder.said)
+			}
+			w.restart()
+			w.mustPass()
+			w.wantReaders(foreign, nodes)
+		})
+	}
+}
+
+// TestObserveFails: without the grants, or the policies, nothing is touched.
+func TestObserveFails(t *testing.T) {
+	for _, of := range []client.ObjectList{&v1alpha1.PullAccessGrantList{}, &v1alpha1.PullAccessPolicyList{}} {
+		c := newCloud(foreign)
+		w := newWorld(t, c, enforcing(), requested(nodes))
+		w.inject(interceptor.Funcs{List: func(ctx context.Context, inner client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+			if fmt.Sprintf("%T", list) == fmt.Sprintf("%T", of) {
+				return apierrors.NewInternalError(errors.New("the API server is ill"))
+			}
+			return inner.List(ctx, list, options...)
+		}})
+		if _, err := w.pass(); err == nil || len(c.Edits) != 0 {
+			t.Errorf("without %T: Reconcile: %v after %d edits", of, err, len(c.Edits))
+		}
+	}
+}
