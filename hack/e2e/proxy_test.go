@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/pem"
 	"io"
+	"log"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -62,7 +63,9 @@ func newProxy(t *testing.T) *proxy {
 		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}}
 	// Over plain HTTP a client sends no token.
-	server := httptest.NewTLSServer(p)
+	server := httptest.NewUnstartedServer(p)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // A killed operator leaves its connections.
+	server.StartTLS()
 	t.Cleanup(server.CloseClientConnections)
 	t.Cleanup(func() { p.hold(nil) })
 	p.url = server.URL
