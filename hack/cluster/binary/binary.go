@@ -111,11 +111,19 @@ func Find(set Set) (map[string]string, error) {
 			return nil, err
 		}
 		if !isFile(path) {
-			return nil, fmt.Errorf("the cluster's program %s is not built yet: run `make cluster-binaries` once", b.name)
+			return nil, fmt.Errorf("the cluster's program %s is not built yet: run `make %s` once", b.name, target(set))
 		}
 		paths[b.name] = path
 	}
 	return paths, nil
+}
+
+// target is what make builds the set by.
+func target(set Set) string {
+	if set == Node {
+		return "node-binaries"
+	}
+	return "cluster-binaries"
 }
 
 // path says where the program is, or will be once it is built.
