@@ -9,7 +9,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
@@ -20,6 +19,7 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/metrics"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 	"github.com/pull-access/pull-access-operator/internal/record"
+	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
 // observe makes every read that a decision on the failure needs, and none that
@@ -61,12 +61,10 @@ func (r *Reconciler) cause(pod *corev1.Pod, failure pullfailure.Failure) pullfai
 }
 
 func (r *Reconciler) observeCluster(ctx context.Context, pod *corev1.Pod, in *decision.Input) error {
-	namespace := metav1.PartialObjectMetadata{}
-	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	if err := r.Client.Get(ctx, client.ObjectKey{Name: pod.Namespace}, &namespace); err != nil {
-		return fmt.Errorf("read namespace %s: %w", pod.Namespace, err)
+	var err error
+	if in.Pod.NamespaceLabels, err = workload.NamespaceLabels(ctx, r.Client, pod.Namespace); err != nil {
+		return err
 	}
-	in.Pod.NamespaceLabels = namespace.Labels
 	var policies v1alpha1.PullAccessPolicyList
 	if err := r.Client.List(ctx, &policies); err != nil {
 		return fmt.Errorf("list policies: %w", err)

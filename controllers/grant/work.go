@@ -105,10 +105,10 @@ func (w *work) narrowed(keep func(*v1alpha1.PullAccessGrant) bool) *work {
 }
 
 // of lists those grants of the work whose members are named.
-func (w *work) of(named []string) []*v1alpha1.PullAccessGrant {
+func (w *work) of(members []string) []*v1alpha1.PullAccessGrant {
 	var found []*v1alpha1.PullAccessGrant
 	for _, g := range slices.Concat(w.add, w.remove) {
-		if slices.ContainsFunc(named, func(m string) bool { return iampolicy.SameMember(m, g.Spec.Member) }) {
+		if named(members, g) {
 			found = append(found, g)
 		}
 	}

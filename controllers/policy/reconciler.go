@@ -67,7 +67,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, policy *v1alpha1.PullAccessP
 	return reconcile.Result{RequeueAfter: access.again}, nil
 }
 
-// access is the worst of what was met when reading the named repositories.
+// access is the first trouble that was met when reading the named repositories, or that there was none.
 type access struct {
 	reason   string
 	sentence string

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
@@ -78,11 +76,10 @@ func (r *Reconciler) observeWorkload(ctx context.Context, grant *v1alpha1.PullAc
 // stuck pods, and how it wants them back.
 func (r *Reconciler) observePolicy(ctx context.Context, w v1alpha1.WorkloadStatus, v *view) error {
 	var policy v1alpha1.PullAccessPolicy
-	namespace := metav1.PartialObjectMetadata{}
-	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	var namespaceLabels map[string]string
 	err := r.Client.Get(ctx, client.ObjectKey{Name: w.Policy}, &policy)
 	if err == nil {
-		err = r.Client.Get(ctx, client.ObjectKey{Name: w.Namespace}, &namespace)
+		namespaceLabels, err = workload.NamespaceLabels(ctx, r.Client, w.Namespace)
 	}
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("read policy %s and namespace %s: %w", w.Policy, w.Namespace, err)
@@ -90,7 +87,7 @@ func (r *Reconciler) observePolicy(ctx context.Context, w v1alpha1.WorkloadStatu
 	v.covered = err == nil
 	for _, pod := range v.stuck {
 		v.covered = v.covered && decision.Covers(&policy, decision.Pod{
-			Namespace: pod.Namespace, NamespaceLabels: namespace.Labels, Labels: pod.Labels,
+			Namespace: pod.Namespace, NamespaceLabels: namespaceLabels, Labels: pod.Labels,
 		})
 	}
 	v.spec = specOf(&policy)

@@ -100,19 +100,18 @@ func (r *Reconciler) observeStarts(ctx context.Context, grant *v1alpha1.PullAcce
 }
 
 // hasStarted tells whether the pod has started a container of the repository, for
-// the first time, since then. A container that has crashed since also has started.
+// the first time, since then. In a pod that is no older, a container that has
+// crashed since has started as well.
 func hasStarted(pod *corev1.Pod, repository imageref.Repository, since time.Time) bool {
 	references := images(pod)
 	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
 		image, err := imageref.Parse(references[status.Name])
-		if err != nil || image.Repository != repository {
+		first := status.RestartCount == 0 || !pod.CreationTimestamp.Time.Before(since)
+		if err != nil || image.Repository != repository || !first {
 			continue
 		}
-		fresh := !pod.CreationTimestamp.Time.Before(since)
-		for _, state := range []corev1.ContainerState{status.State, status.LastTerminationState} {
-			if first := fresh || status.RestartCount == 0; first && startedIn(state, since) {
-				return true
-			}
+		if startedIn(status.State, since) || startedIn(status.LastTerminationState, since) {
+			return true
 		}
 	}
 	return false

@@ -74,7 +74,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, grant *v1alpha1.PullAccessGr
 	wake := r.judge(grant, views)
 	// The restart's time is on record before the restart: a crash in between
 	// leaves the next start the very same restart to do.
-	if err := outcome.PatchStatus(ctx, r.Client, before, grant.DeepCopy()); err != nil {
+	if err := outcome.PatchStatus(ctx, r.Client, before, grant); err != nil {
 		return outcome.Of(reconcile.Result{}, err)
 	}
 	r.tell(ctx, before, grant, views)
@@ -170,16 +170,8 @@ func refused(err error) bool {
 
 // giveUp records that a restart was refused, so that it is not tried for ever.
 func (r *Reconciler) giveUp(ctx context.Context, grant *v1alpha1.PullAccessGrant, i int, why error) error {
-	var current v1alpha1.PullAccessGrant
-	if err := r.Client.Get(ctx, client.ObjectKeyFromObject(grant), &current); err != nil {
-		return fmt.Errorf("read grant %s: %w", grant.Name, err)
-	}
-	before := current.DeepCopy()
-	for j := range current.Status.Workloads {
-		if record.Same(current.Status.Workloads[j].Workload, grant.Status.Workloads[i].Workload) {
-			current.Status.Workloads[j] = leave(current.Status.Workloads[j], pullfailure.Sanitize("The API server refuses the restart: "+why.Error()))
-		}
-	}
-	record.Summarise(&current)
-	return outcome.PatchStatus(ctx, r.Client, before, &current)
+	before := grant.DeepCopy()
+	grant.Status.Workloads[i] = leave(grant.Status.Workloads[i], pullfailure.Sanitize("The API server refuses the restart: "+why.Error()))
+	record.Summarise(grant)
+	return outcome.PatchStatus(ctx, r.Client, before, grant)
 }

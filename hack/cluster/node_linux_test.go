@@ -18,6 +18,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/pull-access/pull-access-operator/hack/cluster/pause"
 )
 
 const (
@@ -37,7 +39,10 @@ type lab struct {
 func startLab(ctx context.Context, t *testing.T) *lab {
 	t.Helper()
 	registry := startTestRegistry(t)
-	image := pauseImage(t)
+	image, err := pause.Image()
+	if err != nil {
+		t.Fatal(err)
+	}
 	registry.push(t, checkout, "1", image)
 	registry.push(t, pausePath, "1", image)
 	registry.public[pausePath] = true

@@ -6,20 +6,10 @@
 package e2e
 
 import (
-	"archive/tar"
-	"bytes"
-	"io"
-	"os"
-	"runtime"
 	"testing"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
-
 	"github.com/pull-access/pull-access-operator/hack/cluster"
-	"github.com/pull-access/pull-access-operator/hack/cluster/binary"
+	"github.com/pull-access/pull-access-operator/hack/cluster/pause"
 )
 
 const (
@@ -31,7 +21,11 @@ const (
 // TestRealNode has containerd and kubelet pull: the core of the cases of the hollow nodes, by the same functions.
 func TestRealNode(t *testing.T) {
 	l := newLab(t)
-	l.image = sleeper(t)
+	image, err := pause.Image()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.image = image
 	l.push(t, pauseImage)
 	l.startReal(t, node{name: "real"})
 	l.startReal(t, node{name: "anonymous", anonymous: true})
@@ -71,44 +65,4 @@ func (l *lab) startReal(t *testing.T, n node) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { remove(t, started) })
-}
-
-// sleeper is an image of nothing but a program that sleeps.
-func sleeper(t *testing.T) v1.Image {
-	t.Helper()
-	binaries, err := binary.Find(binary.Node)
-	if err != nil {
-		t.Fatal(err)
-	}
-	program, err := os.ReadFile(binaries["pause"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	var files bytes.Buffer
-	archive := tar.NewWriter(&files)
-	if err := archive.WriteHeader(&tar.Header{Name: "pause", Mode: 0o755, Size: int64(len(program))}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := archive.Write(program); err != nil {
-		t.Fatal(err)
-	}
-	if err := archive.Close(); err != nil {
-		t.Fatal(err)
-	}
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(files.Bytes())), nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-	described, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{
-		OS: "linux", Architecture: runtime.GOARCH, RootFS: v1.RootFS{Type: "layers"},
-		Config: v1.Config{Entrypoint: []string{"/pause"}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	image, err := mutate.AppendLayers(described, layer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return image
 }
