@@ -69,7 +69,30 @@ type PullAccessGrantSpec struct {
 	// workload is the one whose failure led to the grant.
 	// +required
 	Workload Workload `json:"workload,omitzero"`
+
+	// evidence is the part of the kubelet's text that the cause rests on. It comes
+	// from outside and is for people only.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Evidence string `json:"evidence,omitempty"`
+
+	// unknowns are the facts that could not be read when the grant was decided, each
+	// with the reason: the first suspects if the grant stays without effect. Unset:
+	// all were read.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=512
+	Unknowns []string `json:"unknowns,omitempty"`
 }
+
+// Bounds of PullAccessGrantSpec, as the schema has them.
+const (
+	// MaxEvidence is the length of one piece of evidence, in bytes.
+	MaxEvidence = 512
+	// MaxUnknowns is how many unknown facts are listed.
+	MaxUnknowns = 16
+)
 
 // memberPrefix is how IAM marks a service account among members.
 const memberPrefix = "serviceAccount:"

@@ -42,6 +42,8 @@ func TestDenialLeadsToOneGrant(t *testing.T) {
 		t.Fatalf("%d grants, want 1", len(grants))
 	}
 	want := grantOf("prod", deploymentNamed("web"))
+	want.Spec.Evidence = "403 Forbidden"
+	want.Spec.Unknowns = []string{"deny policies and access from folders and the organization: Policy Troubleshooter was not asked"}
 	if diff := cmp.Diff(want.Spec, grants[0].Spec); diff != "" {
 		t.Errorf("spec (-want +got):\n%s", diff)
 	}

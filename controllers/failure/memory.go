@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/cache"
 
+	"github.com/pull-access/pull-access-operator/internal/metrics"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
@@ -56,6 +57,17 @@ func (m memory) cause(pod *corev1.Pod, failure pullfailure.Failure, verdict pull
 	}
 	m.causes.Add(key, verdict, rememberedFor)
 	return verdict, !ok || before.Cause != verdict.Cause
+}
+
+// classify reads the text, and falls back on what an earlier text of this container
+// said: a back-off alone carries no cause, and the two alternate.
+func (m memory) classify(pod *corev1.Pod, failure pullfailure.Failure) pullfailure.Verdict {
+	verdict := pullfailure.Classify(pullfailure.Text{Message: failure.Message, Image: failure.Image, Reason: failure.Reason})
+	verdict, isNew := m.cause(pod, failure, verdict)
+	if isNew {
+		metrics.PullFailure(string(verdict.Cause))
+	}
+	return verdict
 }
 
 // changed remembers the answer and tells whether it is another than the last.

@@ -27,22 +27,11 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/events"
-	"github.com/pull-access/pull-access-operator/internal/imageref"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
+	"github.com/pull-access/pull-access-operator/internal/observation"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
-
-// Cloud reads the facts of a diagnosis. Every call is bounded in time, and none
-// fails: a fact that cannot be read is Unknown and says why.
-type Cloud interface {
-	// Repository reads whether the repository is there, and of what kind.
-	Repository(ctx context.Context, repository imageref.Repository) diagnosis.Repository
-	// Access reads whether the repository's own policy lets the member pull.
-	Access(ctx context.Context, repository imageref.Repository, member string) diagnosis.Access
-	// NodeAccount reads the service account of the instance that a node runs on.
-	NodeAccount(ctx context.Context, providerID string) diagnosis.Puller
-}
 
 // +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch
@@ -55,18 +44,14 @@ type Cloud interface {
 
 // Reconciler reconciles Pods that cannot pull.
 type Reconciler struct {
-	// Client reads from the caches: pending Pods, namespaces, policies, grants.
-	Client client.Client
-	// Live reads from the API server what is of interest for failing pods only.
-	Live     client.Reader
-	Cloud    Cloud
+	// Client reads from the caches: pending Pods, policies, grants.
+	Client   client.Client
+	Observer *observation.Observer
 	Owners   *workload.Owners
-	Nodes    *workload.Nodes
 	Recorder events.Recorder
 	Clock    clock.PassiveClock
 
-	memory   memory
-	accounts accounts
+	memory memory
 }
 
 // Reconcile looks at every container of pod that cannot pull.
@@ -91,7 +76,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, pod *corev1.Pod) (reconcile.
 // handle takes one failure through the judgement and acts on the outcome. It asks
 // for another look where a fact could not be read, or a grant has no room.
 func (r *Reconciler) handle(ctx context.Context, pod *corev1.Pod, failure pullfailure.Failure) (again bool, _ error) {
-	in, err := r.observe(ctx, pod, failure)
+	in, err := r.Observer.Observe(ctx, pod, failure, r.memory.classify(pod, failure))
 	if err != nil {
 		return false, fmt.Errorf("observe: %w", err)
 	}
@@ -100,7 +85,7 @@ func (r *Reconciler) handle(ctx context.Context, pod *corev1.Pod, failure pullfa
 		r.explain(ctx, pod, failure, in.Diagnosis, refusal)
 		return in.Diagnosis.Retry, nil
 	}
-	return r.request(ctx, pod, failure, grant)
+	return r.request(ctx, pod, failure, in.Diagnosis, grant)
 }
 
 // unreadableAgain is when a fact that was unreadable is asked for again.
@@ -114,7 +99,7 @@ func (r *Reconciler) explain(ctx context.Context, pod *corev1.Pod, failure pullf
 		log.FromContext(ctx).V(1).Info("Refused a grant", "Pod", klog.KObj(pod), "container", failure.Container,
 			"cause", d.Facts.Cause.Cause, "evidence", d.Facts.Cause.Evidence, "reason", refusal.Reason, "actor", d.Actor,
 			"policy", refusal.Policy, "field", refusal.Field)
-		events.Refused(r.Recorder, pod, refusal.Reason, refusal.Sentence, refusal.Command)
+		events.Refused(r.Recorder, pod, refusal.Reason, refusal.Sentence, refusal.Command, d.Reason.Page())
 		result := metrics.OutcomeRefuse
 		if refusal.Reason == v1alpha1.ReasonDryRun {
 			result = metrics.OutcomeDryRun

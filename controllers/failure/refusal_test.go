@@ -22,8 +22,10 @@ import (
 // settled are the reads of a failure whose text or image rules a grant out.
 var (
 	settled    []string
-	nodeOnly   = []string{readNode}
-	everything = []string{readNode, readRepository, readAccess}
+	puller     = []string{readNode}
+	located    = []string{readContent, readRepository}
+	puzzled    = []string{readContent, readNode, readRepository}
+	everything = []string{readAccess, readContent, readNode, readOverall, readProject, readRepository}
 )
 
 type refusalCase struct {
@@ -40,9 +42,9 @@ func refusalsByText() map[string]refusalCase {
 	return map[string]refusalCase{
 		"missing manifest": {
 			text: `failed to pull and unpack image "` + image + `": failed to resolve image: ` + image + `: not found`,
-			want: "ImageNotFound", reads: settled, why: "the cloud is not asked about what the text settles",
+			want: "ImageNotFound", reads: located, why: "what is there instead is worth a look; who asked is not",
 		},
-		"anonymous pull": {text: strings.Replace(denial(image), "oauth", "anonymous", 1), want: "Unauthenticated", reads: settled},
+		"anonymous pull": {text: strings.Replace(denial(image), "oauth", "anonymous", 1), want: "Unauthenticated", reads: puller},
 		"denied by a mirror": {
 			text: strings.Replace(denial(image), "https://us-central1-docker.pkg.dev", "https://mirror.example", 1),
 			want: string(diagnosis.DenialUnclear), reads: settled,
@@ -69,20 +71,20 @@ func refusalsByFact() map[string]refusalCase {
 			want: string(diagnosis.PullSecretUsed), reads: nil, why: "it is not certain who asked",
 		},
 		"federated pull": {
-			edit: func(w *world) { w.account.Annotations = map[string]string{federatedPull: "true"} },
+			edit: func(w *world) { w.account.Annotations = map[string]string{"iam.gke.io/enable-wi-image-pull": "true"} },
 			want: string(diagnosis.FederatedPuller), reads: nil, why: "the node did not ask",
 		},
 		"node without an account": {
 			edit: func(w *world) { w.cloud.puller = diagnosis.Puller{State: diagnosis.Missing} },
-			want: string(diagnosis.NoServiceAccount), reads: nodeOnly,
+			want: string(diagnosis.NoServiceAccount), reads: puzzled,
 		},
 		"node late": {
 			edit: func(w *world) { w.cloud.puller = diagnosis.Puller{Obstacle: unavailable} },
-			want: string(diagnosis.PullerUnknown), reads: nodeOnly, again: true,
+			want: string(diagnosis.PullerUnknown), reads: puzzled, again: true,
 		},
 		"node forbidden": {
 			edit: func(w *world) { w.cloud.puller = diagnosis.Puller{Obstacle: forbidden} },
-			want: string(diagnosis.PullerUnknown), reads: nodeOnly, why: "asking again does not help",
+			want: string(diagnosis.PullerUnknown), reads: puzzled, why: "asking again does not help",
 		},
 		"scopes": {
 			edit: func(w *world) { w.cloud.puller.Scopes = nil },
@@ -90,15 +92,15 @@ func refusalsByFact() map[string]refusalCase {
 		},
 		"no repository": {
 			edit: func(w *world) { w.cloud.repository = diagnosis.Repository{State: diagnosis.Missing} },
-			want: string(diagnosis.RepositoryNotFound), reads: everything,
+			want: string(diagnosis.RepositoryNotFound), reads: puzzled,
 		},
 		"repository forbidden": {
 			edit: func(w *world) { w.cloud.repository = diagnosis.Repository{Obstacle: forbidden} },
-			want: string(diagnosis.RepositoryUnreadable), reads: everything,
+			want: string(diagnosis.RepositoryUnreadable), reads: puzzled,
 		},
 		"repository late": {
 			edit: func(w *world) { w.cloud.repository = diagnosis.Repository{Obstacle: unavailable} },
-			want: string(diagnosis.RepositoryUnreadable), reads: everything, again: true,
+			want: string(diagnosis.RepositoryUnreadable), reads: puzzled, again: true,
 		},
 		"access late": {
 			edit: func(w *world) { w.cloud.access = diagnosis.Access{Obstacle: unavailable} },
@@ -112,6 +114,8 @@ func refusalsByFact() map[string]refusalCase {
 		},
 	}
 }
+
+const defaultMember = "serviceAccount:7-compute@developer.gserviceaccount.com"
 
 func refusalsByPolicy() map[string]refusalCase {
 	return map[string]refusalCase{
@@ -149,8 +153,10 @@ func refusalsByPolicy() map[string]refusalCase {
 				w.cloud.puller.Email = "7-compute@developer.gserviceaccount.com"
 				w.policy.Spec.NodeServiceAccounts = []string{w.cloud.puller.Email}
 			},
-			want:  decision.ReasonComputeDefaultServiceAccount,
-			reads: []string{readNode, readRepository, "access serviceAccount:7-compute@developer.gserviceaccount.com"},
+			want: decision.ReasonComputeDefaultServiceAccount,
+			reads: []string{
+				"access " + defaultMember, readContent, readNode, "overall " + defaultMember, "project acme-prod of " + defaultMember, readRepository,
+			},
 		},
 	}
 }
@@ -198,7 +204,7 @@ func checkRefusal(t *testing.T, tc refusalCase) {
 	if len(said) != 1 || !strings.HasPrefix(said[0], "Warning "+tc.want+" ") {
 		t.Errorf("six passes said %q, want %s once (%s)", said, tc.want, tc.why)
 	}
-	if diff := cmp.Diff(slices.Repeat(tc.reads, 6), w.cloud.reads); diff != "" && len(tc.reads)+len(w.cloud.reads) > 0 {
+	if diff := cmp.Diff(slices.Sorted(slices.Values(slices.Repeat(tc.reads, 6))), slices.Sorted(slices.Values(w.cloud.reads))); diff != "" && len(tc.reads)+len(w.cloud.reads) > 0 {
 		t.Errorf("reads of the cloud (-want +got) %s:\n%s", tc.why, diff)
 	}
 	if grants := w.grants(t); len(grants)+len(w.writes) > 0 {

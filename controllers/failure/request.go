@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -18,6 +19,7 @@ import (
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/decision"
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/events"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
@@ -30,12 +32,12 @@ var errTaken = errors.New("a PullAccessGrant of that name records another grant"
 
 // request makes sure that the grant is on record and that the pod's workload waits
 // for it. Both writes find their work done when they come a second time.
-func (r *Reconciler) request(ctx context.Context, pod *corev1.Pod, failure pullfailure.Failure, grant *decision.Grant) (full bool, _ error) {
+func (r *Reconciler) request(ctx context.Context, pod *corev1.Pod, failure pullfailure.Failure, d diagnosis.Diagnosis, grant *decision.Grant) (full bool, _ error) {
 	owner, err := r.Owners.Of(ctx, pod)
 	if err != nil {
 		return false, fmt.Errorf("find owner: %w", err)
 	}
-	object, err := r.ensureGrant(ctx, grant, owner)
+	object, err := r.ensureGrant(ctx, grant, d, owner)
 	if err != nil {
 		return false, err
 	}
@@ -60,7 +62,7 @@ func (r *Reconciler) tell(pod *corev1.Pod, failure pullfailure.Failure, grant *v
 
 // ensureGrant returns the grant's record, making it if there is none. It carries
 // its finalizer from the start, so that no grant can vanish with access left behind.
-func (r *Reconciler) ensureGrant(ctx context.Context, grant *decision.Grant, owner v1alpha1.Workload) (*v1alpha1.PullAccessGrant, error) {
+func (r *Reconciler) ensureGrant(ctx context.Context, grant *decision.Grant, d diagnosis.Diagnosis, owner v1alpha1.Workload) (*v1alpha1.PullAccessGrant, error) {
 	want := &v1alpha1.PullAccessGrant{
 		ObjectMeta: metav1.ObjectMeta{Name: grant.Name(), Finalizers: []string{v1alpha1.Finalizer}},
 		Spec: v1alpha1.PullAccessGrantSpec{
@@ -68,6 +70,8 @@ func (r *Reconciler) ensureGrant(ctx context.Context, grant *decision.Grant, own
 			Member:     grant.Member(),
 			Policy:     grant.Policy(),
 			Workload:   owner,
+			Evidence:   cut(d.Facts.Cause.Evidence),
+			Unknowns:   unknowns(d),
 		},
 	}
 	found := &v1alpha1.PullAccessGrant{}
@@ -87,6 +91,23 @@ func (r *Reconciler) ensureGrant(ctx context.Context, grant *decision.Grant, own
 		return nil, fmt.Errorf("grant %s: %w", want.Name, errTaken)
 	}
 	return found, nil
+}
+
+// unknowns are those of the diagnosis, within the bounds of the kind.
+func unknowns(d diagnosis.Diagnosis) []string {
+	var list []string
+	for _, unknown := range d.Unknowns[:min(len(d.Unknowns), v1alpha1.MaxUnknowns)] {
+		list = append(list, cut(unknown))
+	}
+	return list
+}
+
+// cut bounds what is put on record of outside text.
+func cut(text string) string {
+	if len(text) <= v1alpha1.MaxEvidence {
+		return text
+	}
+	return strings.ToValidUTF8(text[:v1alpha1.MaxEvidence], "")
 }
 
 // ensureJoined puts the workload on the grant's record, unless that is full.

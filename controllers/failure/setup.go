@@ -28,7 +28,7 @@ const workers = 10
 // SetupWithManager registers the reconciler and what wakes it: a Pod that cannot
 // pull, and a change of the policies or of a namespace's labels for all of them.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager) error {
-	r.memory, r.accounts = newMemory(), newAccounts()
+	r.memory = newMemory()
 	failing := predicate.NewPredicateFuncs(func(object client.Object) bool {
 		pod, ok := object.(*corev1.Pod)
 		return ok && len(pullfailure.InPod(pod)) > 0

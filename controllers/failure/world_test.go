@@ -28,6 +28,7 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
+	"github.com/pull-access/pull-access-operator/internal/observation"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
@@ -39,7 +40,10 @@ const (
 
 	readNode       = "node " + providerID
 	readRepository = "repository acme-prod/us-central1/services"
+	readContent    = "content " + image
 	readAccess     = "access " + member
+	readProject    = "project acme-prod of " + member
+	readOverall    = "overall " + member
 )
 
 var (
@@ -59,6 +63,7 @@ type fakeCloud struct {
 	repository diagnosis.Repository
 	access     diagnosis.Access
 	puller     diagnosis.Puller
+	content    diagnosis.Content
 
 	mu    sync.Mutex
 	reads []string
@@ -80,8 +85,23 @@ func (c *fakeCloud) Access(_ context.Context, _ imageref.Repository, member stri
 	return c.access
 }
 
-func (c *fakeCloud) NodeAccount(_ context.Context, providerID string) diagnosis.Puller {
-	c.read("node " + providerID)
+func (c *fakeCloud) ProjectAccess(_ context.Context, repository imageref.Repository, member string) diagnosis.Access {
+	c.read("project " + repository.Project + " of " + member)
+	return diagnosis.Access{State: diagnosis.Missing}
+}
+
+func (c *fakeCloud) Overall(_ context.Context, _ imageref.Repository, member string) diagnosis.Overall {
+	c.read("overall " + member)
+	return diagnosis.Overall{}
+}
+
+func (c *fakeCloud) Content(_ context.Context, image imageref.Image) diagnosis.Content {
+	c.read("content " + image.String())
+	return c.content
+}
+
+func (c *fakeCloud) NodeAccount(_ context.Context, node diagnosis.Node) diagnosis.Puller {
+	c.read("node " + node.ProviderID)
 	return c.puller
 }
 
@@ -190,12 +210,13 @@ func (w *world) build(t *testing.T) *Reconciler {
 	base := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
 		WithStatusSubresource(&v1alpha1.PullAccessGrant{}).WithInterceptorFuncs(w.funcs).Build()
 	w.client = interceptor.NewClient(base, w.counting())
-	r := &Reconciler{
-		Client: w.client, Live: w.client, Cloud: &w.cloud, Owners: workload.NewOwners(w.client),
-		Nodes: workload.NewNodes(w.client), Recorder: w.recorder, Clock: w.clock,
+	observer := observation.New(observation.Observer{
+		Client: w.client, Live: w.client, Cloud: &w.cloud, Nodes: workload.NewNodes(w.client), Clock: w.clock,
+	})
+	return &Reconciler{
+		Client: w.client, Observer: observer, Owners: workload.NewOwners(w.client), Recorder: w.recorder, Clock: w.clock,
+		memory: newMemory(),
 	}
-	r.memory, r.accounts = newMemory(), newAccounts()
-	return r
 }
 
 func (w *world) counting() interceptor.Funcs {

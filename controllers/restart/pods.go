@@ -64,11 +64,11 @@ var errPullerUnread = errors.New("the node's account is unreadable for now")
 
 // pullsAs tells whether the pod's node pulls as member.
 func (r *Reconciler) pullsAs(ctx context.Context, pod *corev1.Pod, member string) (bool, error) {
-	id, err := r.Nodes.ProviderID(ctx, pod.Spec.NodeName)
-	if err != nil || id == "" {
+	node, err := r.Nodes.Named(ctx, pod.Spec.NodeName)
+	if err != nil || node.ProviderID == "" {
 		return false, err
 	}
-	puller := r.Pullers.NodeAccount(ctx, id)
+	puller := r.Pullers.NodeAccount(ctx, node)
 	if puller.State == diagnosis.Unknown && puller.Obstacle.Kind == diagnosis.Unavailable {
 		return false, fmt.Errorf("node %s: %w", pod.Spec.NodeName, errPullerUnread)
 	}

@@ -34,8 +34,8 @@ import (
 
 // Pullers tells which account a node pulls as.
 type Pullers interface {
-	// NodeAccount reads the service account of the instance that a node runs on.
-	NodeAccount(ctx context.Context, providerID string) diagnosis.Puller
+	// NodeAccount reads the service account that a node pulls as.
+	NodeAccount(ctx context.Context, node diagnosis.Node) diagnosis.Puller
 }
 
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;delete

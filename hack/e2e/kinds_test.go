@@ -5,6 +5,8 @@ package e2e
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -27,7 +29,9 @@ type healCase struct {
 	change func(s *site, policy *v1alpha1.PullAccessPolicy)
 	// workload is a Deployment of two pods if nil.
 	workload func(s *site, node string) client.Object
-	pods     int
+	// mode is that of the repository, a standard one if empty.
+	mode string
+	pods int
 	// restarts is how often the workload's template was changed.
 	restarts int
 }
@@ -43,6 +47,22 @@ var healCases = map[string]healCase{
 			p.Spec.Repositories[0] = v1alpha1.RepositoryPattern{Project: sharedProject, Location: "us", Name: "gcr.io"}
 		}, pods: 2, restarts: 1,
 	},
+	"regional-host": {
+		change: func(s *site, _ *v1alpha1.PullAccessPolicy) {
+			s.image = "docker." + location + ".rep.pkg.dev/" + sharedProject + "/regional-host/app:1"
+		}, pods: 2, restarts: 1,
+	},
+	"domain-scoped": {
+		change: func(s *site, p *v1alpha1.PullAccessPolicy) {
+			s.repository.Project = "example.com:web"
+			s.image = location + "-docker.pkg.dev/example.com/web/domain-scoped/app:1"
+			p.Spec.Repositories[0].Project = "example.com:web"
+		}, pods: 2, restarts: 1,
+	},
+	"remote":       {mode: "REMOTE_REPOSITORY", pods: 2, restarts: 1},
+	"gke-api":      {node: "hidden", pods: 2, restarts: 1},
+	"group-unread": {change: boundToGroup, pods: 2, restarts: 1},
+	"other-secret": {change: withSecret("ghcr.io", "somebody", "secret"), pods: 2, restarts: 1},
 	"any-location": {
 		change: func(_ *site, p *v1alpha1.PullAccessPolicy) {
 			p.Spec.Repositories[0].Location, p.Spec.Repositories[0].Name = "*", "any-*"
@@ -58,12 +78,9 @@ var healCases = map[string]healCase{
 		}, pods: 2, restarts: 1,
 	},
 	"virtual-allowed": {
-		change: func(s *site, p *v1alpha1.PullAccessPolicy) {
-			s.cloud.AddRepository(emulator.Repository{
-				Project: s.repository.Project, Location: location, Name: s.repository.Name, Mode: "VIRTUAL_REPOSITORY",
-			})
-			p.Spec.VirtualRepositories = v1alpha1.Allow
-		}, pods: 2, restarts: 1,
+		mode:   "VIRTUAL_REPOSITORY",
+		change: func(_ *site, p *v1alpha1.PullAccessPolicy) { p.Spec.VirtualRepositories = v1alpha1.Allow },
+		pods:   2, restarts: 1,
 	},
 	"stateful-set": {workload: statefulSet, pods: 2, restarts: 1},
 	"daemon-set":   {workload: daemonSet, pods: 1, restarts: 1},
@@ -85,7 +102,9 @@ func TestHealsEveryKind(t *testing.T) {
 	l.start(t, node{name: "slow", backoff: slow})
 	l.start(t, node{name: "quick", backoff: quick})
 	l.start(t, node{name: "default", backoff: slow, account: defaultAccount})
-	l.operator(t)
+	l.start(t, node{name: "hidden", backoff: slow, hidden: true})
+	l.addPools()
+	l.operator(t, "--gke-cluster="+gkeCluster, "--read-pull-secrets")
 	t.Run("cases", func(t *testing.T) {
 		for name, tc := range healCases {
 			t.Run(name, func(t *testing.T) {
@@ -107,18 +126,22 @@ func heals(t *testing.T, l *lab, name string, tc healCase) {
 		tc.change(s, policy)
 	}
 	l.cloud.AddRepository(emulator.Repository{
-		Project: s.repository.Project, Location: s.repository.Location, Name: s.repository.Name, Mode: modeOf(policy),
+		Project: s.repository.Project, Location: s.repository.Location, Name: s.repository.Name, Mode: tc.mode,
 	})
 	l.push(t, s.image)
 	var workload client.Object = s.deployment(tc.node, 2)
 	if tc.workload != nil {
 		workload = tc.workload(s, tc.node)
 	}
+	if s.secret != nil {
+		create(t, s.secret)
+	}
 	create(t, policy, workload)
 	grant := s.grant(t, "is Ready", healed)
 	s.running(t, tc.pods)
 	s.wantRestarts(t, tc.restarts)
-	if got := s.readers(t); len(got) != 1 || got[0] != s.member() {
+	foreign := func(member string) bool { return member == pullers }
+	if got := slices.DeleteFunc(s.readers(t), foreign); len(got) != 1 || got[0] != s.member() {
 		t.Errorf("readers %v, want %s once", got, s.member())
 	}
 	if grant.Status.EffectiveTime == nil || grant.Status.RecoveredWorkloads != 1 {
@@ -126,11 +149,20 @@ func heals(t *testing.T, l *lab, name string, tc healCase) {
 	}
 }
 
-func modeOf(policy *v1alpha1.PullAccessPolicy) string {
-	if policy.Spec.VirtualRepositories == v1alpha1.Allow {
-		return "VIRTUAL_REPOSITORY"
+// pullers is a group.
+const pullers = "group:pullers@example.com"
+
+// boundToGroup lets in a group of which nobody knows whether the account is a member.
+func boundToGroup(s *site, _ *v1alpha1.PullAccessPolicy) { s.allow(pullers) }
+
+// withSecret gives all pods of the site a pull secret for the registry.
+func withSecret(registry, user, password string) func(*site, *v1alpha1.PullAccessPolicy) {
+	return func(s *site, _ *v1alpha1.PullAccessPolicy) {
+		s.secret = &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "registry"}, Type: corev1.SecretTypeDockerConfigJson,
+			StringData: map[string]string{corev1.DockerConfigJsonKey: fmt.Sprintf(`{"auths":{%q:{"username":%q,"password":%q}}}`, registry, user, password)},
+		}
 	}
-	return ""
 }
 
 func statefulSet(s *site, node string) client.Object {

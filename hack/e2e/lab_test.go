@@ -6,6 +6,7 @@ package e2e
 import (
 	"cmp"
 	"context"
+	"net/http"
 	"testing"
 	"time"
 
@@ -66,6 +67,10 @@ type node struct {
 	account string
 	// bare has Compute Engine say that the instance has no service account.
 	bare bool
+	// scopes are the OAuth scopes of the instance, cloud-platform if nil.
+	scopes []string
+	// hidden has Compute Engine refuse to show the instance.
+	hidden bool
 	// providerID is that of the instance if nil.
 	providerID *string
 	anonymous  bool
@@ -99,7 +104,7 @@ func (n node) labels() map[string]string {
 func (l *lab) machine(t *testing.T, n node) (metadata, providerID string) {
 	t.Helper()
 	instance := emulator.Instance{
-		Project: nodeProject, Zone: zone, Name: n.name, ServiceAccount: cmp.Or(n.account, nodeAccount),
+		Project: nodeProject, Zone: zone, Name: n.name, ServiceAccount: cmp.Or(n.account, nodeAccount), Scopes: n.scopes,
 	}
 	metadata, err := l.cloud.StartMetadata(instance)
 	if err != nil {
@@ -109,6 +114,9 @@ func (l *lab) machine(t *testing.T, n node) (metadata, providerID string) {
 		instance.ServiceAccount = ""
 	}
 	l.cloud.AddInstance(instance)
+	if n.hidden {
+		l.cloud.InjectFault(emulator.Fault{Method: "instances.get", Match: "/instances/" + n.name, HTTPStatus: http.StatusForbidden})
+	}
 	if n.providerID != nil {
 		return metadata, *n.providerID
 	}

@@ -4,6 +4,8 @@
 package e2e
 
 import (
+	"cmp"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +24,8 @@ import (
 type refusalCase struct {
 	// node is the name of the pod's node, "quick" if empty.
 	node string
+	// project holds the repository, sharedProject if empty.
+	project string
 	// change makes the site differ from one that would be healed; policy and deployment are created after it.
 	change func(t *testing.T, s *site, policy *v1alpha1.PullAccessPolicy, deployment *appsv1.Deployment)
 	// reason is that of the event on the pod, words are what its sentence must say.
@@ -45,7 +49,7 @@ var refusalNodes = []node{
 var refusalCases = map[string]refusalCase{
 	"missing-manifest": {
 		change: func(_ *testing.T, s *site, _ *v1alpha1.PullAccessPolicy, d *appsv1.Deployment) {
-			s.allow(s.member())
+			decree(s, 0, func() { s.allow(s.member()) })
 			d.Spec.Template.Spec.Containers[0].Image = strings.TrimSuffix(s.image, "1") + "2"
 		},
 		reason: "ImageNotFound", words: []string{"does not exist", "correct the image or push it"},
@@ -84,11 +88,18 @@ var refusalCases = map[string]refusalCase{
 	"access-there": {
 		change: func(_ *testing.T, s *site, _ *v1alpha1.PullAccessPolicy, _ *appsv1.Deployment) {
 			// The API shows the policy, and what judges pulls does not know it yet.
-			s.cloud.SetPropagationDelay(time.Hour)
-			s.allow(s.member())
-			s.cloud.SetPropagationDelay(0)
+			decree(s, time.Hour, func() { s.allow(s.member()) })
 		},
 		reason: "AlreadyGranted", words: []string{"may already read repository", "a grant cannot help", "VPC Service Controls"},
+	},
+	"custom-role-unread": {
+		change: func(t *testing.T, s *site, p *v1alpha1.PullAccessPolicy, d *appsv1.Deployment) {
+			t.Helper()
+			s.cloud.AddRole(pullerRole, "artifactregistry.repositories.downloadArtifacts")
+			s.cloud.InjectFault(emulator.Fault{Method: "roles.get", Match: pullerRole, HTTPStatus: http.StatusForbidden})
+			bound(pullerRole, s.member())(t, s, p, d)
+		},
+		reason: "AccessUnreadable", words: []string{"iam.roles.get"},
 	},
 	"virtual": {
 		change: func(_ *testing.T, s *site, _ *v1alpha1.PullAccessPolicy, _ *appsv1.Deployment) {
@@ -161,7 +172,13 @@ func TestLeavesAlone(t *testing.T) {
 			})
 		}
 	})
-	// By now each failure was judged; what was decided on one would have been written since.
+	l.untouched(t)
+}
+
+// untouched wants nothing written in the cloud, and nothing on record. Each failure was judged by now: what was decided on one
+// would have been written since.
+func (l *lab) untouched(t *testing.T) {
+	t.Helper()
 	for _, r := range l.cloud.Requests() {
 		if r.Method == "SetIamPolicy" {
 			t.Errorf("the policy of %s was written", r.Resource)
@@ -181,7 +198,7 @@ func leavesAlone(t *testing.T, l *lab, name string, tc refusalCase) {
 	if tc.node == "" {
 		tc.node = "quick"
 	}
-	s := l.site(t, name, sharedProject)
+	s := l.site(t, name, cmp.Or(tc.project, sharedProject))
 	policy, deployment := s.policy(), s.deployment(tc.node, 1)
 	if tc.change != nil {
 		tc.change(t, s, policy, deployment)
@@ -193,7 +210,8 @@ func leavesAlone(t *testing.T, l *lab, name string, tc refusalCase) {
 			t.Errorf("the event says %q, want it to say %q", got.Note, word)
 		}
 	}
-	if sentence, _, _ := strings.Cut(got.Note, " Next: "); !strings.HasSuffix(sentence, ".") {
+	sentence, _, _ := strings.Cut(got.Note, " See ")
+	if sentence, _, _ = strings.Cut(sentence, " Next: "); !strings.HasSuffix(sentence, ".") {
 		t.Errorf("the event says %q, which is no sentence", sentence)
 	}
 	if got.Type != corev1.EventTypeWarning {

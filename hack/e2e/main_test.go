@@ -90,6 +90,11 @@ func install(ctx context.Context) error {
 	if _, err := shared.Kubectl(ctx, "apply", "-k", filepath.Join(shared.root, "config", "default")); err != nil {
 		return err
 	}
+	for _, file := range []string{"role.yaml", "role_binding.yaml"} {
+		if _, err := shared.Kubectl(ctx, "apply", "-f", filepath.Join(shared.root, "config", "components", "pull-secrets", file)); err != nil {
+			return err
+		}
+	}
 	if _, err := shared.Kubectl(ctx, "scale", "deployment", operatorName, "--namespace="+operatorNamespace, "--replicas=0"); err != nil {
 		return err
 	}

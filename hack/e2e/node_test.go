@@ -47,6 +47,12 @@ func TestRealNode(t *testing.T) {
 // startReal starts a real node with its instance.
 func (l *lab) startReal(t *testing.T, n node) {
 	t.Helper()
+	l.startRealWith(t, n, pauseImage)
+}
+
+// startRealWith is startReal with another sandbox image.
+func (l *lab) startRealWith(t *testing.T, n node, sandbox string) {
+	t.Helper()
 	metadata, providerID := l.machine(t, n)
 	spec := cluster.NodeSpec{
 		Name:        n.name,
@@ -55,7 +61,7 @@ func (l *lab) startReal(t *testing.T, n node) {
 		MetadataURL: metadata,
 		RegistryURL: l.cloud.URL(),
 		Registries:  []string{googleHost},
-		PauseImage:  pauseImage,
+		PauseImage:  sandbox,
 	}
 	if n.anonymous {
 		spec.Anonymous, spec.MetadataURL = true, ""

@@ -33,7 +33,7 @@ func isWholeSuite() bool {
 	return true
 }
 
-// checkRights compares what the operator asked the API server for, by its audit log, with what config/rbac gives it. Nothing
+// checkRights compares what the operator asked the API server for, by its audit log, with what config gives it. Nothing
 // may have been refused; if all is set, nothing may be given that was not used.
 func checkRights(all bool) error {
 	used, refused, err := requests()
@@ -41,7 +41,7 @@ func checkRights(all bool) error {
 		return err
 	}
 	if len(refused) > 0 {
-		return fmt.Errorf("config/rbac lacks what the operator asked for: %s", strings.Join(refused, ", "))
+		return fmt.Errorf("config lacks what the operator asked for: %s", strings.Join(refused, ", "))
 	}
 	if !all {
 		return nil
@@ -51,10 +51,10 @@ func checkRights(all bool) error {
 		return err
 	}
 	if len(given) == 0 {
-		return errors.New("config/rbac gives the operator nothing: the check reads the wrong files")
+		return errors.New("config gives the operator nothing: the check reads the wrong files")
 	}
 	if diff := cmp.Diff(given, used); diff != "" {
-		return fmt.Errorf("what config/rbac gives is not what the operator uses (-given +used):\n%s", diff)
+		return fmt.Errorf("what config gives is not what the operator uses (-given +used):\n%s", diff)
 	}
 	return nil
 }
@@ -65,11 +65,13 @@ func right(group, resource, verb, namespace, name string) string {
 	return strings.TrimSpace(strings.Join([]string{group + "/" + resource, verb, namespace, name}, " "))
 }
 
-// rights lists what the two roles give.
+// rights lists what the operator's roles give, that of a component included.
 func rights() ([]string, error) {
 	given := map[string]bool{}
-	for file, namespace := range map[string]string{"role.yaml": "", "leader_election_role.yaml": operatorNamespace} {
-		data, err := os.ReadFile(filepath.Join(shared.root, "config", "rbac", file))
+	for file, namespace := range map[string]string{
+		"rbac/role.yaml": "", "rbac/leader_election_role.yaml": operatorNamespace, "components/pull-secrets/role.yaml": "",
+	} {
+		data, err := os.ReadFile(filepath.Join(shared.root, "config", filepath.FromSlash(file)))
 		if err != nil {
 			return nil, err
 		}

@@ -39,6 +39,8 @@ type site struct {
 	repository imageref.Repository
 	account    string
 	image      string
+	// secret is a pull secret of the pods, nil if they have none.
+	secret *corev1.Secret
 }
 
 // site makes namespace, repository and image; project holds the repository.
@@ -98,12 +100,17 @@ func (s *site) deployment(node string, replicas int32) *appsv1.Deployment {
 }
 
 func (s *site) template(node string) corev1.PodTemplateSpec {
+	var secrets []corev1.LocalObjectReference
+	if s.secret != nil {
+		secrets = []corev1.LocalObjectReference{{Name: s.secret.Name}}
+	}
 	return corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "app"}},
 		Spec: corev1.PodSpec{
 			NodeSelector:                  map[string]string{corev1.LabelHostname: node},
 			TerminationGracePeriodSeconds: ptr.To[int64](0),
 			Containers:                    []corev1.Container{{Name: "app", Image: s.image}},
+			ImagePullSecrets:              secrets,
 		},
 	}
 }

@@ -9,14 +9,6 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
-// Modes and format of a repository, in Google's words.
-const (
-	dockerFormat = "DOCKER"
-	standardMode = "STANDARD_REPOSITORY"
-	remoteMode   = "REMOTE_REPOSITORY"
-	virtualMode  = "VIRTUAL_REPOSITORY"
-)
-
 // rule is one step of the judgement. Rules are tried in order; the first that
 // applies is the diagnosis. A grant can help only where every rule before has
 // found nothing against it.
@@ -27,32 +19,62 @@ type rule struct {
 	applies func(Facts) bool
 }
 
-var rules = []rule{
+// ofAll come first, whatever the text says.
+var ofAll = []rule{
+	{SandboxImage, HelpNo, PlatformTeam, func(f Facts) bool { return f.Sandbox }},
+	{invalidReference, HelpNo, Developer, func(f Facts) bool { return f.ReferenceErr != nil }},
+}
+
+// ofAnonymous are tried when nobody, or nobody known, asked Artifact Registry.
+var ofAnonymous = []rule{
+	{FederatedPuller, HelpNo, PlatformTeam, func(f Facts) bool { return f.Puller.Federated == Present }},
+	{NoServiceAccount, HelpNo, PlatformTeam, func(f Facts) bool { return f.Puller.State == Missing && len(f.Puller.Secrets) == 0 }},
+	{ScopesMissing, HelpNo, PlatformTeam, func(f Facts) bool {
+		return f.Puller.State == Present && !f.Puller.scopesSuffice() && len(f.Puller.Secrets) == 0
+	}},
+}
+
+// ofAbsent are tried when the registry found nothing under the image's name.
+var ofAbsent = []rule{
+	{RepositoryNotFound, HelpNo, Developer, func(f Facts) bool { return f.Repository.State == Missing }},
+	{RepositoryNotDocker, HelpNo, Developer, func(f Facts) bool { return f.Repository.State == Present && f.Repository.Format != dockerFormat }},
+	{imageNotFound, HelpNo, Developer, func(f Facts) bool { return f.Content.State == Missing }},
+}
+
+// ofDenial are tried when somebody was refused.
+var ofDenial = []rule{
 	// Nothing the cloud says matters while the text is not an identity's denial on Artifact Registry.
-	{Reason(pullfailure.InvalidReference), HelpNo, Developer, func(f Facts) bool { return f.ReferenceErr != nil }},
 	{PushDenied, HelpNo, PlatformTeam, otherPermission},
+	{PublicImage, HelpNo, PlatformTeam, func(f Facts) bool { return f.Reference.Public() }},
 	{NotArtifactRegistry, HelpNo, Developer, func(f Facts) bool { return f.Reference.Repository.IsZero() }},
+	{MirrorRefused, HelpUnknown, PlatformTeam, func(f Facts) bool { return !f.Cause.Repairable() && f.Cause.Mirror }},
 	{DenialUnclear, HelpUnknown, PlatformTeam, func(f Facts) bool { return !f.Cause.Repairable() }},
 
 	// Who asked. A grant to anybody else opens the repository to the wrong one.
-	{FederatedPuller, HelpNo, PlatformTeam, func(f Facts) bool { return f.Puller.Other == KubernetesServiceAccount }},
-	{PullSecretUsed, HelpUnknown, Developer, func(f Facts) bool { return f.Puller.Other == PullSecret }},
+	{FederatedPuller, HelpNo, PlatformTeam, func(f Facts) bool { return f.Puller.Federated == Present }},
+	{PullSecretUsed, HelpUnknown, Developer, func(f Facts) bool { _, used := f.Puller.secret(); return used }},
+	{permissionDenied, HelpUnknown, PlatformTeam, nothingRead},
 	{NoServiceAccount, HelpNo, PlatformTeam, func(f Facts) bool { return f.Puller.State == Missing }},
-	{PullerUnknown, HelpUnknown, PlatformTeam, func(f Facts) bool { return f.Puller.Member() == "" }},
-	{ScopesMissing, HelpNo, PlatformTeam, func(f Facts) bool { return !scopesSuffice(f.Puller.Scopes) }},
+	{PullerUnknown, HelpUnknown, PlatformTeam, func(f Facts) bool { return f.Puller.Member() == "" || f.Puller.Federated != Missing }},
+	{ScopesMissing, HelpNo, PlatformTeam, func(f Facts) bool { return !f.Puller.scopesSuffice() }},
 
 	// For what. The registry answers 403 for a repository that does not exist.
 	{RepositoryNotFound, HelpNo, Developer, func(f Facts) bool { return f.Repository.State == Missing }},
+	{apiDisabled, HelpNo, GoogleCloudAdmin, func(f Facts) bool { k := f.Repository.Obstacle.Kind; return k == APIOff || k == BillingOff }},
+	{vpcServiceControls, HelpNo, GoogleCloudAdmin, func(f Facts) bool { return f.Repository.Obstacle.Kind == Perimeter }},
 	{RepositoryUnreadable, HelpUnknown, PlatformTeam, func(f Facts) bool { return f.Repository.State != Present }},
 	{RepositoryNotDocker, HelpNo, Developer, func(f Facts) bool { return f.Repository.Format != dockerFormat }},
 	{RepositoryModeUnknown, HelpUnknown, PlatformTeam, func(f Facts) bool { return !knownMode(f.Repository.Mode) }},
 	{RegistryMismatch, HelpUnknown, Developer, registryDiffers},
 
 	// Is it access that is missing?
+	{DeniedByPolicy, HelpNo, GoogleCloudAdmin, func(f Facts) bool { return f.Overall.Denied }},
 	{WaitingForPropagation, HelpYes, Operator, func(f Facts) bool { return f.Access.State == Present && f.OwnGrant != "" && !f.OwnGrantSettled }},
 	{RemovedExternally, HelpNo, PlatformTeam, func(f Facts) bool { return f.Access.State == Missing && f.OwnGrant != "" }},
-	{AlreadyGranted, HelpNo, GoogleCloudAdmin, func(f Facts) bool { return f.Access.State == Present }},
+	{AlreadyGranted, HelpNo, GoogleCloudAdmin, letIn},
 	{AccessUnreadable, HelpUnknown, PlatformTeam, func(f Facts) bool { return f.Access.State != Missing }},
+	// A remote or virtual repository serves what it does not hold yet.
+	{imageNotFound, HelpNo, Developer, func(f Facts) bool { return f.Content.State == Missing && f.Repository.Mode == standardMode }},
 	{AccessMissing, HelpYes, Operator, func(Facts) bool { return true }},
 }
 
@@ -60,28 +82,32 @@ var rules = []rule{
 // cannot help there.
 func Diagnose(f Facts) Diagnosis {
 	r := judge(f)
-	d := Diagnosis{Reason: r.reason, Help: r.help, Actor: r.actor, Facts: f}
-	d.Sentence, d.Command = explain(r.reason, f)
-	d.Retry = r.help == HelpUnknown && transient(r.reason, f)
-	return d
+	return Diagnosis{
+		Reason: r.reason, Help: r.help, Actor: r.actor, Facts: f,
+		Sentence: sentence(r.reason, f),
+		Command:  command(r.reason, f),
+		Unknowns: unknowns(f),
+		Retry:    r.help == HelpUnknown && transient(r.reason, f),
+	}
 }
 
 func judge(f Facts) rule {
-	if f.ReferenceErr == nil && f.Cause.Cause != pullfailure.PermissionDenied {
-		return rule{reason: causeReason(f.Cause.Cause), help: causeHelp(f.Cause.Cause), actor: causeActor(f.Cause.Cause)}
+	rules := ofAll
+	switch f.Cause.Cause {
+	case pullfailure.PermissionDenied:
+		rules = slices.Concat(rules, ofDenial)
+	case pullfailure.ImageNotFound, pullfailure.RepositoryNotFound:
+		rules = slices.Concat(rules, ofAbsent)
+	case pullfailure.Unauthenticated:
+		rules = slices.Concat(rules, ofAnonymous)
+	default: // The text decides.
 	}
 	for _, r := range rules {
 		if r.applies(f) {
 			return r
 		}
 	}
-	return rule{}
-}
-
-// Settled tells whether the text and the image alone decide: no fact of the
-// cloud needs to be read.
-func Settled(f Facts) bool {
-	return f.ReferenceErr != nil || !f.Cause.Repairable() || f.Reference.Repository.IsZero()
+	return rule{reason: causeReason(f.Cause.Cause), help: causeHelp(f.Cause.Cause), actor: causeActor(f.Cause.Cause)}
 }
 
 // otherPermission: a text that names another permission than a pull needs is
@@ -90,31 +116,15 @@ func otherPermission(f Facts) bool {
 	return f.Cause.Permission != "" && f.Cause.Permission != pullfailure.DownloadPermission
 }
 
-func scopesSuffice(scopes []string) bool {
-	return slices.ContainsFunc(scopes, func(s string) bool { return slices.Contains(pullScopes, s) })
+// nothingRead: neither the cluster nor the cloud was asked, as when a file is explained.
+func nothingRead(f Facts) bool {
+	return f.Puller.State == Unknown && f.Puller.Obstacle.Kind == NotRead &&
+		f.Repository.State == Unknown && f.Repository.Obstacle.Kind == NotRead
 }
 
-// Openable tells whether a grant may be made on the repository at all: it was
-// read, holds images, and is of a mode that this operator knows. Whether a
-// virtual one may be opened is for a policy to say.
-func Openable(r Repository) bool {
-	return r.State == Present && r.Format == dockerFormat && knownMode(r.Mode)
-}
-
-func knownMode(mode string) bool {
-	return mode == standardMode || mode == remoteMode || mode == virtualMode
-}
-
-// registryDiffers compares the repository's own address with the image's: a
-// repository that is served elsewhere is not the one that refused.
-// Both forms of the host, LOCATION-docker.pkg.dev and docker.LOCATION.rep.pkg.dev,
-// and the gcr.io hosts are one repository, so the address is compared by what it names.
-func registryDiffers(f Facts) bool {
-	if f.Repository.RegistryURI == "" {
-		return false
-	}
-	named, err := repositoryAt(f.Repository.RegistryURI)
-	return err != nil || named != f.Reference.Repository
+// letIn: by the repository's policy, or by one above it.
+func letIn(f Facts) bool {
+	return f.Access.State == Present || f.ProjectAccess.State == Present || f.Overall.State == Present
 }
 
 // transient tells whether the fact that decided may be readable in a while.

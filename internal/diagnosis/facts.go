@@ -1,34 +1,39 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package diagnosis weighs the cause of a failure together with the facts read
-// from the cluster and the cloud: who asked, for what, and can a grant help?
+// Package diagnosis judges a failure by its cause and by facts from the cluster
+// and the cloud: can a grant help, who must act, and what is to be done?
 //
-// It comes after the cause and before the decision, and is pure: the facts are
-// read by the controllers through ports, and handed in.
+// It comes after the cause and before the decision, and is pure: what it needs to
+// know is handed in as Facts, and a fact that could not be read says so.
 package diagnosis
 
 import (
-	"strings"
-
-	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
-// Facts is all that a diagnosis rests on. A fact's zero value means "unknown",
-// and an unknown fact never leads to a grant.
+// Facts is all that a diagnosis rests on. The zero value knows nothing, and what
+// is not known never leads to a grant.
 type Facts struct {
 	// Cause is what the text of the failure says.
 	Cause pullfailure.Verdict
-	// Image is the pod's own image reference, as written.
+	// Namespace and Pod name the pod, for the commands that are shown.
+	Namespace, Pod string
+	// Image is the pod's own image reference, as written; of a sandbox, what the text names.
 	Image string
+	// Sandbox: it is not a container's image that fails, but the node's sandbox image.
+	Sandbox bool
 	// Reference is Image parsed; ReferenceErr says why that was not possible.
 	Reference    imageref.Image
 	ReferenceErr error
 	Puller       Puller
 	Repository   Repository
-	Access       Access
+	// Access is what the repository's own policy says, ProjectAccess its project's.
+	Access, ProjectAccess Access
+	// Overall is what all policies above say together.
+	Overall Overall
+	Content Content
 	// OwnGrant names the PullAccessGrant by which this operator has let the puller
 	// in, "" if it has not.
 	OwnGrant string
@@ -36,30 +41,36 @@ type Facts struct {
 	OwnGrantSettled bool
 }
 
-// Obstacle says why a fact is unknown. The zero value: it was not read.
+// Obstacle says why a fact is unknown.
 type Obstacle struct {
 	Kind ObstacleKind
-	// Permission is what the operator's account lacks, for Forbidden.
+	// Permission is what the asking account lacks, for Forbidden.
 	Permission string
 	// Detail is one plain sentence without a full stop, for people.
 	Detail string
 }
 
-// ObstacleKind tells what has to happen before the fact can be read.
+// ObstacleKind is why a fact is unknown.
 type ObstacleKind int
 
 const (
 	// NotRead: nobody has asked for the fact yet.
 	NotRead ObstacleKind = iota
-	// Forbidden: the operator's account lacks a permission.
+	// Forbidden: the asking account lacks a permission.
 	Forbidden
 	// Unavailable: Google did not answer in time; asking again may help.
 	Unavailable
 	// Unreadable: the answer, or what leads to it, is not there or makes no sense.
 	Unreadable
+	// APIOff: the API that was asked is not enabled in the project.
+	APIOff
+	// BillingOff: the project has no billing account.
+	BillingOff
+	// Perimeter: VPC Service Controls keep the asking account out.
+	Perimeter
 )
 
-// State tells whether a thing in the cloud is there.
+// State is what is known of something.
 type State int
 
 const (
@@ -71,7 +82,7 @@ const (
 	Missing
 )
 
-// Repository is what GetRepository says.
+// Repository is what is known of the image's repository.
 type Repository struct {
 	State    State
 	Obstacle Obstacle
@@ -83,63 +94,42 @@ type Repository struct {
 	RegistryURI string
 }
 
-// Puller is the identity that asked the registry.
-type Puller struct {
-	// State is Present for a known service account, Missing when the node has none.
-	State    State
-	Obstacle Obstacle
-	// Email is the node's service account.
-	Email string
-	// Scopes are the node's OAuth scopes, as URLs.
-	Scopes []string
-	// Other names who pulls instead of the node, when it is not the node.
-	Other OtherPuller
-	// Instance is PROJECT/ZONE/NAME, "" if the node names none.
-	Instance string
-	// Node is the name of the pod's node.
-	Node string
-}
-
-// OtherPuller says that the node's account is not, or perhaps not, the puller.
-type OtherPuller int
-
-const (
-	// NodeAccount: nothing says that another identity pulls.
-	NodeAccount OtherPuller = iota
-	// PullSecret: the pod has pull secrets, which compete with the node's account.
-	PullSecret
-	// KubernetesServiceAccount: the pod's own account pulls by Workload Identity Federation.
-	KubernetesServiceAccount
-)
-
-// Member is the puller in IAM's words, "" while it is unknown.
-func (p Puller) Member() string {
-	if p.State != Present || p.Email == "" {
-		return ""
-	}
-	return v1alpha1.ServiceAccountMember(p.Email)
-}
-
-// Access is whether the repository's own policy lets the puller pull.
+// Access is whether a policy lets the puller read images, by whatever role.
 type Access struct {
 	// State is Present when it does, Missing when it was read and does not.
 	State    State
 	Obstacle Obstacle
 	// Role is the role that gives the access.
 	Role string
+	// Groups are groups and domains that the policy lets in, at most MaxGroups:
+	// whether the puller is a member of one is not known.
+	Groups []string
+	// Deleted: the policy lets in an account of the puller's email that was deleted;
+	// one made anew under that email is somebody else to IAM.
+	Deleted bool
 }
 
-// IsComputeDefault tells whether email is a Compute Engine default service
-// account, NUMBER-compute@developer.gserviceaccount.com.
-func IsComputeDefault(email string) bool {
-	return strings.HasSuffix(strings.ToLower(email), "-compute@developer.gserviceaccount.com")
+// MaxGroups bounds how many groups an Access names.
+const MaxGroups = 4
+
+// Overall is what Policy Troubleshooter says: allow policies of all levels and
+// deny policies together.
+type Overall struct {
+	// State is Present when the puller may read, Missing when it may not.
+	State    State
+	Obstacle Obstacle
+	// Denied: a deny policy refuses the puller, whatever it is granted.
+	Denied bool
 }
 
-// pullScopes are the OAuth scopes of which a node needs one to pull at all.
-// https://cloud.google.com/artifact-registry/docs/access-control#gke
-var pullScopes = []string{
-	"https://www.googleapis.com/auth/cloud-platform",
-	"https://www.googleapis.com/auth/devstorage.read_only",
-	"https://www.googleapis.com/auth/devstorage.read_write",
-	"https://www.googleapis.com/auth/devstorage.full_control",
+// Content is whether the repository holds the image.
+type Content struct {
+	// State is Present when the tag or digest is there, Missing when it was asked for and is not.
+	State    State
+	Obstacle Obstacle
+	// NoPackage: the repository holds no image of that name at all.
+	NoPackage bool
+	// Nearest are the names of up to MaxNearest tags, or images if NoPackage, that
+	// are there and most like the missing one.
+	Nearest []string
 }

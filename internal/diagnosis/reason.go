@@ -4,6 +4,8 @@
 package diagnosis
 
 import (
+	"strings"
+
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
@@ -18,17 +20,25 @@ const (
 	AccessMissing Reason = "AccessMissing"
 	// WaitingForPropagation: the operator granted the access, and it has not taken effect yet.
 	WaitingForPropagation Reason = v1alpha1.ReasonWaitingForPropagation
-	// DenialUnclear: something was denied, and the text does not show that it was
-	// the node's identity by the image's own registry.
-	DenialUnclear Reason = "DenialUnclear"
 	// RemovedExternally: the operator granted the access, and somebody took it away.
 	RemovedExternally Reason = "RemovedExternally"
-	// AlreadyGranted: the repository's policy lets the puller in, and still it is refused.
+	// AlreadyGranted: the puller is let in, and still it is refused.
 	AlreadyGranted Reason = "AlreadyGranted"
+	// DeniedByPolicy: an IAM deny policy refuses the puller, whatever it is granted.
+	DeniedByPolicy Reason = "DeniedByPolicy"
+	// DenialUnclear: something was denied, and the text does not show that it was
+	// an identity by the image's own registry.
+	DenialUnclear Reason = "DenialUnclear"
+	// MirrorRefused: it was not the image's own registry that refused.
+	MirrorRefused Reason = "MirrorRefused"
 	// PushDenied: what is denied is not the download.
 	PushDenied Reason = "PushDenied"
 	// NotArtifactRegistry: the image's registry is not one that the operator can open.
 	NotArtifactRegistry Reason = "NotArtifactRegistry"
+	// PublicImage: the image is kept by Google or the community for everybody.
+	PublicImage Reason = "PublicImage"
+	// SandboxImage: the node cannot pull the image of the pod's sandbox.
+	SandboxImage Reason = "SandboxImage"
 	// PullerUnknown: it cannot be told which identity pulls.
 	PullerUnknown Reason = "PullerUnknown"
 	// PullSecretUsed: the pod's pull secrets may be what was refused.
@@ -47,26 +57,38 @@ const (
 	RepositoryModeUnknown Reason = "RepositoryModeUnknown"
 	// RegistryMismatch: the repository is served under another name than the image's.
 	RegistryMismatch Reason = "RegistryMismatch"
-	// RepositoryUnreadable: the operator cannot read the repository.
+	// RepositoryUnreadable: the repository cannot be read.
 	RepositoryUnreadable Reason = "RepositoryUnreadable"
-	// AccessUnreadable: the operator cannot read the repository's IAM policy.
+	// AccessUnreadable: the repository's IAM policy cannot be read, or not be judged.
 	AccessUnreadable Reason = "AccessUnreadable"
+
+	// Causes that facts lead to as well.
+	permissionDenied   = Reason(pullfailure.PermissionDenied)
+	imageNotFound      = Reason(pullfailure.ImageNotFound)
+	apiDisabled        = Reason(pullfailure.APIDisabled)
+	vpcServiceControls = Reason(pullfailure.VPCServiceControls)
+	invalidReference   = Reason(pullfailure.InvalidReference)
 )
 
 // Reasons lists all reasons, for label sets.
 func Reasons() []Reason {
 	all := []Reason{
-		AccessMissing, WaitingForPropagation, RemovedExternally, AlreadyGranted, DenialUnclear, PushDenied, NotArtifactRegistry, PullerUnknown,
-		PullSecretUsed, FederatedPuller, NoServiceAccount, ScopesMissing, RepositoryNotDocker, RepositoryModeUnknown,
-		RegistryMismatch, RepositoryUnreadable, AccessUnreadable,
+		AccessMissing, WaitingForPropagation, RemovedExternally, AlreadyGranted, DeniedByPolicy, DenialUnclear, MirrorRefused,
+		PushDenied, NotArtifactRegistry, PublicImage, SandboxImage, PullerUnknown, PullSecretUsed, FederatedPuller,
+		NoServiceAccount, ScopesMissing, RepositoryNotDocker, RepositoryModeUnknown, RegistryMismatch, RepositoryUnreadable,
+		AccessUnreadable,
 	}
 	for _, cause := range pullfailure.Causes() {
-		if cause != pullfailure.PermissionDenied {
-			all = append(all, Reason(cause))
-		}
+		all = append(all, Reason(cause))
 	}
 	return all
 }
+
+// pages is the document that says of every reason what it means and how to mend it.
+const pages = "https://github.com/pull-access/pull-access-operator/blob/main/docs/reasons.md"
+
+// Page is where the reason is explained.
+func (r Reason) Page() string { return pages + "#" + strings.ToLower(string(r)) }
 
 // Help says whether a grant can help.
 type Help string
@@ -77,6 +99,14 @@ const (
 	HelpNo      Help = "No"
 	HelpYes     Help = "Yes"
 )
+
+// String is the value for people: the zero value reads Unknown.
+func (h Help) String() string {
+	if h == HelpUnknown {
+		return "Unknown"
+	}
+	return string(h)
+}
 
 // Actor is who must act next.
 type Actor string
@@ -97,8 +127,11 @@ type Diagnosis struct {
 	Actor  Actor
 	// Sentence says in one sentence what is wrong and what to do.
 	Sentence string
-	// Command is what a person can paste next, "" if no command helps.
+	// Command is what a person can paste next.
 	Command string
+	// Unknowns says of each fact that was asked for, or would be worth asking for,
+	// and is not known why it is not: the first suspects when a grant does not help.
+	Unknowns []string
 	// Facts is what the diagnosis rests on.
 	Facts Facts
 	// Retry says that a fact could not be read just now and may be readable later.

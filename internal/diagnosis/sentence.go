@@ -5,160 +5,131 @@ package diagnosis
 
 import (
 	"fmt"
-
-	"github.com/pull-access/pull-access-operator/internal/imageref"
-	"github.com/pull-access/pull-access-operator/internal/pullfailure"
+	"strings"
 )
 
-// explain gives the sentence and the next command for a reason. What it shows of
+// sentence says in one sentence what is wrong and what to do. What it shows of
 // the image, the node and the account comes from the cluster and the cloud,
 // never from the failure's text.
-func explain(reason Reason, f Facts) (sentence, command string) {
+func sentence(reason Reason, f Facts) string {
 	if f.Image == "" {
 		f.Image = `""`
 	}
-	if say, ok := ofAccess[reason]; ok {
+	if say, ok := sentences[reason]; ok {
 		return say(f)
 	}
-	if say, ok := ofCause[pullfailure.Cause(reason)]; ok {
-		return fmt.Sprintf(say, f.Image), ""
-	}
-	return fmt.Sprintf("Image %s cannot be pulled for a reason that is not known; read the pod's events.", f.Image), ""
+	return ofCause(reason, f)
 }
 
-// ofCause holds a sentence for every cause that no fact of the cloud refines;
-// its verb is the image.
-var ofCause = map[pullfailure.Cause]string{
-	pullfailure.Unauthenticated:     "Image %s was asked for without a valid credential, so no grant can help; check that the node's credential provider covers its registry, or give the pod a pull secret.",
-	pullfailure.ImageNotFound:       "Image %s does not exist: no such tag, digest or name; correct the image or push it.",
-	pullfailure.RepositoryNotFound:  "The repository of image %s does not exist; correct the image or create the repository.",
-	pullfailure.VPCServiceControls:  "A VPC Service Controls perimeter refuses image %s, so no grant can help; an administrator of the perimeter must allow it.",
-	pullfailure.APIDisabled:         "The Artifact Registry API or billing is off in the project of image %s; an administrator of that project must turn it on.",
-	pullfailure.RateLimited:         "The registry of image %s, or the kubelet, limits the rate of pulls; it will be tried again by itself.",
-	pullfailure.Network:             "The node cannot reach the registry of image %s; check DNS, routes, firewall and proxy of the node.",
-	pullfailure.TLS:                 "The node and the registry of image %s do not agree on TLS; check the registry's certificate and the node's trust in it.",
-	pullfailure.RegistryUnavailable: "The registry of image %s is unavailable; the kubelet will try again by itself.",
-	pullfailure.InvalidReference:    "Image %q is no valid image reference; correct it in the workload.",
-	pullfailure.PlatformMismatch:    "Image %s is not built for the platform of the node; build it for that platform or choose other nodes.",
-	pullfailure.DiskPressure:        "The node has no room for image %s; free or enlarge its disk.",
-	pullfailure.PolicyRejected:      "A policy on the node refuses image %s; sign it, or correct the policy.",
-	pullfailure.CredentialProvider:  "The node's credential provider failed for image %s; look into the kubelet's log on the node.",
-	pullfailure.CorruptContent:      "What the registry sent for image %s is damaged or cannot be unpacked; push the image again.",
-	pullfailure.Cancelled:           "The pull of image %s was cancelled before anything was learnt; it will be tried again by itself.",
-	pullfailure.NeverPull:           "Image %s is not on the node and the pod's imagePullPolicy is Never; change the policy or load the image.",
-	pullfailure.BackOff:             "Image %s cannot be pulled and the kubelet has not said why yet; its next attempt will.",
-	pullfailure.Ambiguous:           "Image %s cannot be pulled, and what the kubelet says fits several causes; read the pod's events.",
-	pullfailure.NotPullFailure:      "Nothing says that image %s cannot be pulled.",
-}
-
-// ofAccess holds a sentence for every reason that rests on facts of the cloud.
-var ofAccess = map[Reason]func(Facts) (sentence, command string){
-	AccessMissing: func(f Facts) (string, string) {
-		return fmt.Sprintf("Service account %s of node %s has no read access to repository %s.", f.Puller.Email, f.Puller.Node, f.Reference.Repository),
-			bindCommand(f)
+// sentences holds one for every reason that rests on facts of the cloud.
+var sentences = map[Reason]func(Facts) string{
+	AccessMissing: func(f Facts) string {
+		if f.Access.Deleted {
+			return fmt.Sprintf("Service account %s of node %s has no read access to repository %s: the account of that name that had it was deleted, and the new one counts as another.",
+				f.Puller.Email, f.Puller.Node, f.Reference.Repository)
+		}
+		return fmt.Sprintf("Service account %s of node %s has no read access to repository %s.", f.Puller.Email, f.Puller.Node, f.Reference.Repository)
 	},
-	WaitingForPropagation: func(f Facts) (string, string) {
+	WaitingForPropagation: func(f Facts) string {
 		return fmt.Sprintf("Service account %s was granted read access to repository %s as PullAccessGrant %s, and the change is still spreading.",
-			f.Puller.Email, f.Reference.Repository, f.OwnGrant), "kubectl describe pullaccessgrant " + f.OwnGrant
+			f.Puller.Email, f.Reference.Repository, f.OwnGrant)
 	},
-	RemovedExternally: func(f Facts) (string, string) {
+	RemovedExternally: func(f Facts) string {
 		return fmt.Sprintf("Service account %s was granted read access to repository %s as PullAccessGrant %s, and somebody else has removed it since; the operator does not put it back: add it where the repository's policy is kept.",
-			f.Puller.Email, f.Reference.Repository, f.OwnGrant), policyCommand(f)
+			f.Puller.Email, f.Reference.Repository, f.OwnGrant)
 	},
-	AlreadyGranted: func(f Facts) (string, string) {
+	AlreadyGranted: func(f Facts) string {
 		return fmt.Sprintf("Service account %s may already read repository %s by %s, so a grant cannot help: if it was given minutes ago it is still spreading, else a deny policy, a principal access boundary or VPC Service Controls blocks it.",
-			f.Puller.Email, f.Reference.Repository, f.Access.Role), troubleshootCommand(f)
+			f.Puller.Email, f.Reference.Repository, way(f))
 	},
-	DenialUnclear: func(f Facts) (string, string) {
-		return fmt.Sprintf("The pull of image %s was denied, but the text does not show that the image's own registry refused the node's account, so nothing is granted; read the pod's events.", f.Image), ""
+	DeniedByPolicy: func(f Facts) string {
+		return fmt.Sprintf("An IAM deny policy refuses service account %s the images of repository %s, whatever it is granted; an administrator must except the account from it.",
+			f.Puller.Email, f.Reference.Repository)
 	},
-	PushDenied: func(f Facts) (string, string) {
-		return fmt.Sprintf("What was denied on image %s is %s, not the download, so read access cannot help; look at what pushes or mirrors the image.", f.Image, f.Cause.Permission), ""
+	permissionDenied: func(f Facts) string {
+		return fmt.Sprintf("Artifact Registry refused whoever pulled image %s; whether a grant helps takes facts of the cluster and the cloud that were not read.", f.Image)
 	},
-	NotArtifactRegistry: func(f Facts) (string, string) {
-		return fmt.Sprintf("Registry %s refused image %s, and only Artifact Registry can be opened by this operator; give the pod a pull secret for that registry.", f.Reference.Registry, f.Image), ""
+	DenialUnclear: func(f Facts) string {
+		return fmt.Sprintf("The pull of image %s was denied, but the text does not show that the image's own registry refused the node's account, so nothing is granted; read the pod's events.", f.Image)
 	},
-	PullSecretUsed: func(f Facts) (string, string) {
-		return fmt.Sprintf("The pod has pull secrets, so it is not certain that the node's account asked for image %s; give the secret's account access, or remove the secret.", f.Image), ""
+	MirrorRefused: func(f Facts) string {
+		return fmt.Sprintf("A mirror refused image %s, not its own registry %s, so a grant there cannot be told to help; check the access to the mirror that the node's container runtime is set to use.",
+			f.Image, f.Reference.Registry)
 	},
-	FederatedPuller: func(f Facts) (string, string) {
-		return fmt.Sprintf("The pod's Kubernetes service account pulls image %s by Workload Identity Federation, not the node, so a grant to the node cannot help; grant that identity.", f.Image), ""
+	PushDenied: func(f Facts) string {
+		return fmt.Sprintf("What was denied on image %s is %s, not the download, so read access cannot help; look at what pushes or mirrors the image.", f.Image, f.Cause.Permission)
 	},
-	NoServiceAccount: func(f Facts) (string, string) {
-		return fmt.Sprintf("Node %s has no service account, so it can pull nothing that is not public; create a node pool with a service account.", f.Puller.Node), ""
+	NotArtifactRegistry: func(f Facts) string {
+		return fmt.Sprintf("Registry %s refused image %s, and only Artifact Registry can be opened by this operator; %s.", f.Reference.Registry, f.Image, adviceOf(f).access)
 	},
-	PullerUnknown: func(f Facts) (string, string) {
-		return fmt.Sprintf("It is not known which identity pulls image %s: %s.", f.Image, detail(f.Puller.Obstacle)), ""
+	PublicImage: func(f Facts) string {
+		return fmt.Sprintf("Image %s is kept by Google or the Kubernetes community for everybody, and nobody else can open it; check its name, and whether the node's way out to %s is open.",
+			f.Image, f.Reference.Registry)
 	},
-	ScopesMissing: func(f Facts) (string, string) {
-		return fmt.Sprintf("Node %s lacks the OAuth scope to read storage, and the scopes of an existing node cannot be changed, so no grant can help; create a node pool with the cloud-platform scope.", f.Puller.Node), ""
+	SandboxImage: func(f Facts) string {
+		return fmt.Sprintf("Node %s cannot pull the sandbox image that every pod needs (%s), so no container of the pod was tried; its name is set in the node's container runtime, and no grant for the pod's image can help.",
+			f.Puller.Node, f.Cause.Cause)
 	},
-	RepositoryNotFound: func(f Facts) (string, string) {
-		return ExplainRepository(f.Reference.Repository, f.Repository), listCommand(f)
+	PullSecretUsed: func(f Facts) string {
+		secret, _ := f.Puller.secret()
+		switch {
+		case secret.Email != "":
+			return fmt.Sprintf("Pull secret %s is tried for image %s before the node's account, and holds a key of service account %s; give that account read access to repository %s, or remove the secret.",
+				secret.Name, f.Image, secret.Email, f.Reference.Repository)
+		case secret.State == Present:
+			return fmt.Sprintf("Pull secret %s is tried for image %s before the node's account; give its account access, or remove the secret.", secret.Name, f.Image)
+		}
+		return fmt.Sprintf("The pod has pull secrets (%s), so it is not certain that the node's account asked for image %s; give the secret's account access, or remove the secret.", secret.Name, f.Image)
 	},
-	RepositoryNotDocker: func(f Facts) (string, string) {
-		return fmt.Sprintf("Repository %s holds artifacts of format %q, not images; correct the image.", f.Reference.Repository, f.Repository.Format), listCommand(f)
+	FederatedPuller: func(f Facts) string {
+		return fmt.Sprintf("The pod's Kubernetes service account %s pulls image %s by Workload Identity Federation, not the node, so a grant to the node cannot help; grant that identity.",
+			f.Puller.Account, f.Image)
 	},
-	RepositoryModeUnknown: func(f Facts) (string, string) {
-		return fmt.Sprintf("Repository %s is of mode %q, which this operator does not know and so does not open; grant access by hand if that is right.", f.Reference.Repository, f.Repository.Mode), bindCommand(f)
+	NoServiceAccount: func(f Facts) string {
+		return fmt.Sprintf("Node %s has no service account, so it can pull nothing that is not public; create a node pool with a service account.", f.Puller.Node)
 	},
-	RegistryMismatch: func(f Facts) (string, string) {
-		return fmt.Sprintf("Repository %s is served at %s, which is not where image %s is asked for; correct the image.", f.Reference.Repository, f.Repository.RegistryURI, f.Image), ""
+	PullerUnknown: func(f Facts) string {
+		if f.Puller.Member() != "" {
+			return fmt.Sprintf("It is not known which identity pulls image %s: whether the pod's Kubernetes service account pulls was not read.", f.Image)
+		}
+		return fmt.Sprintf("It is not known which identity pulls image %s: %s.", f.Image, detail(f.Puller.Obstacle))
 	},
-	RepositoryUnreadable: func(f Facts) (string, string) {
-		return ExplainRepository(f.Reference.Repository, f.Repository), describeCommand(f)
+	ScopesMissing: func(f Facts) string {
+		return fmt.Sprintf("Node %s lacks the OAuth scope to read storage, and the scopes of an existing node cannot be changed, so no grant can help; create a node pool with the cloud-platform scope.", f.Puller.Node)
 	},
-	AccessUnreadable: func(f Facts) (string, string) {
-		return fmt.Sprintf("The operator cannot read the IAM policy of repository %s: %s.", f.Reference.Repository, detail(f.Access.Obstacle)), policyCommand(f)
+	RepositoryNotFound: func(f Facts) string {
+		switch {
+		case f.Repository.State != Missing:
+			return fmt.Sprintf("The repository of image %s does not exist; correct the image or create the repository.", f.Image)
+		case strings.HasSuffix(f.Reference.Registry, "gcr.io"):
+			return fmt.Sprintf("Repository %s does not exist: Container Registry was shut down, and %s is served from that Artifact Registry repository alone; create it and push the image, or correct the image.",
+				f.Reference.Repository, f.Reference.Registry)
+		}
+		return ExplainRepository(f.Reference.Repository, f.Repository)
+	},
+	RepositoryNotDocker: func(f Facts) string {
+		return fmt.Sprintf("Repository %s holds artifacts of format %q, not images; correct the image.", f.Reference.Repository, f.Repository.Format)
+	},
+	RepositoryModeUnknown: func(f Facts) string {
+		return fmt.Sprintf("Repository %s is of mode %q, which this operator does not know and so does not open; grant access by hand if that is right.", f.Reference.Repository, f.Repository.Mode)
+	},
+	RegistryMismatch: func(f Facts) string {
+		return fmt.Sprintf("Repository %s is served at %s, which is not where image %s is asked for; correct the image.", f.Reference.Repository, f.Repository.RegistryURI, f.Image)
+	},
+	RepositoryUnreadable: func(f Facts) string { return ExplainRepository(f.Reference.Repository, f.Repository) },
+	AccessUnreadable: func(f Facts) string {
+		return fmt.Sprintf("The IAM policy of repository %s cannot be read: %s.", f.Reference.Repository, detail(f.Access.Obstacle))
 	},
 }
 
-// ExplainRepository says in one sentence what keeps a repository from being read.
-func ExplainRepository(repository imageref.Repository, fact Repository) string {
+// way names the policy and the role that let the puller in.
+func way(f Facts) string {
 	switch {
-	case fact.State == Missing:
-		return fmt.Sprintf("Repository %s does not exist; correct its name or create it.", repository)
-	case fact.State == Present:
-		return fmt.Sprintf("Repository %s is of format %q and mode %q, which this operator does not open.", repository, fact.Format, fact.Mode)
-	}
-	return fmt.Sprintf("The operator cannot read repository %s: %s.", repository, detail(fact.Obstacle))
-}
-
-func detail(o Obstacle) string {
-	switch {
-	case o.Kind == Forbidden && o.Permission != "":
-		return "its own account lacks permission " + o.Permission + "; grant it"
-	case o.Detail != "":
-		return o.Detail
+	case f.Access.State == Present:
+		return f.Access.Role
+	case f.ProjectAccess.State == Present:
+		return f.ProjectAccess.Role + " on project " + f.Reference.Repository.Project
 	default:
-		return "it was not read"
+		return "a role that it inherits"
 	}
-}
-
-func repositoryFlags(f Facts) string {
-	r := f.Reference.Repository
-	return fmt.Sprintf("%s --project=%s --location=%s", r.Name, r.Project, r.Location)
-}
-
-func bindCommand(f Facts) string {
-	return fmt.Sprintf("gcloud artifacts repositories add-iam-policy-binding %s --member=%s --role=roles/artifactregistry.reader",
-		repositoryFlags(f), f.Puller.Member())
-}
-
-func policyCommand(f Facts) string {
-	return "gcloud artifacts repositories get-iam-policy " + repositoryFlags(f)
-}
-
-func describeCommand(f Facts) string {
-	return "gcloud artifacts repositories describe " + repositoryFlags(f)
-}
-
-func listCommand(f Facts) string {
-	r := f.Reference.Repository
-	return fmt.Sprintf("gcloud artifacts repositories list --project=%s --location=%s", r.Project, r.Location)
-}
-
-func troubleshootCommand(f Facts) string {
-	return fmt.Sprintf("gcloud policy-intelligence troubleshoot-policy iam //artifactregistry.googleapis.com/%s --principal-email=%s --permission=%s",
-		f.Reference.Repository.ResourceName(), f.Puller.Email, pullfailure.DownloadPermission)
 }

@@ -33,11 +33,14 @@ const (
 	actionRecover  = "Recover"
 )
 
-// Refused tells the owner of a pod why its image cannot be pulled and what to do.
-func Refused(r Recorder, pod *corev1.Pod, reason, sentence, command string) {
+// Refused tells the owner of a pod why its image cannot be pulled, what to do, and
+// where more is said of it, as far as a note has room.
+func Refused(r Recorder, pod *corev1.Pod, reason, sentence, command, page string) {
 	note := sentence
-	if command != "" && len(sentence)+len(command) < maxNote-len(" Next: ") {
-		note += " Next: " + command
+	for _, part := range []struct{ label, text string }{{" Next: ", command}, {" See ", page}} {
+		if part.text != "" && len(note)+len(part.label)+len(part.text) <= maxNote {
+			note += part.label + part.text
+		}
 	}
 	emit(r, pod, nil, corev1.EventTypeWarning, reason, actionDiagnose, note)
 }

@@ -52,7 +52,7 @@ func TestCatalogue(t *testing.T) {
 		reason    string
 		names     []string
 	}{
-		"Refused":          {func(r Recorder) { Refused(r, pod, "NoPolicy", given, "") }, warning, "NoPolicy", []string{given}},
+		"Refused":          {func(r Recorder) { Refused(r, pod, "NoPolicy", given, "", "") }, warning, "NoPolicy", []string{given}},
 		"AccessRequested":  {func(r Recorder) { AccessRequested(r, pod, grant) }, normal, "AccessRequested", []string{"policy prod", grant.Name}},
 		"WaitingForAccess": {func(r Recorder) { WaitingForAccess(r, pod, grant) }, normal, "WaitingForPropagation", nil},
 		"AccessGranted":    {func(r Recorder) { AccessGranted(r, pod, policy, grant) }, normal, "AccessGranted", nil},
@@ -96,17 +96,22 @@ func TestRefusedNamesTheCommandThatFits(t *testing.T) {
 	for name, tc := range map[string]struct {
 		sentence string
 		want     bool
+		page     bool
 	}{
-		"short":        {"Nothing is granted.", true},
-		"just fits":    {strings.Repeat("x", maxNote-len(" Next: ")-len(command)-1), true},
-		"would be cut": {strings.Repeat("x", maxNote-len(" Next: ")-len(command)+1), false},
+		"short":                 {"Nothing is granted.", true, true},
+		"just fits":             {strings.Repeat("x", maxNote-len(" Next: ")-len(command)), true, false},
+		"would be cut":          {strings.Repeat("x", maxNote-len(" Next: ")-len(command)+1), false, true},
+		"no room for any of it": {strings.Repeat("x", maxNote-len(" See ")-len(page)+1), false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var r fakeRecorder
-			Refused(&r, pod, "NoPolicy", tc.sentence, command)
+			Refused(&r, pod, "NoPolicy", tc.sentence, command, page)
 			want := tc.sentence
 			if tc.want {
 				want += " Next: " + command
+			}
+			if tc.page {
+				want += " See " + page
 			}
 			if r[0].note != want || len(want) > maxNote {
 				t.Errorf("the note is %q, want %q", r[0].note, want)
@@ -133,11 +138,13 @@ func TestLongNoteIsCut(t *testing.T) {
 	}
 }
 
+const page = "https://example.com/#x"
+
 // TestNoteIsNoFormat: what comes from outside may hold a per cent sign.
 func TestNoteIsNoFormat(t *testing.T) {
 	var r fakeRecorder
 	const sentence = "Image x%3Ay%d is missing."
-	Refused(&r, pod, "ImageNotFound", sentence, "")
+	Refused(&r, pod, "ImageNotFound", sentence, "", "")
 	if r[0].note != sentence {
 		t.Errorf("note %q, want %q", r[0].note, sentence)
 	}

@@ -16,8 +16,10 @@ import (
 
 // How long an answer serves. What may be cured by a person is asked for again soon.
 const (
-	repositoryTTL = 5 * time.Minute
-	accountTTL    = time.Hour
+	repositoryTTL    = 5 * time.Minute
+	contentTTL       = 5 * time.Minute
+	accountTTL       = time.Hour
+	projectAccessTTL = time.Minute
 	// briefTTL is for access, which others change too, for what is missing, and
 	// for what could not be read.
 	briefTTL = 30 * time.Second
@@ -27,24 +29,31 @@ const (
 const (
 	maxRepositories = 4096
 	maxAccesses     = 4096
+	maxContents     = 8192
 	maxAccounts     = 16384
 )
 
 // Cloud is what a Client does.
 type Cloud interface {
+	NodeAccount(ctx context.Context, node diagnosis.Node) diagnosis.Puller
 	Repository(ctx context.Context, repo imageref.Repository) diagnosis.Repository
 	Access(ctx context.Context, repo imageref.Repository, member string) diagnosis.Access
-	NodeAccount(ctx context.Context, providerID string) diagnosis.Puller
+	ProjectAccess(ctx context.Context, repo imageref.Repository, member string) diagnosis.Access
+	Overall(ctx context.Context, repo imageref.Repository, member string) diagnosis.Overall
+	Content(ctx context.Context, image imageref.Image) diagnosis.Content
 	EditPolicy(ctx context.Context, repo imageref.Repository, edit iampolicy.Edit, reason string, record Recorder) (Write, error)
 }
 
 // Cached answers reads from memory for a while. Reads of the same thing at the
 // same time are one read. It is safe for concurrent use.
 type Cached struct {
-	cloud        Cloud
-	repositories *cache[imageref.Repository, diagnosis.Repository]
-	accesses     *cache[accessKey, diagnosis.Access]
-	accounts     *cache[string, diagnosis.Puller]
+	cloud           Cloud
+	accounts        *cache[diagnosis.Node, diagnosis.Puller]
+	repositories    *cache[imageref.Repository, diagnosis.Repository]
+	accesses        *cache[accessKey, diagnosis.Access]
+	projectAccesses *cache[projectKey, diagnosis.Access]
+	overalls        *cache[accessKey, diagnosis.Overall]
+	contents        *cache[imageref.Image, diagnosis.Content]
 }
 
 type accessKey struct {
@@ -52,16 +61,28 @@ type accessKey struct {
 	member     string
 }
 
+type projectKey struct{ project, member string }
+
 // NewCached puts a cache before cloud.
 func NewCached(cloud Cloud, c clock.PassiveClock) *Cached {
 	return &Cached{
 		cloud: cloud,
+		accounts: newCache[diagnosis.Node](c, maxAccounts, func(p diagnosis.Puller) time.Duration {
+			return ttl(p.State, accountTTL)
+		}),
 		repositories: newCache[imageref.Repository](c, maxRepositories, func(r diagnosis.Repository) time.Duration {
 			return ttl(r.State, repositoryTTL)
 		}),
 		accesses: newCache[accessKey](c, maxAccesses, func(diagnosis.Access) time.Duration { return briefTTL }),
-		accounts: newCache[string](c, maxAccounts, func(p diagnosis.Puller) time.Duration {
-			return ttl(p.State, accountTTL)
+		projectAccesses: newCache[projectKey](c, maxAccesses, func(a diagnosis.Access) time.Duration {
+			if a.State == diagnosis.Unknown {
+				return briefTTL
+			}
+			return projectAccessTTL
+		}),
+		overalls: newCache[accessKey](c, maxAccesses, func(diagnosis.Overall) time.Duration { return briefTTL }),
+		contents: newCache[imageref.Image](c, maxContents, func(found diagnosis.Content) time.Duration {
+			return ttl(found.State, contentTTL)
 		}),
 	}
 }
@@ -72,6 +93,21 @@ func ttl(state diagnosis.State, found time.Duration) time.Duration {
 		return found
 	}
 	return briefTTL
+}
+
+// givenUp is the obstacle of a caller that did not wait for the answer.
+var givenUp = diagnosis.Obstacle{Kind: diagnosis.Unavailable, Detail: "the answer was not waited for"}
+
+// NodeAccount is Client.NodeAccount, from memory for up to an hour: an account is
+// changed only while the instance is stopped.
+func (c *Cached) NodeAccount(ctx context.Context, node diagnosis.Node) diagnosis.Puller {
+	answer, err := c.accounts.get(ctx, node, func(ctx context.Context) diagnosis.Puller {
+		return c.cloud.NodeAccount(ctx, node)
+	})
+	if err != nil {
+		return diagnosis.Puller{Obstacle: givenUp}
+	}
+	return answer
 }
 
 // Repository is Client.Repository, from memory for up to five minutes.
@@ -98,14 +134,39 @@ func (c *Cached) Access(ctx context.Context, repo imageref.Repository, member st
 	return answer
 }
 
-// NodeAccount is Client.NodeAccount, from memory for up to an hour: an account is
-// changed only while the instance is stopped.
-func (c *Cached) NodeAccount(ctx context.Context, providerID string) diagnosis.Puller {
-	answer, err := c.accounts.get(ctx, providerID, func(ctx context.Context) diagnosis.Puller {
-		return c.cloud.NodeAccount(ctx, providerID)
+// ProjectAccess is Client.ProjectAccess, from memory for up to a minute. It is
+// one answer for all repositories of a project.
+func (c *Cached) ProjectAccess(ctx context.Context, repo imageref.Repository, member string) diagnosis.Access {
+	key := projectKey{project: repo.Project, member: member}
+	answer, err := c.projectAccesses.get(ctx, key, func(ctx context.Context) diagnosis.Access {
+		return c.cloud.ProjectAccess(ctx, repo, member)
 	})
 	if err != nil {
-		return diagnosis.Puller{Obstacle: givenUp}
+		return diagnosis.Access{Obstacle: givenUp}
+	}
+	return answer
+}
+
+// Overall is Client.Overall, from memory as Access is.
+func (c *Cached) Overall(ctx context.Context, repo imageref.Repository, member string) diagnosis.Overall {
+	key := accessKey{repository: repo, member: member}
+	answer, err := c.overalls.get(ctx, key, func(ctx context.Context) diagnosis.Overall {
+		return c.cloud.Overall(ctx, repo, member)
+	})
+	if err != nil {
+		return diagnosis.Overall{Obstacle: givenUp}
+	}
+	return answer
+}
+
+// Content is Client.Content, from memory for up to five minutes if the image is
+// there: somebody may be pushing the one that is not.
+func (c *Cached) Content(ctx context.Context, image imageref.Image) diagnosis.Content {
+	answer, err := c.contents.get(ctx, image, func(ctx context.Context) diagnosis.Content {
+		return c.cloud.Content(ctx, image)
+	})
+	if err != nil {
+		return diagnosis.Content{Obstacle: givenUp}
 	}
 	return answer
 }
@@ -113,9 +174,8 @@ func (c *Cached) NodeAccount(ctx context.Context, providerID string) diagnosis.P
 // EditPolicy is Client.EditPolicy. Afterwards, also after an error, no access to
 // the repository is answered from before.
 func (c *Cached) EditPolicy(ctx context.Context, repo imageref.Repository, edit iampolicy.Edit, reason string, record Recorder) (Write, error) {
-	defer c.accesses.drop(func(key accessKey) bool { return key.repository == repo })
+	stale := func(key accessKey) bool { return key.repository == repo }
+	defer c.overalls.drop(stale)
+	defer c.accesses.drop(stale)
 	return c.cloud.EditPolicy(ctx, repo, edit, reason, record)
 }
-
-// givenUp is the obstacle of a caller that did not wait for the answer.
-var givenUp = diagnosis.Obstacle{Kind: diagnosis.Unavailable, Detail: "the answer was not waited for"}

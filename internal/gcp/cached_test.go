@@ -25,6 +25,8 @@ type fakeCloud struct {
 	repository diagnosis.Repository
 	access     diagnosis.Access
 	puller     diagnosis.Puller
+	overall    diagnosis.Overall
+	content    diagnosis.Content
 	nextErr    error
 
 	asked atomic.Int32
@@ -56,7 +58,22 @@ func (f *fakeCloud) Access(ctx context.Context, _ imageref.Repository, _ string)
 	return answer
 }
 
-func (f *fakeCloud) NodeAccount(ctx context.Context, _ string) diagnosis.Puller {
+func (f *fakeCloud) ProjectAccess(ctx context.Context, _ imageref.Repository, _ string) diagnosis.Access {
+	f.ask(ctx)
+	return f.access
+}
+
+func (f *fakeCloud) Overall(ctx context.Context, _ imageref.Repository, _ string) diagnosis.Overall {
+	f.ask(ctx)
+	return f.overall
+}
+
+func (f *fakeCloud) Content(ctx context.Context, _ imageref.Image) diagnosis.Content {
+	f.ask(ctx)
+	return f.content
+}
+
+func (f *fakeCloud) NodeAccount(ctx context.Context, _ diagnosis.Node) diagnosis.Puller {
 	f.ask(ctx)
 	return f.puller
 }
@@ -80,6 +97,14 @@ func TestCachedKeepsAnswers(t *testing.T) {
 		"account":            {cloud: &fakeCloud{puller: diagnosis.Puller{State: present}}, read: readAccount, want: time.Hour},
 		"no account":         {cloud: &fakeCloud{puller: diagnosis.Puller{State: missing}}, read: readAccount, want: 30 * time.Second},
 		"account unknown":    {cloud: &fakeCloud{puller: diagnosis.Puller{State: unknown}}, read: readAccount, want: 30 * time.Second},
+
+		"project access there":   {cloud: &fakeCloud{access: diagnosis.Access{State: present}}, read: readProjectAccess, want: time.Minute},
+		"project access missing": {cloud: &fakeCloud{access: diagnosis.Access{State: missing}}, read: readProjectAccess, want: time.Minute},
+		"project access unknown": {cloud: &fakeCloud{access: diagnosis.Access{State: unknown}}, read: readProjectAccess, want: 30 * time.Second},
+		"overall access":         {cloud: &fakeCloud{overall: diagnosis.Overall{State: present}}, read: readOverall, want: 30 * time.Second},
+		"image found":            {cloud: &fakeCloud{content: diagnosis.Content{State: present}}, read: readContent, want: 5 * time.Minute},
+		"image missing":          {cloud: &fakeCloud{content: diagnosis.Content{State: missing}}, read: readContent, want: 30 * time.Second},
+		"content unknown":        {cloud: &fakeCloud{content: diagnosis.Content{State: unknown}}, read: readContent, want: 30 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			clock := clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0))
@@ -101,7 +126,13 @@ func TestCachedKeepsAnswers(t *testing.T) {
 
 func readRepository(ctx context.Context, c *Cached) { c.Repository(ctx, services) }
 func readAccess(ctx context.Context, c *Cached)     { c.Access(ctx, services, nodesMember) }
-func readAccount(ctx context.Context, c *Cached)    { c.NodeAccount(ctx, "gce://p/z/i") }
+func readAccount(ctx context.Context, c *Cached)    { c.NodeAccount(ctx, someNode) }
+func readOverall(ctx context.Context, c *Cached)    { c.Overall(ctx, services, nodesMember) }
+func readContent(ctx context.Context, c *Cached)    { c.Content(ctx, imageref.Image{Tag: "v1"}) }
+
+func readProjectAccess(ctx context.Context, c *Cached) { c.ProjectAccess(ctx, services, nodesMember) }
+
+var someNode = diagnosis.Node{Name: "n", ProviderID: "gce://p/z/i"}
 
 func TestCachedTellsKeysApart(t *testing.T) {
 	cloud := &fakeCloud{access: diagnosis.Access{State: diagnosis.Missing}}
@@ -113,6 +144,11 @@ func TestCachedTellsKeysApart(t *testing.T) {
 	cached.Access(t.Context(), other, nodesMember)
 	if asked := cloud.asked.Load(); asked != 3 {
 		t.Errorf("asked %d times for 3 things", asked)
+	}
+	cached.ProjectAccess(t.Context(), services, nodesMember)
+	cached.ProjectAccess(t.Context(), other, nodesMember)
+	if asked := cloud.asked.Load(); asked != 4 {
+		t.Errorf("asked %d times, want 4: both repositories are of one project", asked)
 	}
 }
 
@@ -133,6 +169,7 @@ func TestCachedForgetsAccessAtOurOwnWrite(t *testing.T) {
 			cloud := &fakeCloud{access: diagnosis.Access{State: diagnosis.Missing}, nextErr: nextErr}
 			cached := NewCached(cloud, clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0)))
 			cached.Access(t.Context(), services, nodesMember)
+			cached.Overall(t.Context(), services, nodesMember)
 			cached.Repository(t.Context(), services)
 			if _, err := cached.EditPolicy(t.Context(), services, add, "", nil); !errors.Is(err, nextErr) {
 				t.Errorf("got %v, want %v", err, nextErr)
@@ -141,9 +178,10 @@ func TestCachedForgetsAccessAtOurOwnWrite(t *testing.T) {
 			if got := cached.Access(t.Context(), services, nodesMember); got.State != diagnosis.Present {
 				t.Error("access is answered from before the write")
 			}
+			cached.Overall(t.Context(), services, nodesMember)
 			cached.Repository(t.Context(), services)
-			if asked := cloud.asked.Load(); asked != 3 {
-				t.Errorf("asked %d times, want 3: the repository is the same", asked)
+			if asked := cloud.asked.Load(); asked != 5 {
+				t.Errorf("asked %d times, want 5: the repository is the same", asked)
 			}
 		})
 	}
@@ -182,7 +220,7 @@ func TestCachedMakesOneReadOfMany(t *testing.T) {
 	var all sync.WaitGroup
 	for range 100 {
 		all.Go(func() {
-			if got := cached.NodeAccount(t.Context(), "gce://p/z/i"); got.Email != nodes {
+			if got := cached.NodeAccount(t.Context(), someNode); got.Email != nodes {
 				t.Errorf("got %+v", got)
 			}
 		})
@@ -197,7 +235,7 @@ func TestCachedMakesOneReadOfMany(t *testing.T) {
 func TestCachedCallerMayLeave(t *testing.T) {
 	cloud := &fakeCloud{
 		repository: diagnosis.Repository{State: diagnosis.Present}, access: diagnosis.Access{State: diagnosis.Present},
-		puller: diagnosis.Puller{State: diagnosis.Present}, held: make(chan chan struct{}, 3),
+		puller: diagnosis.Puller{State: diagnosis.Present}, held: make(chan chan struct{}, 6),
 	}
 	cached := NewCached(cloud, clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0)))
 	gone, leave := context.WithCancel(t.Context())
@@ -208,17 +246,26 @@ func TestCachedCallerMayLeave(t *testing.T) {
 	if diff := cmp.Diff(diagnosis.Access{Obstacle: givenUp}, cached.Access(gone, services, nodesMember)); diff != "" {
 		t.Errorf("access (-want +got)\n%s", diff)
 	}
-	if diff := cmp.Diff(diagnosis.Puller{Obstacle: givenUp}, cached.NodeAccount(gone, "gce://p/z/i")); diff != "" {
+	if diff := cmp.Diff(diagnosis.Puller{Obstacle: givenUp}, cached.NodeAccount(gone, someNode)); diff != "" {
 		t.Errorf("puller (-want +got)\n%s", diff)
 	}
-	for range 3 {
+	if diff := cmp.Diff(diagnosis.Access{Obstacle: givenUp}, cached.ProjectAccess(gone, services, nodesMember)); diff != "" {
+		t.Errorf("project access (-want +got)\n%s", diff)
+	}
+	if diff := cmp.Diff(diagnosis.Overall{Obstacle: givenUp}, cached.Overall(gone, services, nodesMember)); diff != "" {
+		t.Errorf("overall (-want +got)\n%s", diff)
+	}
+	if diff := cmp.Diff(diagnosis.Content{Obstacle: givenUp}, cached.Content(gone, imageref.Image{Tag: "v1"})); diff != "" {
+		t.Errorf("content (-want +got)\n%s", diff)
+	}
+	for range 6 {
 		close(<-cloud.held)
 	}
 	// The read of the one who left is what the next one gets.
 	if got := cached.Repository(t.Context(), services); got.State != diagnosis.Present {
 		t.Errorf("got %+v", got)
 	}
-	if asked := cloud.asked.Load(); asked != 3 {
-		t.Errorf("asked %d times, want 3", asked)
+	if asked := cloud.asked.Load(); asked != 6 {
+		t.Errorf("asked %d times, want 6", asked)
 	}
 }

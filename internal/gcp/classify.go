@@ -121,7 +121,6 @@ func (a answer) fault() *fault {
 	switch f.kind {
 	case forbidden:
 		f.permission = a.permission
-		f.blocked = a.code == http.StatusUnauthorized || a.says(apiOffReasons) || a.says(billingReasons) || a.perimeter()
 	case missingAccount:
 		f.account = a.account
 	case unavailable:
@@ -135,19 +134,19 @@ func (a answer) fault() *fault {
 func (a answer) meaning() (kind, string) {
 	switch {
 	case a.says(quotaReasons), a.status == "RESOURCE_EXHAUSTED", a.code == http.StatusTooManyRequests:
-		return unavailable, a.quote("Google asks the operator to slow down")
+		return unavailable, a.quote("Google asks to slow down")
 	case a.says(apiOffReasons):
-		return forbidden, a.named("the API "+a.service+" is not enabled", "a needed API is not enabled")
+		return apiOff, a.named("the API "+a.service+" is not enabled", "a needed API is not enabled")
 	case a.says(billingReasons):
-		return forbidden, a.named("billing is off", "billing is off")
-	case a.perimeter():
-		return forbidden, "VPC Service Controls keep the operator out"
+		return billingOff, a.named("billing is off", "billing is off")
+	case a.outside():
+		return perimeter, "VPC Service Controls keep the asking account out"
 	}
 	switch a.code {
 	case http.StatusUnauthorized:
-		return forbidden, a.quote("Google does not accept the operator's credentials")
+		return unknownCaller, a.quote("Google does not accept the asking account's credentials")
 	case http.StatusForbidden:
-		return forbidden, a.quote("Google refuses the operator's account")
+		return forbidden, a.quote("Google refuses the asking account")
 	case http.StatusNotFound:
 		// A proxy or a wrong address answers 404 as well; only Google says so in its own way.
 		if a.status != "NOT_FOUND" && !a.says(notFoundReasons) {
@@ -179,7 +178,7 @@ func (a answer) refusal() (kind, string) {
 	}
 }
 
-func (a answer) perimeter() bool {
+func (a answer) outside() bool {
 	return a.says(vpcReasons) || a.violates("VPC_SERVICE_CONTROLS") ||
 		strings.Contains(a.message, "vpcServiceControlsUniqueIdentifier")
 }

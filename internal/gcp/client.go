@@ -15,16 +15,14 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
-	artifactregistry "cloud.google.com/go/artifactregistry/apiv1"
 	"golang.org/x/sync/singleflight"
-	"google.golang.org/api/compute/v1"
-	"google.golang.org/api/option"
 	"k8s.io/utils/clock"
+
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 )
 
 // defaultCallTimeout bounds one call; a read-modify-write makes several.
@@ -41,22 +39,26 @@ type Options struct {
 	Clock clock.Clock
 	// CallTimeout bounds each call; 0 is ten seconds.
 	CallTimeout time.Duration
+	// Cluster is the GKE cluster that is asked for a node's account when Compute
+	// Engine does not tell. The zero value is none, and nothing else is asked.
+	Cluster diagnosis.Cluster
+	// Troubleshoot lets Policy Troubleshooter be asked. It answers only where its
+	// API is enabled, and sees only policies that the asking account may see.
+	Troubleshoot bool
 }
 
 // Client speaks to Google Cloud. It is safe for concurrent use.
 type Client struct {
-	clock       clock.Clock
-	callTimeout time.Duration
+	clock        clock.Clock
+	callTimeout  time.Duration
+	cluster      diagnosis.Cluster
+	troubleshoot bool
+	// shared is what several answers rest on.
+	shared *shared
 
 	connect    func() (*apis, error)
 	connecting singleflight.Group
 	connected  atomic.Pointer[apis]
-}
-
-// apis are Google's clients; they hold credentials and connections.
-type apis struct {
-	artifacts *artifactregistry.Client
-	instances *compute.InstancesService
 }
 
 // New checks the options. It reaches for nothing: credentials are looked for at
@@ -66,13 +68,14 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{clock: o.Clock, callTimeout: o.CallTimeout}
+	c := &Client{clock: o.Clock, callTimeout: o.CallTimeout, cluster: o.Cluster, troubleshoot: o.Troubleshoot}
 	if c.clock == nil {
 		c.clock = clock.RealClock{}
 	}
 	if c.callTimeout <= 0 {
 		c.callTimeout = defaultCallTimeout
 	}
+	c.shared = newShared(c.clock)
 	// The connections outlive the call that opens them.
 	ctx = context.WithoutCancel(ctx)
 	c.connect = func() (*apis, error) { return connect(ctx, endpoint, o.UserAgent) }
@@ -95,26 +98,6 @@ func parseEndpoint(endpoint string) (string, error) {
 	return strings.TrimRight(endpoint, "/"), nil
 }
 
-func connect(ctx context.Context, endpoint, userAgent string) (*apis, error) {
-	common := []option.ClientOption{option.WithUserAgent(userAgent), option.WithTelemetryDisabled()}
-	var forArtifacts []option.ClientOption
-	forInstances := []option.ClientOption{option.WithScopes(compute.ComputeReadonlyScope)}
-	if endpoint != "" {
-		common = append(common, option.WithoutAuthentication())
-		forArtifacts = []option.ClientOption{option.WithEndpoint(endpoint)}
-		forInstances = []option.ClientOption{option.WithEndpoint(endpoint + "/compute/v1/")}
-	}
-	artifacts, err := artifactregistry.NewRESTClient(ctx, slices.Concat(common, forArtifacts)...)
-	if err != nil {
-		return nil, err
-	}
-	service, err := compute.NewService(ctx, slices.Concat(common, forInstances)...)
-	if err != nil {
-		return nil, errors.Join(err, artifacts.Close())
-	}
-	return &apis{artifacts: artifacts, instances: service.Instances}, nil
-}
-
 // apis connects at the first call, and at every further one until that works.
 func (c *Client) apis(ctx context.Context) (*apis, error) {
 	if s := c.connected.Load(); s != nil {
@@ -124,7 +107,7 @@ func (c *Client) apis(ctx context.Context) (*apis, error) {
 	found := c.connecting.DoChan("", func() (any, error) {
 		s, err := c.connect()
 		if err != nil {
-			return nil, &fault{kind: noCredentials, detail: "the operator finds no Google credentials: " + clean(err.Error())}
+			return nil, &fault{kind: noCredentials, detail: "no Google credentials were found: " + clean(err.Error())}
 		}
 		c.connected.Store(s)
 		return s, nil

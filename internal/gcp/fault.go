@@ -4,6 +4,7 @@
 package gcp
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
@@ -20,6 +21,14 @@ const (
 	invalid
 	// forbidden: somebody has to allow it first.
 	forbidden
+	// unknownCaller: the credentials themselves are not accepted.
+	unknownCaller
+	// apiOff: the API is not enabled in the project.
+	apiOff
+	// billingOff: the project has no billing account.
+	billingOff
+	// perimeter: VPC Service Controls keep the caller out.
+	perimeter
 	// notFound: what was asked for is not there.
 	notFound
 	// conflict: somebody else wrote since the policy was read.
@@ -39,10 +48,8 @@ type fault struct {
 	kind kind
 	// detail is one plain sentence without a full stop, bounded and printable.
 	detail string
-	// permission is what the operator's account lacks, if Google names it.
+	// permission is what the asking account lacks, if Google names it.
 	permission string
-	// blocked says that the account would not be let in with the permission either.
-	blocked bool
 	// account is the email of a missing account.
 	account string
 	// retryAfter is when Google asks to come back, 0 if it does not say.
@@ -68,7 +75,7 @@ func (f *fault) Unwrap() error { return f.sentinel() }
 // sentinel is nil for what is no outcome of an edit.
 func (f *fault) sentinel() error {
 	switch f.kind {
-	case forbidden:
+	case forbidden, unknownCaller, apiOff, billingOff, perimeter:
 		return iampolicy.ErrForbidden
 	case notFound:
 		return iampolicy.ErrNotFound
@@ -88,19 +95,31 @@ func (f *fault) retryable() bool {
 	return f.kind == conflict || f.kind == unavailable || f.kind == senseless
 }
 
+// refused tells whether the API keeps the caller out, so that another API may
+// know what this one does not tell.
+func (f *fault) refused() bool {
+	switch f.kind {
+	case forbidden, apiOff, billingOff, perimeter:
+		return true
+	default:
+		return false
+	}
+}
+
 // obstacle says why a fact is unknown; permission is what reading it takes.
 func (f *fault) obstacle(permission string) diagnosis.Obstacle {
 	o := diagnosis.Obstacle{Kind: diagnosis.Unreadable, Detail: f.detail}
 	switch f.kind {
 	case forbidden:
-		o.Kind = diagnosis.Forbidden
-		if f.blocked {
-			break
-		}
-		o.Permission = f.permission
-		if o.Permission == "" {
-			o.Permission = permission
-		}
+		o.Kind, o.Permission = diagnosis.Forbidden, cmp.Or(f.permission, permission)
+	case unknownCaller:
+		o.Kind = diagnosis.Forbidden // No permission would help.
+	case apiOff:
+		o.Kind = diagnosis.APIOff
+	case billingOff:
+		o.Kind = diagnosis.BillingOff
+	case perimeter:
+		o.Kind = diagnosis.Perimeter
 	case unavailable, conflict, noCredentials:
 		o.Kind = diagnosis.Unavailable
 	default: // Asking again brings the same answer.

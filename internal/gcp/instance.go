@@ -7,26 +7,28 @@ import (
 	"context"
 	"fmt"
 	"regexp"
-	"strings"
 
 	"google.golang.org/api/compute/v1"
 
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
-	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 )
+
+// permissionGetInstance is what reading an instance takes.
+const permissionGetInstance = "compute.instances.get"
 
 // instanceName is a node's provider ID: gce://PROJECT/ZONE/NAME.
 var instanceName = regexp.MustCompile(`^gce://((?:[a-z0-9][a-z0-9.-]*:)?[a-z0-9][a-z0-9-]*)/([a-z][a-z0-9-]*)/([a-z][a-z0-9-]*)$`)
 
-// NodeAccount says as whom the node with this provider ID pulls: the service
-// account of its instance, with the scopes that bound it. Node is left empty.
-func (c *Client) NodeAccount(ctx context.Context, providerID string) diagnosis.Puller {
+// fromInstance says as whom the instance behind a provider ID acts, and whether
+// somebody else may know better: not where Compute Engine told, nor where it may
+// tell in a while.
+func (c *Client) fromInstance(ctx context.Context, providerID string) (puller diagnosis.Puller, askOn bool) {
 	name := instanceName.FindStringSubmatch(providerID)
 	if name == nil {
-		return diagnosis.Puller{Obstacle: unreadable(foreign(providerID))}
+		return diagnosis.Puller{Obstacle: unreadable(foreign(providerID))}, true
 	}
 	project, zone, instance := name[1], name[2], name[3]
-	puller := diagnosis.Puller{Instance: project + "/" + zone + "/" + instance}
+	puller = diagnosis.Puller{Project: project, Instance: project + "/" + zone + "/" + instance}
 
 	var found *compute.Instance
 	f := c.call(ctx, func(ctx context.Context, s *apis) (err error) {
@@ -36,26 +38,17 @@ func (c *Client) NodeAccount(ctx context.Context, providerID string) diagnosis.P
 	switch {
 	case f != nil && f.kind == notFound:
 		puller.Obstacle = unreadable("Compute Engine has no instance " + puller.Instance)
+		return puller, true
 	case f != nil:
 		puller.Obstacle = f.obstacle(permissionGetInstance)
+		return puller, f.refused()
 	case len(found.ServiceAccounts) == 0:
 		puller.State = diagnosis.Missing
-	default:
-		return withAccount(puller, found.ServiceAccounts[0])
+		return puller, false
+	default: // An instance has one at most: https://cloud.google.com/compute/docs/access/service-accounts
+		account := found.ServiceAccounts[0]
+		return withAccount(puller, account.Email, account.Scopes), false
 	}
-	return puller
-}
-
-// withAccount names the instance's account; an instance has one at most.
-// https://cloud.google.com/compute/docs/access/service-accounts
-func withAccount(puller diagnosis.Puller, account *compute.ServiceAccount) diagnosis.Puller {
-	email := strings.ToLower(account.Email)
-	if !iampolicy.IsServiceAccountMember("serviceAccount:" + email) {
-		puller.Obstacle = unreadable(fmt.Sprintf("the instance runs as %q, which is no service account", clean(account.Email)))
-		return puller
-	}
-	puller.State, puller.Email, puller.Scopes = diagnosis.Present, email, account.Scopes
-	return puller
 }
 
 func foreign(providerID string) string {

@@ -11,7 +11,6 @@ import (
 	"cloud.google.com/go/iam/apiv1/iampb"
 
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
-	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
 
@@ -19,7 +18,6 @@ import (
 const (
 	permissionGetRepository = "artifactregistry.repositories.get"
 	permissionGetPolicy     = "artifactregistry.repositories.getIamPolicy"
-	permissionGetInstance   = "compute.instances.get"
 )
 
 // Names become parts of a path, so each is held to its own alphabet; none of
@@ -62,23 +60,6 @@ func (c *Client) Repository(ctx context.Context, repo imageref.Repository) diagn
 		Mode:        found.GetMode().String(),
 		RegistryURI: clean(found.GetRegistryUri()),
 	}
-}
-
-// Access says whether the repository's own policy lets member pull.
-func (c *Client) Access(ctx context.Context, repo imageref.Repository, member string) diagnosis.Access {
-	if member == "" {
-		return diagnosis.Access{Obstacle: diagnosis.Obstacle{
-			Kind: diagnosis.Unreadable, Detail: "who pulls is unknown",
-		}}
-	}
-	policy, f := c.policy(ctx, repo)
-	if f != nil {
-		return diagnosis.Access{Obstacle: f.obstacle(permissionGetPolicy)}
-	}
-	if role := iampolicy.DownloadRole(policy, member); role != "" {
-		return diagnosis.Access{State: diagnosis.Present, Role: role}
-	}
-	return diagnosis.Access{State: diagnosis.Missing}
 }
 
 // policyVersion is the one that shows conditions; asked for an older one, Google

@@ -24,7 +24,7 @@ func faultOfTransport(err error) *fault {
 	)
 	switch {
 	case errors.As(err, &refused), errors.As(err, &metaCode), errors.As(err, &undefd):
-		return &fault{kind: noCredentials, detail: "the operator gets no Google access token"}
+		return &fault{kind: noCredentials, detail: "no Google access token was given"}
 	case errors.As(err, &dial) && dial.Op == "dial":
 		return &fault{kind: unavailable, detail: host(err) + " cannot be reached: " + clean(dial.Err.Error())}
 	case errors.Is(err, context.DeadlineExceeded):

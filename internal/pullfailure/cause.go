@@ -9,6 +9,8 @@
 // what it does not settle stays Ambiguous.
 package pullfailure
 
+import "strings"
+
 // Cause is why a pull failed, as far as the text tells.
 type Cause string
 
@@ -86,8 +88,10 @@ func (c CredentialSent) String() string {
 	return string(c)
 }
 
-// MarshalText writes the zero value as Unknown.
-func (c CredentialSent) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+// MarshalText writes yes, no or unknown.
+func (c CredentialSent) MarshalText() ([]byte, error) {
+	return []byte(strings.ToLower(c.String())), nil
+}
 
 // Verdict is what one text supports.
 type Verdict struct {
@@ -104,6 +108,12 @@ type Verdict struct {
 	Resource   string
 	// CredentialSent tells whether an identity, or nobody, was refused.
 	CredentialSent CredentialSent
+	// Host is who answered, or was asked and did not, where the text names it. For display only.
+	Host string
+	// Mirror: Host is not the image's registry, but a mirror, or one that the registry sends to.
+	Mirror bool
+	// Upstream: the registry speaks of one behind it, as a remote repository does.
+	Upstream bool
 
 	repairable bool
 }

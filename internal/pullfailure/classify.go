@@ -29,6 +29,9 @@ func Classify(t Text) Verdict {
 	if len(text) > maxHead+maxTail {
 		text, whole = text[:maxHead]+"\n"+text[len(text)-maxTail:], false
 	}
+	if own := ownAnswer(text); len(own) < len(text) {
+		text, whole = own, false
+	}
 	s := scanner{text: text, low: fold(text)}
 	if strings.IndexByte(t.Image, '/') < 0 && strings.IndexByte(t.Image, ':') < 0 {
 		s.image = t.Image
@@ -51,7 +54,10 @@ func (s *scanner) verdict(t Text) Verdict {
 		}
 		return Verdict{Cause: reason.cause()}
 	}
-	v := Verdict{Cause: set.cause(), HTTPStatus: best.status}
+	v := Verdict{
+		Cause: set.cause(), HTTPStatus: best.status,
+		Host: Sanitize(best.server.host), Mirror: best.server.mirrors(t.Image), Upstream: best.marks&upstream != 0,
+	}
 	if v.Cause == Ambiguous {
 		v.Candidates = set.list()
 	}
@@ -89,7 +95,7 @@ func (s *scanner) aboutPull(t Text, anyCause bool) bool {
 // registries are parts of names that only registries have.
 var registries = []string{
 	"/v2/", "/v1/_ping", "/v1/repositories", "artifactregistry.", "docker.io", "docker.com", "gcr.io", "pkg.dev",
-	"quay.io", ".dkr.ecr.", "azurecr.io",
+	"quay.io", ".dkr.ecr.", "azurecr.io", "image",
 }
 
 func namesRegistry(text string) bool {

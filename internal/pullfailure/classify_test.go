@@ -29,18 +29,18 @@ func TestClassifyVerdict(t *testing.T) {
 		"nothing": {want: Verdict{Cause: NotPullFailure}},
 		"an identity is refused a token": {
 			text: Text{Message: oauth + "403 Forbidden", Image: google1},
-			want: Verdict{Cause: PermissionDenied, Evidence: "403 Forbidden", HTTPStatus: 403, CredentialSent: CredentialYes, repairable: true},
+			want: Verdict{Cause: PermissionDenied, Evidence: "403 Forbidden", HTTPStatus: 403, CredentialSent: CredentialYes, Host: "us-central1-docker.pkg.dev", repairable: true},
 		},
 		"nobody is refused a token": {
 			text: Text{Message: nobody + "403 Forbidden", Image: google1},
-			want: Verdict{Cause: Unauthenticated, Evidence: "403 Forbidden", HTTPStatus: 403, CredentialSent: CredentialNo},
+			want: Verdict{Cause: Unauthenticated, Evidence: "403 Forbidden", HTTPStatus: 403, CredentialSent: CredentialNo, Host: "us-central1-docker.pkg.dev"},
 		},
 		"the registry names permission and resource": {
 			text: Text{Message: frame + head + "403 Forbidden\n" + denial, Image: google1},
 			want: Verdict{
 				Cause: PermissionDenied, Evidence: `Permission "artifactregistry.repositories.downloadArtifacts" denied on resource`, HTTPStatus: 403,
 				Permission: "artifactregistry.repositories.downloadArtifacts", Resource: "projects/acme-prod/locations/us-central1/repositories/services",
-				CredentialSent: CredentialYes, repairable: true,
+				CredentialSent: CredentialYes, Host: "us-central1-docker.pkg.dev", repairable: true,
 			},
 		},
 		"a push is refused": {
@@ -175,9 +175,56 @@ func TestClassifyCutsNames(t *testing.T) {
 	}
 }
 
-func TestVerdictAsJSON(t *testing.T) {
-	got, err := json.Marshal(Verdict{}.CredentialSent)
-	if err != nil || string(got) != `"Unknown"` {
-		t.Errorf("the zero value is %s, %v; want Unknown", got, err)
+func TestCredentialSentAsJSON(t *testing.T) {
+	for sent, want := range map[CredentialSent]string{CredentialUnknown: `"unknown"`, CredentialYes: `"yes"`, CredentialNo: `"no"`} {
+		if got, err := json.Marshal(sent); err != nil || string(got) != want {
+			t.Errorf("%s is written as %s, %v; want %s", sent, got, err, want)
+		}
+	}
+}
+
+func TestVerdictHost(t *testing.T) {
+	const hub = "library/busybox:1"
+	headOf := func(url string) string {
+		return "failed to resolve image: unexpected status from HEAD request to " + url + ": 403 Forbidden"
+	}
+	tests := map[string]struct {
+		message, image string
+		host           string
+		mirror         bool
+	}{
+		"the registry itself":           {message: frame + head + "403 Forbidden", image: google1, host: "us-central1-docker.pkg.dev"},
+		"its token endpoint":            {message: oauth + "403 Forbidden", image: google1, host: "us-central1-docker.pkg.dev"},
+		"a mirror":                      {message: headOf("https://mirror.example/v2/acme-prod/services/checkout/manifests/1?ns=us-central1-docker.pkg.dev"), image: google1, host: "mirror.example", mirror: true},
+		"a mirror that does not answer": {message: `failed to do request: Head "https://mirror.example/v2/library/busybox/manifests/1?ns=docker.io": dial tcp 10.0.0.1:443: i/o timeout`, image: hub, host: "mirror.example", mirror: true},
+		"a mirror under containerd 1.6": {message: "pulling from host mirror.gcr.io failed with status code [manifests 1]: 403 Forbidden", image: "docker.io/" + hub, host: "mirror.gcr.io", mirror: true},
+		"Docker Hub":                    {message: headOf("https://registry-1.docker.io/v2/library/busybox/manifests/1"), image: hub, host: "registry-1.docker.io"},
+		"another host's token endpoint": {message: "failed to fetch oauth token: unexpected status from GET request to https://gitlab.example/jwt/auth?service=container_registry: 403 Forbidden", image: "registry.gitlab.example/a/b:1", host: "gitlab.example"},
+		"a port":                        {message: headOf("https://10.0.0.1:5000/v2/a/b/manifests/1"), image: "10.0.0.1:5000/a/b:1", host: "10.0.0.1:5000"},
+		"no host":                       {message: "Requesting bearer token: invalid status code from registry 403 (Forbidden)", image: google1},
+		"no image to compare with":      {message: headOf("https://mirror.example/v2/a/b/manifests/1"), host: "mirror.example"},
+		"mirrors, and then the registry": {
+			message: "(Mirrors also failed: [mirror.example/a/b:1: reading manifest 1 in mirror.example/a/b: name unknown: repository a/b not found]): reg.example/a/b:1: reading manifest 1 in reg.example/a/b: manifest unknown",
+			image:   "reg.example/a/b:1",
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			v := Classify(Text{Message: tc.message, Image: tc.image, Reason: "Failed"})
+			if v.Host != tc.host || v.Mirror != tc.mirror {
+				t.Errorf("host %q, mirror %v, want %q, %v", v.Host, v.Mirror, tc.host, tc.mirror)
+			}
+		})
+	}
+}
+
+func TestVerdictUpstream(t *testing.T) {
+	for message, want := range map[string]bool{
+		frame + head + "403 Forbidden\ndenied: Upstream registry quay.io responded with 403 Forbidden": true,
+		frame + head + "403 Forbidden\n" + denial:                                                      false,
+	} {
+		if v := Classify(Text{Message: message, Image: google1}); v.Upstream != want || v.Upstream && v.Repairable() {
+			t.Errorf("%+v, want upstream %v of\n%s", v, want, message)
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 )
 
 func FuzzClassify(f *testing.F) {
@@ -28,9 +29,16 @@ func FuzzClassify(f *testing.F) {
 		if (v.Cause == Ambiguous) != (len(v.Candidates) > 1) || slices.Contains(v.Candidates, Ambiguous) {
 			t.Errorf("%s with candidates %v", v.Cause, v.Candidates)
 		}
-		for _, shown := range []string{v.Evidence, v.Permission, v.Resource} {
+		for _, shown := range []string{v.Evidence, v.Permission, v.Resource, v.Host} {
 			if !presentable(shown) || Sanitize(shown) != shown {
 				t.Errorf("%q is not fit to be shown", shown)
+			}
+		}
+		if whole := oneLine(message); len(message) <= maxHead {
+			for _, shown := range []string{v.Evidence, v.Permission, v.Resource, v.Host} {
+				if !strings.Contains(whole, strings.TrimSuffix(shown, "…")) {
+					t.Errorf("%q is no part of the text", shown)
+				}
 			}
 		}
 		if v.HTTPStatus != 0 && (v.HTTPStatus < 400 || v.HTTPStatus > 599) {
@@ -46,8 +54,36 @@ func FuzzClassify(f *testing.F) {
 		if foreign.Repairable() {
 			t.Errorf("a text of a foreign registry is repairable: %+v", foreign)
 		}
+		if v.Repairable() && v.Resource != "" && !serves(v.Resource, image) {
+			t.Errorf("%s is repairable by a text about %s", image, v.Resource)
+		}
 		if more := Classify(Text{message + "\nfailed to fetch anonymous token", image, reason}); more.Repairable() {
 			t.Errorf("a text that tells of an anonymous pull is repairable: %+v", more)
+		}
+	})
+}
+
+// No Event, whatever it says, chooses the image that a grant may be for.
+func FuzzFromEvent(f *testing.F) {
+	f.Add("Failed", inApp, refused)
+	f.Add("BackOff", "", `Back-off pulling image "gcr.io/acme/model:7"`)
+	f.Add("FailedCreatePodSandBox", "", noSandbox)
+	f.Add("InspectFailed", "spec.containers[", "Failed to inspect image ")
+	f.Fuzz(func(t *testing.T, reason, fieldPath, message string) {
+		pod, told := cart(), event(1, reason, fieldPath, message)
+		failure, ok := FromEvent(pod, told)
+		if list := FromEvents(pod, []*corev1.Event{told}); ok != (len(list) == 1) {
+			t.Errorf("one Event is %v, in a list %v", ok, list)
+		}
+		images := []string{google1, "busybox", "gcr.io/acme/init:1", "gcr.io/acme/debug:1", "gcr.io/acme/model:7"}
+		switch {
+		case !ok:
+		case failure.Role == Sandbox:
+			if failure.Image != "" || failure.Container != "" || !presentable(failure.SandboxImage) {
+				t.Errorf("the sandbox's failure is %+v", failure)
+			}
+		case !slices.Contains(images, failure.Image):
+			t.Errorf("image %q is not the pod's", failure.Image)
 		}
 	})
 }
@@ -64,6 +100,17 @@ func FuzzSanitize(f *testing.F) {
 			t.Errorf("Sanitize is not idempotent: %q, then %q", shown, again)
 		}
 	})
+}
+
+// oneLine is what Sanitize makes of a text of any length.
+func oneLine(s string) string {
+	printed := strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s)
+	return strings.Join(strings.Fields(printed), " ")
 }
 
 func presentable(s string) bool {

@@ -24,7 +24,7 @@ const (
 // rules is built once and never changed.
 var rules = newIndex(
 	frameRules, credentialRules, codeRules, cloudRules, refusalRules, absenceRules, loadRules,
-	transportRules, tlsRules, cancelRules, nodeRules, contentRules, policyRules, kubeletRules, otherRules,
+	transportRules, tlsRules, cancelRules, nodeRules, contentRules, policyRules, kubeletRules, otherRules, hintRules,
 )
 
 func newIndex(tables ...[]rule) (in index) {

@@ -17,16 +17,24 @@ const (
 	Container          Role = "Container"
 	InitContainer      Role = "InitContainer"
 	EphemeralContainer Role = "EphemeralContainer"
+	// Sandbox is what the Pod's containers run in; it has an image of its own, the
+	// node's choice ("pause"), and shows in Events only.
+	Sandbox Role = "Sandbox"
 )
 
-// Failure is one container that cannot pull its image.
+// Failure is one container, or the sandbox, that cannot pull its image.
 type Failure struct {
+	// Container is empty for the sandbox.
 	Container string
 	Role      Role
-	// Image is the reference in the Pod's spec, never one from its status or from a text.
+	// Image is the reference in the Pod's spec, never one from its status or from a
+	// text; empty for the sandbox, so that nothing is ever opened for it.
 	Image string
-	// Reason and Message are the waiting state's, as the kubelet wrote them.
-	Reason  string
+	// SandboxImage is the sandbox's image as the text has it, for display only.
+	SandboxImage string
+	// Reason is the waiting state's, or the one that goes with the Event.
+	Reason string
+	// Message is as the kubelet wrote it.
 	Message string
 }
 
@@ -50,38 +58,43 @@ func InPod(pod *corev1.Pod) []Failure {
 		return nil
 	}
 	var failures []Failure
-	add := func(role Role, name, image string, statuses []corev1.ContainerStatus) {
-		waiting := waitingState(statuses, name)
-		if waiting == nil || !waitingOnPull[waiting.Reason] {
+	eachContainer(pod, func(role Role, _ string, _ int, c *corev1.Container, statuses []corev1.ContainerStatus) {
+		status := statusOf(statuses, c.Name)
+		if status == nil || status.State.Waiting == nil || !waitingOnPull[status.State.Waiting.Reason] {
 			return
 		}
+		waiting := status.State.Waiting
 		failures = append(failures, Failure{
-			Container: name,
+			Container: c.Name,
 			Role:      role,
-			Image:     failingImage(pod, image, waiting.Message),
+			Image:     failingImage(pod, c.Image, waiting.Message),
 			Reason:    waiting.Reason,
 			Message:   waiting.Message,
 		})
-	}
-	for i := range pod.Spec.InitContainers {
-		c := &pod.Spec.InitContainers[i]
-		add(InitContainer, c.Name, c.Image, pod.Status.InitContainerStatuses)
-	}
-	for i := range pod.Spec.Containers {
-		c := &pod.Spec.Containers[i]
-		add(Container, c.Name, c.Image, pod.Status.ContainerStatuses)
-	}
-	for i := range pod.Spec.EphemeralContainers {
-		c := &pod.Spec.EphemeralContainers[i]
-		add(EphemeralContainer, c.Name, c.Image, pod.Status.EphemeralContainerStatuses)
-	}
+	})
 	return failures
 }
 
-func waitingState(statuses []corev1.ContainerStatus, name string) *corev1.ContainerStateWaiting {
+// eachContainer visits the containers of pod: init containers, containers and
+// ephemeral containers, each in the order of the spec. field is the one of the
+// spec that holds the container, at index i.
+func eachContainer(pod *corev1.Pod, visit func(role Role, field string, i int, c *corev1.Container, statuses []corev1.ContainerStatus)) {
+	for i := range pod.Spec.InitContainers {
+		visit(InitContainer, "spec.initContainers", i, &pod.Spec.InitContainers[i], pod.Status.InitContainerStatuses)
+	}
+	for i := range pod.Spec.Containers {
+		visit(Container, "spec.containers", i, &pod.Spec.Containers[i], pod.Status.ContainerStatuses)
+	}
+	for i := range pod.Spec.EphemeralContainers {
+		c := corev1.Container(pod.Spec.EphemeralContainers[i].EphemeralContainerCommon)
+		visit(EphemeralContainer, "spec.ephemeralContainers", i, &c, pod.Status.EphemeralContainerStatuses)
+	}
+}
+
+func statusOf(statuses []corev1.ContainerStatus, name string) *corev1.ContainerStatus {
 	for i := range statuses {
 		if statuses[i].Name == name {
-			return statuses[i].State.Waiting
+			return &statuses[i]
 		}
 	}
 	return nil

@@ -19,9 +19,10 @@ type attempt struct {
 	marks  mark
 	// start and end are where the strongest words stand.
 	start, end int
-	// status is the first HTTP status, and host who gave it, where the text says so.
+	// status is the first HTTP status, where the text holds one.
 	status int
-	host   string
+	// server is who gave it, or who was asked and gave no answer, where the text says so.
+	server server
 }
 
 // take adds words to the open attempt. The strongest stay; of equals, what
@@ -47,16 +48,24 @@ func (r *record) take(causes causeSet, rank rank, marks mark, start, end int) {
 	switch {
 	case rank > a.rank:
 		a.causes, a.rank, a.start, a.end = causes, rank, start, end
-	case rank == a.rank && rank != mute && a.causes&causes != 0:
-		a.causes &= causes
+	case rank == mute || a.causes&causes == 0:
+	case rank == a.rank, a.rank == status && rank == word && !a.causes.single():
+		a.causes &= causes // The words explain what a status leaves open.
 	}
 }
 
 // answer keeps the first status of the open attempt: what follows it may be
 // the registry's own text.
-func (r *record) answer(status int, host string) {
+func (r *record) answer(status int, server server) {
 	if a := &r.attempts[r.last]; a.status == 0 {
-		a.status, a.host = status, host
+		a.status, a.server = status, server
+	}
+}
+
+// unanswered keeps who was asked when no answer came.
+func (r *record) unanswered(server server) {
+	if a := &r.attempts[r.last]; a.server.host == "" {
+		a.server = server
 	}
 }
 
@@ -68,7 +77,7 @@ func (r *record) merge(image string) (best *attempt, set causeSet) {
 		if a.causes == 0 || a.marks&again != 0 && best != nil && best.rank > hint {
 			continue
 		}
-		a.settle(image)
+		a.settle(image, r.marks)
 		switch {
 		case best == nil || best.rank <= hint:
 			best, set = a, a.causes

@@ -4,18 +4,23 @@
 package pullfailure
 
 import (
-	"net/netip"
 	"strings"
 
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
 
 // settle weighs what was answered with who asked, and for what.
-func (a *attempt) settle(image string) {
+func (a *attempt) settle(image string, all mark) {
 	if a.marks&notSent != 0 && a.causes&permissionDenied != 0 {
 		a.causes = a.causes&^permissionDenied | unauthenticated
 	}
-	if a.rank != status || image == "" {
+	if a.rank != status {
+		return
+	}
+	if a.causes == permissionDenied && all&pulls == 0 && a.unframed() {
+		a.causes = noAccess // The beginning is lost, and with it whether anybody was named.
+	}
+	if image == "" {
 		return
 	}
 	switch a.status {
@@ -28,6 +33,12 @@ func (a *attempt) settle(image string) {
 			a.causes = registryUnavailable // So Container Registry answers since its end.
 		}
 	}
+}
+
+// unframed tells whether the status stands alone: neither does the text say what
+// was asked for, nor with which credential.
+func (a *attempt) unframed() bool {
+	return a.marks&(sent|notSent|silent) == 0 && (a.server.host == "" || a.server.token)
 }
 
 // google tells whether image is on a host that Artifact Registry serves.
@@ -52,34 +63,26 @@ func (s *scanner) repairable(v Verdict, image string) bool {
 	}
 	host, _, _ := strings.Cut(image, "/")
 	for i := range s.attempts[:s.last+1] {
-		a := &s.attempts[i]
-		switch {
-		case a.rank > weak && a.causes&^noAccess != 0, a.marks&(explained|iam) == explained:
+		if !s.refused(&s.attempts[i], host) {
 			return false
-		case a.status != 0 && a.status != statusForbidden && a.causes&permissionDenied != 0:
-			return false
-		case a.host != "" && !strings.EqualFold(a.host, host) && !standsIn(a.host, host, s.text):
-			return false // A mirror, or the storage behind the registry, refused.
 		}
 	}
 	return true
 }
 
-// standsIn tells whether answered is the node's own loopback, asked in the name of
-// host: what runs there (a local registry, a proxy of the platform team's) passes
-// on the answer of host. The runtime names host in the query of each request.
-func standsIn(answered, host, text string) bool {
-	at, err := netip.ParseAddrPort(answered)
-	if err != nil || !at.Addr().IsLoopback() {
+// refused tells whether the attempt came to a plain refusal of an identity by
+// host, or to nothing.
+func (s *scanner) refused(a *attempt, host string) bool {
+	switch {
+	case a.rank == status && a.unframed(), a.rank < status && a.causes&permissionDenied != 0:
+		return false
+	case a.rank > weak && a.causes&^noAccess != 0, a.marks&(explained|iam) == explained:
+		return false
+	case a.status != 0 && a.status != statusForbidden && a.causes&permissionDenied != 0:
 		return false
 	}
-	for _, query := range []string{"service=" + host, "ns=" + host} {
-		_, rest, ok := strings.Cut(strings.ToLower(text), query)
-		if ok && (rest == "" || strings.ContainsAny(rest[:1], `&: "`)) {
-			return true
-		}
-	}
-	return false
+	// Otherwise a mirror, or the storage behind the registry, refused.
+	return a.server.host == "" || strings.EqualFold(a.server.host, host) || standsIn(a.server.host, host, s.text)
 }
 
 // cut tells whether the text lacks a part: there is an ellipsis in its place, or

@@ -11,9 +11,20 @@ type rule struct {
 	causes causeSet
 	rank   rank
 	marks  mark
-	// inPlace: only where an error code stands, not in a sentence.
-	inPlace bool
+	place  place
 }
+
+// A place is where a rule's words must stand to mean it.
+type place uint8
+
+const (
+	// anywhere: the words mean the same in a sentence.
+	anywhere place = iota
+	// asCode: where an error code stands, not in a sentence.
+	asCode
+	// afterURL: right after a URL, where net/http puts what became of the request.
+	afterURL
+)
 
 // A rank is how much a rule's words settle; the highest of an attempt wins.
 type rank uint8
@@ -68,10 +79,14 @@ const (
 	notSent
 	// asked: a token was asked for; unless sent, the text may have lost by whom.
 	asked
+	// silent: the runtime never says by whom it asked.
+	silent
 	// iam: the registry names the permission that the caller lacks.
 	iam
 	// explained: the registry gives a reason in words of its own.
 	explained
+	// upstream: the registry speaks of one behind it.
+	upstream
 	// unlikely: a grant on the image's repository can't be what is missing.
 	unlikely
 )
@@ -87,9 +102,13 @@ func say(causes causeSet, rank rank, marks mark, words ...string) []rule {
 
 // sayInPlace makes rules for words that count only where an error code stands.
 func sayInPlace(causes causeSet, rank rank, marks mark, words ...string) []rule {
+	return sayAt(asCode, causes, rank, marks, words...)
+}
+
+func sayAt(place place, causes causeSet, rank rank, marks mark, words ...string) []rule {
 	list := say(causes, rank, marks, words...)
 	for i := range list {
-		list[i].inPlace = true
+		list[i].place = place
 	}
 	return list
 }

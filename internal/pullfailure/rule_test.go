@@ -10,12 +10,12 @@ import (
 
 func TestRulesAreFound(t *testing.T) {
 	type key struct {
-		words   string
-		inPlace bool
+		words string
+		place place
 	}
 	seen := map[key]bool{}
 	for _, r := range rules.rules {
-		if k := (key{r.words, r.inPlace}); seen[k] {
+		if k := (key{r.words, r.place}); seen[k] {
 			t.Errorf("%q is there twice", r.words)
 		} else {
 			seen[k] = true
@@ -27,6 +27,9 @@ func TestRulesAreFound(t *testing.T) {
 			t.Errorf("%q: rank %d with causes %b", r.words, r.rank, r.causes)
 		}
 		text := strings.ReplaceAll(r.words, "*", "token")
+		if r.place == afterURL {
+			text = "https://registry.example/: " + text
+		}
 		s := scanner{text: text, low: fold(text)}
 		s.scan()
 		if r.rank == mute && r.marks == explained {

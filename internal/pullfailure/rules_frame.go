@@ -19,8 +19,11 @@ var frameRules = slices.Concat(
 	say(answered, weak, notSent|pulls, "fetch anonymous token"),
 	say(0, mute, asked, "token: unexpected status"),
 
+	// CRI-O, what else is made of containers/image, and docker.
+	say(0, mute, silent, "invalid status code from registry", "received unexpected http status", "error parsing http", "statuscode"),
+
 	// That a pull failed, and no more.
-	say(backOff, hint, pulls, "back-off pulling image", "errimagepull", "imagepullbackoff", "failed to pull image"),
+	say(backOff, hint, pulls, "back-off pulling image", "errimagepull", "imagepullbackoff", "failed to pull image", "unable to find image * locally"),
 
 	// A stage that failed: what can't have been reached yet is no candidate.
 	say(answered, weak, 0, "unexpected status"),
@@ -31,11 +34,14 @@ var frameRules = slices.Concat(
 
 	// That the text is about a pull.
 	say(0, mute, pulls, "failed to pull", "unable to pull", "error pulling", "failed pulling", "pulling image", "pull image", "pulling from host",
-		"cannotpullcontainererror", "pullimage", "image pull", "sandbox image", "httpreadseeker", "trying next host", "failed to solve",
+		"cannotpullcontainererror", "pullimage", "image pull", "httpreadseeker", "trying next host", "failed to solve",
 		"manifest", "reading blob", "writing blob", "fetching blob", "register layer", "registry", "error from registry", "auth token", "authentication token"),
 
+	say(0, mute, pulls|decisive, "sandbox image"), // The pod's sandbox failed for want of it.
+
 	// What a grant on the image's own repository can't bring.
-	say(0, mute, unlikely, "upstream", "failed to push", "error pushing"),
+	say(0, mute, unlikely|upstream, "upstream"),
+	say(0, mute, unlikely, "failed to push", "error pushing"),
 	say(0, mute, unlikely|pulls, "artifactregistry.repositories.uploadartifacts"),
 )
 
@@ -50,7 +56,7 @@ var kubeletRules = slices.Concat(
 // otherRules know texts that are about something else than pulling.
 var otherRules = slices.Concat(
 	say(0, mute, other, "probe failed", "probe errored", "hook failed", "failed to exec in container"),
-	say(0, mute, other, "back-off restarting", "crashloopbackoff", "container process", "oci runtime", "failed to start", "failed to create containerd task",
+	say(0, mute, other, "back-off restarting", "crashloopbackoff", "container process", "oci runtime", "imagevolumemountfailed", "runasnonroot", "failed to start", "failed to create containerd task",
 		"exit code", "oomkilled", "createcontainerconfigerror", "createcontainererror", "runcontainererror", "no command specified", "run as non-root"),
 	say(0, mute, other, "mountvolume", "unmountvolume", "attachvolume", "mount failed", "references non-existent", "find key", "error: secret", "error: configmap"),
 	say(0, mute, other, "network for sandbox", "sandbox changed", "container runtime network not ready", "error killing pod"),

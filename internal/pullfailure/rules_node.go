@@ -12,11 +12,11 @@ var nodeRules = slices.Concat(
 
 	say(platformMismatch, node, pulls, "no match for platform", "no matching manifest for", "no image found in image index for architecture",
 		"no image found in manifest list for architecture", "no child with platform", "does not match the specified platform", "operating system is not supported",
-		"cannot be used on this platform"),
+		"cannot be used on this platform", "descriptor matching platform"),
 	say(platformMismatch, word, 0, "exec format error", "incompatible with a"),
 
 	// Short names, which containers/image won't guess.
-	say(invalidReference, node, pulls, "unqualified-search registries", "short name mode is enforcing", "short-name resolution enforced"),
+	say(invalidReference, node, pulls, "unqualified-search registries", "short name mode is enforcing", "did not resolve to an alias", "short-name resolution enforced"),
 	say(invalidReference, word, 0, "object required"),
 )
 
@@ -28,7 +28,7 @@ var policyRules = slices.Concat(
 	say(policyRejected, node, pulls|decisive, "image policy webhook", "imagepolicywebhook", "denied by binary authorization", "no attestations found",
 		"failed to verify signature", "image verification failed", "no matching signatures", "cosign", "download blocking policy"),
 	say(policyRejected, sentence, 0, "policy violation", "violates policy", "blocked by policy", "download blocked", "cannot be pulled due"),
-	say(policyRejected, word, 0, "is blocked by", "quarantined"),
+	say(policyRejected, word, 0, "is blocked by", "quarantined", "not signed"),
 )
 
 // contentRules know content that is not what was announced, or that the
@@ -38,14 +38,15 @@ var contentRules = slices.Concat(
 		"checksum mismatch", "checksum does not match", "verification failed for digest", "does not match provided manifest digest", "does not match config's diffid",
 		"wrong diff id", "mismatched image rootfs", "match image configuration", "layer verification failed"),
 	say(corruptContent, node, pulls, "invalid tar header", "untar re-exec error", "gzip: invalid header", "gzip: invalid checksum", "zstd: invalid", "flate: corrupt input",
-		"invalid compressed data", "layer does not exist", "parent snapshot", "failed to stat snapshot", "failed to prepare extraction snapshot",
-		"potentially insufficient uids or gids"),
-	say(corruptContent, node, pulls, "unsupported media type", "unsupported mediatype", "unexpected media type", "mediatype in manifest", "media type * is no longer",
+		"invalid compressed data", "layer does not exist", "potentially insufficient uids or gids", "don't match diffids", "diffids don't match",
+		"size mismatch", "rejecting * byte manifest"),
+	say(corruptContent, node, pulls, "unsupported media type", "unsupported mediatype", "unsupported mime type", "unexpected media type", "mediatype in manifest", "media type * is no longer",
 		"unsupported docker v2s2 media type", "no processor for media-type", "unsupported image-specific operation", "unsupported schema version", "unsupported manifest",
-		"unknown manifest", "cannot unmarshal", "missing signature key", "schema 1 image", "pulling schema 1"), // The last three: manifests of before 2017.
+		"unknown manifest", "cannot unmarshal", "missing signature key", "schema 1 image", "schema 1 support", "pulling schema 1"), // The last four: manifests of before 2017.
 
 	// What was being done when something more telling may have happened.
 	say(corruptContent, word, pulls, "failed to extract layer", "failed to register layer", "applylayer", "failed to unpack image", "mount callback failed", "invalid desc",
+		"parent snapshot", "failed to stat snapshot", "failed to prepare extraction snapshot",
 		"import layer", "failed to get reader from content store"),
 	say(corruptContent, word, 0, "error processing tar file", "processing tar file", "unpacking failed", "unexpected end of json input", "content digest"),
 	say(corruptContent, weak, 0, "looking for beginning of value", "unexpected content type"),

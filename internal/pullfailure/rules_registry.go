@@ -38,7 +38,7 @@ var absenceRules = slices.Concat(
 	say(imageNotFound, sentence, 0, "requested entity was not found"),
 	say(imageNotFound, sentence, pulls, "manifest for * not found", "artifact * not found", "image * not found", "tag * not found", "tag * does not exist",
 		"tag does not exist", "unknown tag", "no such tag", "no such image", "no such manifest", "manifest not found", "image not found", "image not known",
-		"image does not exist", "requested image not found", "unable to find image", "is not known to the registry"),
+		"image does not exist", "requested image not found", "is not known to the registry"),
 	say(repositoryNotFound, sentence, 0, "project * not found", "namespace * not found"),
 	say(repositoryNotFound, sentence, pulls, "repository * not found", "repository with name * does not exist", "no such repository",
 		"name not known to registry"),
@@ -58,8 +58,11 @@ var loadRules = slices.Concat(
 	say(rateLimited, word, 0, "too many requests", "rate limit", "rate limited", "ratelimit", "retry-after", "throttled", "throttling", "throttlingexception",
 		"quota exhausted", "pull limit"),
 	say(registryUnavailable, sentence, 0, "internal error encountered", "service is currently unavailable", "container registry is deprecated"),
+	say(registryUnavailable, word, pulls, "decode token response", "decoding token response"),
+	say(registryUnavailable|unauthenticated, word, pulls, "include a token in the response"),
+	say(registryUnavailable|network, word, pulls, "no resolve hosts", "no pull hosts"),
 	say(registryUnavailable, word, 0, "internal server error", "server error", "temporarily unavailable", "under maintenance", "maintenance mode",
 		"registry is not available"),
 	// CRI-O's kind of every transport error; the error itself says more.
-	say(registryUnavailable, weak, pulls, "registryunavailable", "registry is unavailable"),
+	say(registryUnavailable|network|tls, weak, pulls, "registryunavailable", "registry is unavailable"),
 )

@@ -121,14 +121,23 @@ func (s *scanner) scanWord(start, end int) {
 func (s *scanner) try(candidates []rule, i int) {
 	for k := range candidates {
 		r := &candidates[k]
+		if r.place == afterURL && !s.afterName(i) {
+			continue
+		}
 		if end := match(r, s.low, i); end >= 0 {
 			s.take(r.causes, r.rank, r.marks, i, end)
+			if r.rank >= transport && s.afterName(i) {
+				s.unanswered(s.serverBefore(i))
+			}
 		}
 	}
 }
 
+// afterName tells whether the last name stands right before low[i].
+func (s *scanner) afterName(i int) bool { return s.nameEnd > 0 && i-s.nameEnd < 8 }
+
 // cutAfter is how much of a rule's words must be there when the text ends within them.
-const cutAfter = 16
+const cutAfter = 12
 
 // match gives the end of r's words at low[i:], or -1.
 func match(r *rule, low []byte, i int) int {
@@ -139,7 +148,7 @@ func match(r *rule, low []byte, i int) int {
 			i++
 			continue
 		}
-		if i == len(low) && r.rank == transport && k >= cutAfter {
+		if i == len(low) && r.rank >= transport && k >= cutAfter {
 			return i
 		}
 		n := skip(low[i:], c)
@@ -148,7 +157,7 @@ func match(r *rule, low []byte, i int) int {
 		}
 		i += n
 	}
-	if midWord(low, i) || r.inPlace && !(codeStarts(low, start) && codeEnds(low, i)) {
+	if midWord(low, i) || r.place != anywhere && !(codeStarts(low, start) && codeEnds(low, i)) {
 		return -1
 	}
 	return i
@@ -184,6 +193,8 @@ func codeStarts(low []byte, i int) bool {
 		case ' ', '"', '[', '*':
 		case ':', '=', '\n':
 			return true
+		case '.':
+			return i >= 2 && string(low[i-2:i]) == ".." // Somebody left out what stood before.
 		default:
 			return false
 		}

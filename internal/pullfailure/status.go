@@ -53,7 +53,7 @@ const (
 )
 
 // statusPlaces are the words right before a status code that stands without its text.
-var statusPlaces = []string{"statuscode:", "status code:", "status code", "status:", "status", "http", "response code:", "responded with"}
+var statusPlaces = []string{"statuscode:", "status code:", "status code", "status:", "status", "http", "response code:", "responded with", "server returned"}
 
 // scanStatus takes the status code at low[i], if the number there is one: with
 // its standard text, or after words or a URL that announce one. Other numbers
@@ -77,7 +77,7 @@ func (s *scanner) scanStatus(i int) {
 		marks = explained
 	}
 	s.take(ofStatus(code), status, marks, i, end)
-	s.answer(code, s.hostBefore(i))
+	s.answer(code, s.serverBefore(i))
 }
 
 // textLength gives the length of " Forbidden" or " (Forbidden)" at the start
@@ -108,7 +108,7 @@ func (s *scanner) announced(i int) bool {
 		}
 	}
 	// "unexpected status from GET request to URL: 403", cut there or with another text.
-	return len(before) > 0 && before[len(before)-1] == ':' && s.nameEnd > 0 && i-s.nameEnd < 8
+	return len(before) > 0 && before[len(before)-1] == ':' && s.afterName(i)
 }
 
 // bare tells whether nothing explains the status before rest: the text, the
@@ -117,24 +117,6 @@ func bare(rest []byte) bool {
 	rest = bytes.TrimLeft(rest[:min(len(rest), 32)], "). ")
 	return len(rest) == 0 || strings.IndexByte(",];\"'", rest[0]) >= 0 ||
 		string(rest) == ": errimagepull" || string(rest) == ": imagepullbackoff" // Tools append the reason.
-}
-
-// hostBefore is the host that answered with the status at low[i], where the
-// text names it: in the URL right before, or as containerd 1.6 does.
-func (s *scanner) hostBefore(i int) string {
-	if s.nameEnd > 0 && i-s.nameEnd < 8 {
-		if _, rest, ok := strings.Cut(s.text[s.nameStart:s.nameEnd], "://"); ok {
-			host, _, _ := strings.Cut(rest, "/")
-			return host
-		}
-	}
-	const intro = "pulling from host "
-	from := max(0, i-512)
-	if at := bytes.LastIndex(s.low[from:i], []byte(intro)); at >= 0 {
-		host, _, _ := strings.Cut(s.text[from+at+len(intro):i], " ")
-		return host
-	}
-	return ""
 }
 
 // ofStatus is what a status code says where nothing explains it.

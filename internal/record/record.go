@@ -10,6 +10,7 @@ package record
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -112,13 +113,17 @@ func MarkEffective(g *v1alpha1.PullAccessGrant, now time.Time) {
 	set(g, v1alpha1.ConditionEffective, metav1.ConditionTrue, v1alpha1.ReasonPullWorked, "A pull was seen to work after the grant.")
 }
 
-// MarkIneffective records that the grant has stayed without effect.
+// MarkIneffective records that the grant has stayed without effect, and what was
+// not known when it was made: there the reason is likeliest to be found.
 func MarkIneffective(g *v1alpha1.PullAccessGrant) {
 	if g.Status.EffectiveTime != nil {
 		return
 	}
-	set(g, v1alpha1.ConditionEffective, metav1.ConditionFalse, v1alpha1.ReasonIneffective,
-		"Pods still cannot pull after all attempts; look for a deny policy, a principal access boundary, VPC Service Controls or a download rule that blocks the account.")
+	message := "Pods still cannot pull after all attempts; look for a deny policy, a principal access boundary, VPC Service Controls or a download rule that blocks the account."
+	if len(g.Spec.Unknowns) > 0 {
+		message += " Not known when it was granted: " + strings.Join(g.Spec.Unknowns, "; ") + "."
+	}
+	set(g, v1alpha1.ConditionEffective, metav1.ConditionFalse, v1alpha1.ReasonIneffective, message)
 }
 
 // Join adds a workload that waits for the grant, or takes one up again that had

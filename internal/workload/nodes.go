@@ -12,6 +12,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 )
 
 const (
@@ -20,6 +22,9 @@ const (
 	// nodesFor is how long: a node that is made anew may keep its name.
 	nodesFor = time.Minute
 )
+
+// poolLabel names the node pool of a GKE node.
+const poolLabel = "cloud.google.com/gke-nodepool"
 
 // Nodes reads the nodes of failing pods, each once in a while, however many pods
 // fail on it. Safe for concurrent use.
@@ -34,25 +39,32 @@ func NewNodes(live client.Reader) *Nodes {
 	return &Nodes{live: live, known: cache.NewLRUExpireCache(nodesKept)}
 }
 
-// ProviderID is the node's spec.providerID, "" when there is no such node or it
-// names none.
-func (n *Nodes) ProviderID(ctx context.Context, name string) (string, error) {
+// Named is the node of that name. What the cluster does not have, or does not
+// show, is no error: the node then says so.
+func (n *Nodes) Named(ctx context.Context, name string) (diagnosis.Node, error) {
 	if name == "" {
-		return "", nil
+		return without(name, "the pod has no node yet"), nil
 	}
 	if known, ok := n.known.Get(name); ok {
-		if id, ok := known.(string); ok {
-			return id, nil
+		if node, ok := known.(diagnosis.Node); ok {
+			return node, nil
 		}
 	}
-	var node corev1.Node
-	err := n.live.Get(ctx, client.ObjectKey{Name: name}, &node)
-	if apierrors.IsNotFound(err) {
-		return "", nil
+	var found corev1.Node
+	err := n.live.Get(ctx, client.ObjectKey{Name: name}, &found)
+	switch {
+	case apierrors.IsNotFound(err):
+		return without(name, "node "+name+" is not there"), nil
+	case apierrors.IsForbidden(err):
+		return without(name, "node "+name+" may not be read"), nil
+	case err != nil:
+		return diagnosis.Node{}, fmt.Errorf("read node %s: %w", name, err)
 	}
-	if err != nil {
-		return "", fmt.Errorf("read node %s: %w", name, err)
-	}
-	n.known.Add(name, node.Spec.ProviderID, nodesFor)
-	return node.Spec.ProviderID, nil
+	node := diagnosis.Node{Name: name, ProviderID: found.Spec.ProviderID, Pool: found.Labels[poolLabel]}
+	n.known.Add(name, node, nodesFor)
+	return node, nil
+}
+
+func without(name, detail string) diagnosis.Node {
+	return diagnosis.Node{Name: name, Obstacle: diagnosis.Obstacle{Kind: diagnosis.Unreadable, Detail: detail}}
 }

@@ -9,9 +9,11 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 )
 
 func TestOwners(t *testing.T) {
@@ -104,26 +106,32 @@ func TestOwnerUnread(t *testing.T) {
 }
 
 func TestNodes(t *testing.T) {
-	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-1"}, Spec: corev1.NodeSpec{ProviderID: "gce://acme/us-central1-a/node-1"}}
+	node := &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: "node-1", Labels: map[string]string{"cloud.google.com/gke-nodepool": "pool-1"}},
+		Spec:       corev1.NodeSpec{ProviderID: "gce://acme/us-central1-a/node-1"},
+	}
 	s := newServer(t, node)
 	nodes := NewNodes(s)
-	check := func(name, want string, reads int) {
+	check := func(name string, want diagnosis.Node, reads int) {
 		t.Helper()
 		s.gets = 0
-		if got, err := nodes.ProviderID(t.Context(), name); err != nil || got != want {
-			t.Errorf("ProviderID(%q) = %q, %v; want %q", name, got, err, want)
+		if got, err := nodes.Named(t.Context(), name); err != nil || got != want {
+			t.Errorf("Named(%q) = %+v, %v; want %+v", name, got, err, want)
 		}
 		if s.gets != reads {
-			t.Errorf("ProviderID(%q) read %d times, want %d", name, s.gets, reads)
+			t.Errorf("Named(%q) read %d times, want %d", name, s.gets, reads)
 		}
 	}
-	check("", "", 0)
-	check("node-1", node.Spec.ProviderID, 1)
-	check("node-1", node.Spec.ProviderID, 0)
-	check("node-2", "", 1)
-	check("node-2", "", 1) // It may come yet: not remembered.
+	there := diagnosis.Node{Name: "node-1", ProviderID: node.Spec.ProviderID, Pool: "pool-1"}
+	check("", without("", "the pod has no node yet"), 0)
+	check("node-1", there, 1)
+	check("node-1", there, 0)
+	check("node-2", without("node-2", "node node-2 is not there"), 1)
+	check("node-2", without("node-2", "node node-2 is not there"), 1) // It may come yet: not remembered.
+	s.nextErr = apierrors.NewForbidden(corev1.Resource("nodes"), "node-3", nil)
+	check("node-3", without("node-3", "node node-3 may not be read"), 1)
 	s.nextErr = errors.New("broken")
-	if _, err := nodes.ProviderID(t.Context(), "node-3"); !errors.Is(err, s.nextErr) {
-		t.Errorf("ProviderID: %v", err)
+	if _, err := nodes.Named(t.Context(), "node-3"); !errors.Is(err, s.nextErr) {
+		t.Errorf("Named: %v", err)
 	}
 }

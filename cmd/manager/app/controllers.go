@@ -18,19 +18,25 @@ import (
 	"github.com/pull-access/pull-access-operator/controllers/restart"
 	"github.com/pull-access/pull-access-operator/internal/gcp"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
+	"github.com/pull-access/pull-access-operator/internal/observation"
 	"github.com/pull-access/pull-access-operator/internal/record"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
 // addControllers wires the four controllers in the order of the flow.
-func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client) error {
+func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client, o Options) error {
 	now := clock.RealClock{}
 	cached := gcp.NewCached(cloud, now)
 	owners, nodes := workload.NewOwners(mgr.GetAPIReader()), workload.NewNodes(mgr.GetAPIReader())
 	recorder := mgr.GetEventRecorder(name)
+	observer := observation.New(observation.Observer{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Cloud: cached, Nodes: nodes, Clock: now,
+	})
+	if o.ReadPullSecrets {
+		observer.Secrets = mgr.GetAPIReader()
+	}
 	if err := (&failure.Reconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Cloud: cached,
-		Owners: owners, Nodes: nodes, Recorder: recorder, Clock: now,
+		Client: mgr.GetClient(), Observer: observer, Owners: owners, Recorder: recorder, Clock: now,
 	}).SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("set up failure controller: %w", err)
 	}

@@ -23,6 +23,13 @@ type Options struct {
 	// GCPEndpoint is a URL that every Google API call goes to without
 	// credentials; "" means Google's own, with Application Default Credentials.
 	GCPEndpoint string
+	// Cluster is the operator's own GKE cluster, projects/P/locations/L/clusters/C;
+	// "" means what the metadata server of its node says.
+	Cluster string
+	// Troubleshoot has Policy Troubleshooter asked for deny policies and inherited access.
+	Troubleshoot bool
+	// ReadPullSecrets has the pull secrets of failing pods read.
+	ReadPullSecrets bool
 	// MetricsAddress and ProbeAddress are HOST:PORT; "0" turns one off.
 	MetricsAddress string
 	ProbeAddress   string
@@ -44,6 +51,9 @@ func ParseFlags(args []string, usage io.Writer) (Options, error) {
 	flags.SortFlags = false
 	flags.StringVar(&o.Kubeconfig, "kubeconfig", "", "`file` to reach the cluster with; in a pod, and where kubectl would find one, it is not needed")
 	flags.StringVar(&o.GCPEndpoint, "gcp-endpoint", "", "`URL` that every Google API call goes to, without credentials; for tests and demos")
+	flags.StringVar(&o.Cluster, "gke-cluster", "", "GKE cluster of the operator, as projects/PROJECT/locations/LOCATION/clusters/`NAME`; asked of the node's metadata server if not given")
+	flags.BoolVar(&o.Troubleshoot, "policy-troubleshooter", false, "ask Policy Troubleshooter for deny policies and inherited access; takes its API and roles on the organization")
+	flags.BoolVar(&o.ReadPullSecrets, "read-pull-secrets", false, "read the pull secrets of failing pods to tell whose key they hold; takes config/components/pull-secrets")
 	flags.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8080", "`address` that serves /metrics; 0 turns it off")
 	flags.StringVar(&o.ProbeAddress, "health-probe-bind-address", ":8081", "`address` that serves /healthz and /readyz; 0 turns it off")
 	flags.BoolVar(&o.LeaderElect, "leader-elect", false, "let only one of several operators act")

@@ -58,9 +58,9 @@ func Run(ctx context.Context, version string, o Options) error {
 	if err != nil {
 		return err
 	}
-	cloud, err := gcp.New(ctx, gcp.Options{Endpoint: o.GCPEndpoint, UserAgent: name + "/" + version})
+	cloud, err := newCloud(ctx, o, version)
 	if err != nil {
-		return fmt.Errorf("%w: --gcp-endpoint: %w", ErrUsage, err)
+		return err
 	}
 	mgr, err := newManager(cluster, o)
 	if err != nil {
@@ -69,7 +69,7 @@ func Run(ctx context.Context, version string, o Options) error {
 	if err := metrics.Register(func() metrics.Standing { return standing(ctx, mgr.GetClient()) }); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
-	if err := addControllers(ctx, mgr, cloud); err != nil {
+	if err := addControllers(ctx, mgr, cloud, o); err != nil {
 		return err
 	}
 	logger.Info("Starting", "version", version, "gcpEndpoint", o.GCPEndpoint, "leaderElection", o.LeaderElect)
@@ -77,6 +77,24 @@ func Run(ctx context.Context, version string, o Options) error {
 		return fmt.Errorf("run: %w", err)
 	}
 	return nil
+}
+
+func newCloud(ctx context.Context, o Options, version string) (*gcp.Client, error) {
+	settings := gcp.Options{Endpoint: o.GCPEndpoint, UserAgent: name + "/" + version, Troubleshoot: o.Troubleshoot}
+	var err error
+	switch {
+	case o.Cluster != "":
+		if settings.Cluster, err = gcp.ParseCluster(o.Cluster); err != nil {
+			return nil, fmt.Errorf("%w: --gke-cluster: %w", ErrUsage, err)
+		}
+	case o.GCPEndpoint == "":
+		settings.Cluster, _ = gcp.FindCluster(ctx) // Outside GKE there is none.
+	}
+	cloud, err := gcp.New(ctx, settings)
+	if err != nil {
+		return nil, fmt.Errorf("%w: --gcp-endpoint: %w", ErrUsage, err)
+	}
+	return cloud, nil
 }
 
 func newManager(cluster *rest.Config, o Options) (manager.Manager, error) {

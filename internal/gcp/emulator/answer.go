@@ -20,6 +20,10 @@ type refusal struct {
 	message string
 	// permission and resource are set when IAM refused, for google.rpc.ErrorInfo.
 	permission, resource string
+	// service is the API that refused; Artifact Registry if empty.
+	service string
+	// details say more in Google's own error JSON; other APIs leave them out.
+	details []any
 }
 
 func (r *refusal) Error() string { return r.code + ": " + r.message }
@@ -31,6 +35,10 @@ var errUnauthenticated = &refusal{
 
 func notFound(message string) *refusal {
 	return &refusal{http: http.StatusNotFound, code: "NOT_FOUND", message: message}
+}
+
+func alreadyExists(message string) *refusal {
+	return &refusal{http: http.StatusConflict, code: "ALREADY_EXISTS", message: message}
 }
 
 func invalidArgument(message string) *refusal {
@@ -58,20 +66,26 @@ var rpcCodes = map[int]string{
 	http.StatusGatewayTimeout:     "DEADLINE_EXCEEDED",
 }
 
-// refuseAPI writes the error of Artifact Registry's API.
+// refuseAPI writes the error of Artifact Registry's API, and of all that are as new.
 func refuseAPI(w http.ResponseWriter, r *refusal) {
 	body := map[string]any{
 		"code": r.http, "message": r.message, "status": cmp.Or(r.code, rpcCodes[r.http], "INTERNAL"),
 	}
 	if r.permission != "" {
-		body["details"] = []any{map[string]any{
-			"@type":    "type.googleapis.com/google.rpc.ErrorInfo",
-			"reason":   "IAM_PERMISSION_DENIED",
-			"domain":   "artifactregistry.googleapis.com",
-			"metadata": map[string]string{"permission": r.permission, "resource": r.resource},
-		}}
+		body["details"] = []any{errorInfo("IAM_PERMISSION_DENIED", cmp.Or(r.service, serviceArtifacts),
+			map[string]string{"permission": r.permission, "resource": r.resource})}
+	}
+	if len(r.details) > 0 {
+		body["details"] = r.details
 	}
 	writeJSON(w, r.http, map[string]any{"error": body})
+}
+
+// errorInfo is a google.rpc.ErrorInfo, the machine's part of an error.
+func errorInfo(reason, domain string, metadata map[string]string) map[string]any {
+	return map[string]any{
+		"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": domain, "metadata": metadata,
+	}
 }
 
 // computeReasons are Compute Engine's words for an HTTP status.

@@ -15,21 +15,21 @@ import (
 
 func (e *Emulator) tagsEndpoint(r *http.Request) endpoint {
 	parent := e.repositoryName(r, r.PathValue("repository")) + "/packages/" + imageID(r, "package")
-	return api("ListTags", parent, e.listTags)
+	return e.api("ListTags", parent, e.listTags)
 }
 
 func (e *Emulator) tagEndpoint(r *http.Request) endpoint {
 	parent := e.repositoryName(r, r.PathValue("repository")) + "/packages/" + imageID(r, "package")
-	return api("GetTag", parent+"/tags/"+r.PathValue("tag"), e.getTag)
+	return e.api("GetTag", parent+"/tags/"+r.PathValue("tag"), e.getTag)
 }
 
 func (e *Emulator) dockerImagesEndpoint(r *http.Request) endpoint {
-	return api("ListDockerImages", e.repositoryName(r, r.PathValue("repository")), e.listDockerImages)
+	return e.api("ListDockerImages", e.repositoryName(r, r.PathValue("repository")), e.listDockerImages)
 }
 
 func (e *Emulator) dockerImageEndpoint(r *http.Request) endpoint {
 	parent := e.repositoryName(r, r.PathValue("repository"))
-	return api("GetDockerImage", parent+"/dockerImages/"+imageID(r, "image"), e.getDockerImage)
+	return e.api("GetDockerImage", parent+"/dockerImages/"+imageID(r, "image"), e.getDockerImage)
 }
 
 // imageID is the part of a path that holds an image's name, slashes escaped.
@@ -57,11 +57,18 @@ type dockerImageJSON struct {
 	UpdateTime string   `json:"updateTime"`
 }
 
-// artifactsOf lists what a repository holds, in the order of its pushes.
+// artifactsOf lists what a repository holds, in the order of its pushes. No two
+// are of the same time, also where the clock stood still between them.
 func (s *state) artifactsOf(repository string) []artifact {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.artifacts[repository])
+	kept := slices.Clone(s.artifacts[repository])
+	for n := 1; n < len(kept); n++ {
+		if before := kept[n-1].uploaded; !kept[n].uploaded.After(before) {
+			kept[n].uploaded = before.Add(time.Microsecond)
+		}
+	}
+	return kept
 }
 
 // tags are the tags of one image, named as the API names its parent.
@@ -81,12 +88,12 @@ func (e *Emulator) tags(parent string) []tagJSON {
 	return tags
 }
 
-func (e *Emulator) listTags(who identity, parent string, _ *http.Request) (any, error) {
+func (e *Emulator) listTags(who identity, parent string, r *http.Request) (any, error) {
 	repository, _, _ := strings.Cut(parent, "/packages/")
 	if _, err := e.reach(who, permissionTags, repository); err != nil {
 		return nil, err
 	}
-	return map[string]any{"tags": e.tags(parent)}, nil
+	return paged(r, "tags", e.tags(parent))
 }
 
 func (e *Emulator) getTag(who identity, name string, _ *http.Request) (any, error) {
@@ -110,15 +117,16 @@ func (e *Emulator) dockerImages(r storedRepository) []dockerImageJSON {
 	for _, a := range e.state.artifactsOf(r.resourceName()) {
 		id := a.image + "@" + a.digest
 		n, seen := at[id]
+		uploaded := a.uploaded.UTC().Format(time.RFC3339Nano)
 		if !seen {
 			n, at[id] = len(images), len(images)
-			uploaded := a.uploaded.UTC().Format(time.RFC3339Nano)
 			images = append(images, dockerImageJSON{
 				Name: r.resourceName() + "/dockerImages/" + url.PathEscape(id), URI: r.registryURI() + "/" + id,
 				SizeBytes: strconv.FormatInt(a.size, 10), MediaType: a.mediaType,
-				UploadTime: uploaded, UpdateTime: uploaded,
+				UploadTime: uploaded,
 			})
 		}
+		images[n].UpdateTime = uploaded
 		if a.tag != "" {
 			images[n].Tags = append(images[n].Tags, a.tag)
 		}
@@ -126,12 +134,12 @@ func (e *Emulator) dockerImages(r storedRepository) []dockerImageJSON {
 	return images
 }
 
-func (e *Emulator) listDockerImages(who identity, parent string, _ *http.Request) (any, error) {
+func (e *Emulator) listDockerImages(who identity, parent string, request *http.Request) (any, error) {
 	r, err := e.reach(who, permissionImages, parent)
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{"dockerImages": e.dockerImages(r)}, nil
+	return paged(request, "dockerImages", e.dockerImages(r))
 }
 
 func (e *Emulator) getDockerImage(who identity, name string, _ *http.Request) (any, error) {

@@ -20,6 +20,8 @@ type Instance struct {
 	// empty. The short names of gcloud ("devstorage.read_only") will do.
 	Scopes []string
 	Labels map[string]string
+	// Attributes are what its metadata server tells besides, such as "cluster-name".
+	Attributes map[string]string
 }
 
 const (
@@ -38,12 +40,14 @@ func (i Instance) id() string {
 	return strconv.FormatUint(sum.Sum64(), 10)
 }
 
-func (i Instance) scopes() []string {
-	if i.Scopes == nil {
+func (i Instance) scopes() []string { return fullScopes(i.Scopes) }
+
+func fullScopes(scopes []string) []string {
+	if scopes == nil {
 		return []string{scopeCloudPlatform}
 	}
-	full := make([]string, 0, len(i.Scopes))
-	for _, scope := range i.Scopes {
+	full := make([]string, 0, len(scopes))
+	for _, scope := range scopes {
 		if !strings.Contains(scope, "://") {
 			scope = scopePrefix + scope
 		}
@@ -92,7 +96,7 @@ type serviceAccountJSON struct {
 }
 
 func (e *Emulator) getInstance(who identity, name string, _ *http.Request) (any, error) {
-	if !e.state.may(who, "compute.instances.get", name) {
+	if !e.state.may(who, permissionInstance, name) {
 		return nil, &refusal{
 			http:    http.StatusForbidden,
 			message: fmt.Sprintf("Required 'compute.instances.get' permission for '%s'", name),

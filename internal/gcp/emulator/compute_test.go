@@ -56,7 +56,9 @@ func TestInstancesGet(t *testing.T) {
 
 func TestMetadataServer(t *testing.T) {
 	e, _ := newEmulator(t)
-	base, err := e.StartMetadata(Instance{Project: "acme", Zone: "us-central1-a", Name: "vm", ServiceAccount: node})
+	base, err := e.StartMetadata(Instance{
+		Project: "acme", Zone: "us-central1-a", Name: "vm", ServiceAccount: node, Attributes: map[string]string{"cluster-name": "prod"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,6 +77,9 @@ func TestMetadataServer(t *testing.T) {
 			scopes, err := client.ScopesWithContext(ctx, "")
 			return strings.Join(scopes, " "), err
 		}, scopeCloudPlatform},
+		"attribute": {func(ctx context.Context) (string, error) {
+			return client.InstanceAttributeValueWithContext(ctx, "cluster-name")
+		}, "prod"},
 		"accounts": {func(ctx context.Context) (string, error) {
 			return client.GetWithContext(ctx, "instance/service-accounts/")
 		}, "default/\n" + node + "/\n"},

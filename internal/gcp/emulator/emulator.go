@@ -1,9 +1,10 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package emulator stands in for Google Cloud in tests and in the demo: the
-// Artifact Registry API, Compute Engine's instances, the metadata server of a
-// node and the container registry itself, all of them judged by one IAM state.
+// Package emulator stands in for Google Cloud in tests and in the demo: Artifact
+// Registry's API, Compute Engine's instances, GKE's clusters, projects, roles,
+// Policy Troubleshooter and what else gcloud asks on the way, the metadata server
+// of a node and the container registry itself, all of them judged by one IAM state.
 //
 // It listens on loopback only, holds everything in memory, and must never be
 // linked into the operator.

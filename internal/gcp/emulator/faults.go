@@ -50,6 +50,7 @@ type faultList struct {
 	mu     sync.Mutex
 	faults []*Fault
 	times  map[*Fault]int
+	images map[string]setImageFault // By HOST/PATH.
 }
 
 // InjectFault adds a fault. Of several that match a request, the oldest is played.
@@ -59,11 +60,11 @@ func (e *Emulator) InjectFault(f Fault) {
 	e.faults.faults = append(e.faults.faults, &f)
 }
 
-// ClearFaults forgets all faults.
+// ClearFaults forgets all faults, those of images too.
 func (e *Emulator) ClearFaults() {
 	e.faults.mu.Lock()
 	defer e.faults.mu.Unlock()
-	e.faults.faults, e.faults.times = nil, nil
+	e.faults.faults, e.faults.times, e.faults.images = nil, nil, nil
 }
 
 // take finds the fault that hits this request and counts it.
@@ -135,6 +136,19 @@ func (e *Emulator) wait(ctx context.Context, d time.Duration) bool {
 	case <-e.done:
 		return false
 	}
+}
+
+// untilClosed is the life of the emulator, for what no request bounds.
+func (e *Emulator) untilClosed() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	e.running.Go(func() {
+		select {
+		case <-e.done:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, cancel
 }
 
 // reset drops the connection so that the client reads a reset, not an end.

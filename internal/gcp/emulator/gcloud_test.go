@@ -17,6 +17,8 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 )
 
+const admin = "admin@acme.iam.gserviceaccount.com"
+
 // gcloud runs the real command line against the emulator, and against nothing else.
 type gcloud struct {
 	program string
@@ -31,24 +33,21 @@ func newGcloud(t *testing.T, e *Emulator) gcloud {
 	}
 	folder := t.TempDir()
 	token := filepath.Join(folder, "token")
-	if err := os.WriteFile(token, []byte(e.Token("admin@acme.iam.gserviceaccount.com")), 0o600); err != nil {
+	if err := os.WriteFile(token, []byte(e.Token(admin)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return gcloud{program, append(os.Environ(),
-		"CLOUDSDK_CONFIG="+folder,
+	environment := append(os.Environ(), GcloudEnvironment(e.URL(), folder)...)
+	return gcloud{program, append(environment,
 		"CLOUDSDK_CORE_PROJECT=acme",
-		"CLOUDSDK_CORE_DISABLE_PROMPTS=1",
-		"CLOUDSDK_CORE_DISABLE_USAGE_REPORTING=true",
-		"CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK=true",
+		"CLOUDSDK_AUTH_DISABLE_CREDENTIALS=false",
 		"CLOUDSDK_AUTH_ACCESS_TOKEN_FILE="+token,
-		"CLOUDSDK_API_ENDPOINT_OVERRIDES_ARTIFACTREGISTRY="+e.URL()+"/",
 	)}
 }
 
 func (g gcloud) run(t *testing.T, arguments ...string) (stdout []byte, stderr string, err error) {
 	t.Helper()
 	var out, problems bytes.Buffer
-	command := exec.CommandContext(t.Context(), g.program, append([]string{"artifacts", "repositories"}, arguments...)...)
+	command := exec.CommandContext(t.Context(), g.program, arguments...)
 	command.Env, command.Stdout, command.Stderr = g.env, &out, &problems
 	err = command.Run()
 	return out.Bytes(), problems.String(), err
@@ -64,31 +63,38 @@ func (g gcloud) must(t *testing.T, arguments ...string) []byte {
 	return out
 }
 
-func TestGcloud(t *testing.T) {
+// read is must, and takes what was printed apart.
+func (g gcloud) read(t *testing.T, into any, arguments ...string) {
+	t.Helper()
+	out := g.must(t, arguments...)
+	if err := json.Unmarshal(out, into); err != nil {
+		t.Fatalf("gcloud %s: %v\n%s", strings.Join(arguments, " "), err, out)
+	}
+}
+
+func TestGcloudRepositories(t *testing.T) {
 	e, _ := newEmulator(t)
 	g := newGcloud(t, e)
-	e.SetProjectPolicy("acme", policyOf("roles/artifactregistry.admin", "serviceAccount:admin@acme.iam.gserviceaccount.com"))
-	const location = "--location=us-central1"
+	e.SetProjectPolicy("acme", policyOf("roles/artifactregistry.admin", "serviceAccount:"+admin))
+	on := func(arguments ...string) []string {
+		return append([]string{"artifacts", "repositories"}, append(arguments, "--location=us-central1")...)
+	}
 
 	var described struct{ Name, Format, Mode, RegistryURI string }
-	if err := json.Unmarshal(g.must(t, "describe", "services", location), &described); err != nil {
-		t.Fatal(err)
-	}
+	g.read(t, &described, on("describe", "services")...)
 	if described.Name != services || described.Format != "DOCKER" || described.RegistryURI != "us-central1-docker.pkg.dev/acme/services" {
 		t.Errorf("describe: %+v", described)
 	}
 	var listed []struct{ Name string }
-	if err := json.Unmarshal(g.must(t, "list"), &listed); err != nil {
-		t.Fatal(err)
-	}
+	g.read(t, &listed, "artifacts", "repositories", "list")
 	if len(listed) != 1 || listed[0].Name != services {
 		t.Errorf("list: %+v", listed)
 	}
 
-	binding := []string{"services", location, "--member=serviceAccount:" + node, "--role=" + reader}
-	g.must(t, append([]string{"add-iam-policy-binding"}, binding...)...)
+	binding := []string{"services", "--member=serviceAccount:" + node, "--role=" + reader}
+	g.must(t, on(append([]string{"add-iam-policy-binding"}, binding...)...)...)
 	shown := &iampb.Policy{}
-	if err := protojson.Unmarshal(g.must(t, "get-iam-policy", "services", location), shown); err != nil {
+	if err := protojson.Unmarshal(g.must(t, on("get-iam-policy", "services")...), shown); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"serviceAccount:" + node}
@@ -97,14 +103,15 @@ func TestGcloud(t *testing.T) {
 	}
 
 	e.InjectFault(Fault{Method: "SetIamPolicy", Times: 1, HTTPStatus: 409, Message: errConcurrent.message})
-	if _, problems, err := g.run(t, append([]string{"remove-iam-policy-binding"}, binding...)...); err == nil || !strings.Contains(problems, "ABORTED") {
+	remove := on(append([]string{"remove-iam-policy-binding"}, binding...)...)
+	if _, problems, err := g.run(t, remove...); err == nil || !strings.Contains(problems, "ABORTED") {
 		t.Errorf("a conflict: got %v, %s", err, problems)
 	}
-	g.must(t, append([]string{"remove-iam-policy-binding"}, binding...)...)
+	g.must(t, remove...)
 	if got := e.Policy(services).GetBindings(); len(got) != 0 {
 		t.Errorf("after remove-iam-policy-binding: %v", got)
 	}
-	if _, problems, err := g.run(t, "describe", "none", location); err == nil || !strings.Contains(problems, "NOT_FOUND") {
+	if _, problems, err := g.run(t, on("describe", "none")...); err == nil || !strings.Contains(problems, "NOT_FOUND") {
 		t.Errorf("a missing repository: got %v, %s", err, problems)
 	}
 }

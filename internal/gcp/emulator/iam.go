@@ -35,12 +35,13 @@ func (e *Emulator) Policy(repo string) *iampb.Policy {
 	return e.state.policy(repo)
 }
 
-// SetPolicy replaces a repository's policy as another writer would: whatever
-// etag p carries, and without the API's checks. It bumps the etag.
-func (e *Emulator) SetPolicy(repo string, p *iampb.Policy) {
+// SetPolicy replaces a policy as another writer would: whatever etag p carries,
+// and without the API's checks. It bumps the etag. It takes the resource name of
+// a repository, a project, a folder or an organization.
+func (e *Emulator) SetPolicy(resource string, p *iampb.Policy) {
 	e.state.mu.Lock()
 	defer e.state.mu.Unlock()
-	e.state.write(repo, p)
+	e.state.write(resource, p)
 }
 
 // SetProjectPolicy replaces the policy of a project, which its repositories inherit.
@@ -97,7 +98,7 @@ func (s *state) replace(resource string, in *iampb.SetIamPolicyRequest) (*iampb.
 	policy := in.GetPolicy()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.checkPolicy(policy); err != nil {
+	if err := s.checkPolicy(resource, policy); err != nil {
 		return nil, err
 	}
 	current := s.newest(resource)

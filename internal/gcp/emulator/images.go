@@ -73,9 +73,7 @@ func (e *Emulator) PushImage(image string) error {
 	if err != nil {
 		return fmt.Errorf("make image %s: %w", image, err)
 	}
-	base, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{
-		OS: "linux", Architecture: runtime.GOARCH, RootFS: v1.RootFS{Type: "layers"},
-	})
+	base, err := mutate.ConfigFile(empty.Image, nodeConfig())
 	if err != nil {
 		return fmt.Errorf("make image %s: %w", image, err)
 	}
@@ -84,6 +82,11 @@ func (e *Emulator) PushImage(image string) error {
 		return fmt.Errorf("make image %s: %w", image, err)
 	}
 	return e.PushImageFrom(image, img)
+}
+
+// nodeConfig describes an image for the platform of this machine.
+func nodeConfig() *v1.ConfigFile {
+	return &v1.ConfigFile{OS: "linux", Architecture: runtime.GOARCH, RootFS: v1.RootFS{Type: "layers"}}
 }
 
 // PushImageFrom is PushImage with an image of the caller's.

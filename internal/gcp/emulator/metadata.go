@@ -90,6 +90,9 @@ func (e *Emulator) metadataTree(i Instance) map[string]string {
 		metadataInstance + "hostname":          i.Name + ".c." + i.Project + ".internal",
 		metadataInstance + "zone":              "projects/" + number + "/zones/" + i.Zone,
 	}
+	for name, value := range i.Attributes {
+		tree[metadataInstance+"attributes/"+name] = value
+	}
 	if i.ServiceAccount == "" {
 		return tree
 	}

@@ -25,9 +25,9 @@ var memberPattern = regexp.MustCompile(`^(` +
 	`|deleted:principal://iam\.googleapis\.com/\S+` +
 	`)$`)
 
-// checkPolicy refuses what Artifact Registry refuses whatever is stored already.
-// It needs s.mu, as does checkAccounts.
-func (s *state) checkPolicy(p *iampb.Policy) error {
+// checkPolicy refuses what Google refuses whatever is stored already; conditions
+// Artifact Registry alone. It needs s.mu, as does checkAccounts.
+func (s *state) checkPolicy(resource string, p *iampb.Policy) error {
 	if p == nil {
 		return invalidArgument("Request contains an invalid argument.")
 	}
@@ -38,7 +38,7 @@ func (s *state) checkPolicy(p *iampb.Policy) error {
 	}
 	principals := 0
 	for _, binding := range p.GetBindings() {
-		if binding.GetCondition() != nil {
+		if binding.GetCondition() != nil && strings.Contains(resource, "/repositories/") {
 			return invalidArgument("Conditions are not supported on this resource.")
 		}
 		if _, known := s.permissionsOf(binding.GetRole()); !known {

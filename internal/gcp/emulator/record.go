@@ -10,7 +10,8 @@ import (
 
 // Request is one request as the emulator saw it. It holds no token and no policy.
 type Request struct {
-	// Method is the API's method ("GetRepository", "SetIamPolicy", "instances.get"),
+	// Method is the API's method: Artifact Registry's in capitals ("GetRepository",
+	// "SetIamPolicy"), others by their kind ("instances.get", "projects.getIamPolicy"),
 	// for the registry "ping", "token", "manifest", "blob" or "tags", else "metadata" or "unknown".
 	Method string
 	// Resource is the resource name, or HOST/PATH[:TAG|@DIGEST] for the registry.

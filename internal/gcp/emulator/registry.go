@@ -86,7 +86,11 @@ func (e *Emulator) servePull(w http.ResponseWriter, r *http.Request, who identit
 		refuseRegistry(w, nameInvalid(p.path, err))
 		return
 	}
-	stored := "/v2/" + storedName(image) + strings.TrimPrefix(r.URL.Path, "/v2/"+p.path)
+	if fault, ok := e.faults.imageFault(image.Registry + "/" + image.Path); ok {
+		e.playImage(w, r, who, p, fault)
+		return
+	}
+	stored := storedPath(r, image, p)
 	anonymous := !who.registry && who.email == ""
 	if image.Google() && anonymous || !image.Google() && !e.images.has(r, stored) {
 		e.challenge(w, p.host, "not authenticated: No valid credential was supplied.")
@@ -102,9 +106,18 @@ func (e *Emulator) servePull(w http.ResponseWriter, r *http.Request, who identit
 			return
 		}
 	}
+	e.serveStored(w, r, image, p)
+}
+
+// serveStored serves from the store, judging nobody.
+func (e *Emulator) serveStored(w http.ResponseWriter, r *http.Request, image imageref.Image, p pull) {
 	inside := r.Clone(r.Context())
-	inside.URL.Path = stored
+	inside.URL.Path = storedPath(r, image, p)
 	e.images.handler.ServeHTTP(w, inside)
+}
+
+func storedPath(r *http.Request, image imageref.Image, p pull) string {
+	return "/v2/" + storedName(image) + strings.TrimPrefix(r.URL.Path, "/v2/"+p.path)
 }
 
 func (e *Emulator) ping(w http.ResponseWriter, who identity, p pull) {
@@ -124,23 +137,31 @@ func (e *Emulator) challenge(w http.ResponseWriter, host, message string) {
 // judgePull decides one pull, at the token endpoint and again at each request:
 // a token of the registry's says who asks, and for what, not that it may.
 func (e *Emulator) judgePull(image imageref.Image, who identity) *refusal {
+	if refused := e.state.blocked(image.Repository.Project); refused != nil {
+		return refused
+	}
 	repository := image.Repository.ResourceName()
 	granted := e.state.mayPull(who, repository)
 	if who.registry && !slices.Contains(who.paths, image.Registry+"/"+image.Path) {
 		granted = false
 	}
 	if !granted {
-		message := fmt.Sprintf("Permission %q denied on resource %q (or it may not exist)", permissionDownload, repository)
-		if who.email == "" {
-			message = fmt.Sprintf("Unauthenticated request. Unauthenticated requests do not have permission %q on resource %q (or it may not exist)",
-				permissionDownload, repository)
-		}
-		return &refusal{http: http.StatusForbidden, message: message}
+		return denied(image, who)
 	}
 	if r, ok := e.state.repository(repository); !ok || r.Format != "DOCKER" {
 		return &refusal{http: http.StatusNotFound, message: fmt.Sprintf("Repository %q not found", image.Repository.Name)}
 	}
 	return nil
+}
+
+// denied is the refusal of a caller without the permission, or of nobody.
+func denied(image imageref.Image, who identity) *refusal {
+	format := "Permission %q denied on resource %q (or it may not exist)"
+	if who.email == "" {
+		format = "Unauthenticated request. Unauthenticated requests do not have permission %q on resource %q (or it may not exist)"
+	}
+	message := fmt.Sprintf(format, permissionDownload, image.Repository.ResourceName())
+	return &refusal{http: http.StatusForbidden, message: message}
 }
 
 func missing(p pull) *refusal {

@@ -26,7 +26,7 @@ func (e *Emulator) tokenEndpoint(r *http.Request) endpoint {
 				refuseRegistry(w, &refusal{http: http.StatusNotFound, message: "The requested URL was not found on this server."})
 				return
 			}
-			e.serveRegistryToken(w, who, paths)
+			e.serveRegistryToken(w, r, who, paths)
 		},
 	}
 }
@@ -48,7 +48,11 @@ func tokenScope(r *http.Request) (host string, paths []string) {
 	return host, paths
 }
 
-func (e *Emulator) serveRegistryToken(w http.ResponseWriter, who identity, paths []string) {
+func (e *Emulator) serveRegistryToken(w http.ResponseWriter, r *http.Request, who identity, paths []string) {
+	fault, faulty := e.faults.imageFault(paths...)
+	if faulty && e.playToken(w, r, who, fault) {
+		return
+	}
 	if who.invalid {
 		refuseRegistry(w, &refusal{http: http.StatusUnauthorized, message: "authentication failed"})
 		return
@@ -58,7 +62,7 @@ func (e *Emulator) serveRegistryToken(w http.ResponseWriter, who identity, paths
 		return
 	}
 	for _, path := range paths {
-		if refused := e.judgeScope(who, path); refused != nil {
+		if refused := e.judgeScope(who, path); refused != nil && !faulty {
 			refuseRegistry(w, refused)
 			return
 		}

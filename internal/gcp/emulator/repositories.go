@@ -5,27 +5,24 @@ package emulator
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"cloud.google.com/go/iam/apiv1/iampb"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 )
-
-// maxBody bounds a request's body; a policy is some tens of kilobytes.
-const maxBody = 1 << 20
 
 func (e *Emulator) repositoriesEndpoint(r *http.Request) endpoint {
 	parent := "projects/" + e.state.projectID(r.PathValue("project")) + "/locations/" + r.PathValue("location")
-	return api("ListRepositories", parent, e.listRepositories)
+	if r.Method == http.MethodPost {
+		return e.api("CreateRepository", parent, e.createRepository)
+	}
+	return e.api("ListRepositories", parent, e.listRepositories)
 }
 
 func (e *Emulator) locationsEndpoint(r *http.Request) endpoint {
-	return api("ListLocations", "projects/"+e.state.projectID(r.PathValue("project")), e.listLocations)
+	return e.api("ListLocations", "projects/"+e.state.projectID(r.PathValue("project")), e.listLocations)
 }
 
 // repositoryName is the resource name that a request's path holds.
@@ -38,13 +35,13 @@ func (e *Emulator) repositoryEndpoint(r *http.Request) endpoint {
 	name := e.repositoryName(r, id)
 	switch r.Method + " " + verb {
 	case "GET ":
-		return api("GetRepository", name, e.getRepository)
+		return e.api("GetRepository", name, e.getRepository)
 	case "GET getIamPolicy":
-		return api("GetIamPolicy", name, e.getIAMPolicy)
+		return e.api("GetIamPolicy", name, e.getIAMPolicy)
 	case "POST setIamPolicy":
-		return api("SetIamPolicy", name, e.setIAMPolicy)
+		return e.api("SetIamPolicy", name, e.setIAMPolicy)
 	case "POST testIamPermissions":
-		return api("TestIamPermissions", name, e.testIAMPermissions)
+		return e.api("TestIamPermissions", name, e.testIAMPermissions)
 	}
 	return unknownEndpoint(r)
 }
@@ -115,16 +112,16 @@ func (e *Emulator) getRepository(who identity, name string, _ *http.Request) (an
 	return e.describe(r), nil
 }
 
-func (e *Emulator) listRepositories(who identity, parent string, _ *http.Request) (any, error) {
+func (e *Emulator) listRepositories(who identity, parent string, r *http.Request) (any, error) {
 	if err := e.authorize(who, permissionList, parent); err != nil {
 		return nil, err
 	}
 	project, location, _ := strings.Cut(strings.TrimPrefix(parent, "projects/"), "/locations/")
 	list := []repositoryJSON{}
-	for _, r := range e.state.repositoriesOf(project, location) {
-		list = append(list, e.describe(r))
+	for _, known := range e.state.repositoriesOf(project, location) {
+		list = append(list, e.describe(known))
 	}
-	return map[string]any{"repositories": list}, nil
+	return paged(r, "repositories", list)
 }
 
 func (e *Emulator) listLocations(_ identity, parent string, _ *http.Request) (any, error) {
@@ -176,15 +173,4 @@ func (e *Emulator) testIAMPermissions(who identity, name string, r *http.Request
 		}
 	}
 	return &iampb.TestIamPermissionsResponse{Permissions: held}, nil
-}
-
-func decode(r *http.Request, into proto.Message) error {
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
-	if err != nil {
-		return invalidArgument("The request's body cannot be read.")
-	}
-	if err := protojson.Unmarshal(body, into); err != nil {
-		return invalidArgument("Invalid JSON payload received.")
-	}
-	return nil
 }

@@ -11,25 +11,57 @@ import (
 )
 
 const (
-	permissionGet      = "artifactregistry.repositories.get"
-	permissionList     = "artifactregistry.repositories.list"
-	permissionDownload = "artifactregistry.repositories.downloadArtifacts"
-	permissionGetIAM   = "artifactregistry.repositories.getIamPolicy"
-	permissionSetIAM   = "artifactregistry.repositories.setIamPolicy"
-	permissionTag      = "artifactregistry.tags.get"
-	permissionTags     = "artifactregistry.tags.list"
-	permissionImage    = "artifactregistry.dockerimages.get"
-	permissionImages   = "artifactregistry.dockerimages.list"
+	permissionGet         = "artifactregistry.repositories.get"
+	permissionList        = "artifactregistry.repositories.list"
+	permissionDownload    = "artifactregistry.repositories.downloadArtifacts"
+	permissionGetIAM      = "artifactregistry.repositories.getIamPolicy"
+	permissionSetIAM      = "artifactregistry.repositories.setIamPolicy"
+	permissionTag         = "artifactregistry.tags.get"
+	permissionTags        = "artifactregistry.tags.list"
+	permissionImage       = "artifactregistry.dockerimages.get"
+	permissionImages      = "artifactregistry.dockerimages.list"
+	permissionReadVirtual = "artifactregistry.repositories.readViaVirtualRepository"
+	permissionPackage     = "artifactregistry.packages.get"
+	permissionPackages    = "artifactregistry.packages.list"
+	permissionVersion     = "artifactregistry.versions.get"
+	permissionVersions    = "artifactregistry.versions.list"
+	permissionCreate      = "artifactregistry.repositories.create"
+
+	permissionProject     = "resourcemanager.projects.get"
+	permissionProjectIAM  = "resourcemanager.projects.getIamPolicy"
+	permissionSetProject  = "resourcemanager.projects.setIamPolicy"
+	permissionBilling     = "resourcemanager.projects.getBillingInfo"
+	permissionRole        = "iam.roles.get"
+	permissionAccount     = "iam.serviceAccounts.get"
+	permissionDenials     = "iam.denypolicies.get"
+	permissionInstance    = "compute.instances.get"
+	permissionCluster     = "container.clusters.get"
+	permissionPool        = "container.clusters.update"
+	permissionPoolWatch   = "container.operations.get"
+	permissionEnable      = "serviceusage.services.enable"
+	permissionLogs        = "logging.logEntries.list"
+	permissionUseServices = "serviceusage.services.use"
 )
 
 var (
 	pullPermissions = []string{
-		permissionGet, permissionList, permissionDownload, "artifactregistry.repositories.readViaVirtualRepository",
+		permissionGet, permissionList, permissionDownload, permissionReadVirtual,
 		permissionTag, permissionTags, permissionImage, permissionImages,
+		permissionPackage, permissionPackages, permissionVersion, permissionVersions,
 	}
 	viewPermissions  = slices.Concat(pullPermissions, []string{permissionGetIAM})
 	pushPermissions  = slices.Concat(pullPermissions, []string{"artifactregistry.repositories.uploadArtifacts"})
-	adminPermissions = slices.Concat(pushPermissions, []string{permissionGetIAM, permissionSetIAM})
+	adminPermissions = slices.Concat(pushPermissions, []string{permissionGetIAM, permissionSetIAM, permissionCreate})
+
+	// The basic roles reach every service; changing policies is the owner's alone.
+	viewAll = slices.Concat(viewPermissions, []string{
+		permissionProject, permissionProjectIAM, permissionBilling, permissionRole, permissionAccount,
+		permissionInstance, permissionCluster, permissionPoolWatch, permissionLogs,
+	})
+	editAll = slices.Concat(viewAll, pushPermissions, []string{
+		permissionCreate, permissionPool, permissionEnable, permissionUseServices,
+	})
+	ownAll = slices.Concat(editAll, []string{permissionSetIAM, permissionSetProject, permissionDenials})
 )
 
 // roles holds the ready-made roles that a repository's policy accepts here, with
@@ -45,12 +77,19 @@ var roles = map[string][]string{
 	"roles/artifactregistry.serviceAgent":                    pushPermissions,
 	"roles/artifactregistry.admin":                           adminPermissions,
 	"roles/artifactregistry.containerRegistryMigrationAdmin": adminPermissions,
-	"roles/viewer": viewPermissions,
-	"roles/editor": pushPermissions,
-	"roles/owner":  adminPermissions,
+	"roles/viewer":  viewAll,
+	"roles/editor":  editAll,
+	"roles/owner":   ownAll,
+	"roles/browser": {permissionProject, permissionProjectIAM},
 	"roles/container.defaultNodeServiceAccount": nil,
-	"roles/iam.securityAdmin":                   {permissionGetIAM, permissionSetIAM, permissionList},
-	"roles/compute.viewer":                      {"compute.instances.get", "compute.instances.list"},
+	"roles/container.clusterViewer":             {permissionCluster, "container.clusters.list", permissionProject},
+	"roles/container.admin":                     {permissionCluster, permissionPool, permissionPoolWatch, permissionProject},
+	"roles/iam.securityAdmin":                   {permissionGetIAM, permissionSetIAM, permissionList, permissionProjectIAM, permissionSetProject},
+	"roles/iam.securityReviewer":                {permissionGetIAM, permissionList, permissionProject, permissionProjectIAM, permissionRole},
+	"roles/iam.denyReviewer":                    {permissionDenials, "iam.denypolicies.list"},
+	"roles/iam.roleViewer":                      {permissionRole, permissionProject, permissionProjectIAM},
+	"roles/compute.viewer":                      {permissionInstance, "compute.instances.list"},
+	"roles/storage.objectViewer":                {"storage.objects.get", "storage.objects.list"},
 }
 
 // AddRole makes a custom role, "projects/P/roles/R" or "organizations/N/roles/R".
@@ -90,6 +129,11 @@ func (s *state) permissionsOf(role string) (permissions []string, known bool) {
 func (s *state) may(who identity, permission, resource string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.holds(who, permission, resource)
+}
+
+// holds is may for who has s.mu.
+func (s *state) holds(who identity, permission, resource string) bool {
 	if permissions, restricted := s.callers[strings.ToLower(who.email)]; restricted {
 		return slices.Contains(permissions, permission)
 	}
@@ -111,12 +155,16 @@ func (s *state) mayPull(who identity, repository string) bool {
 	return s.granted(who, permissionDownload, repository, s.judged)
 }
 
-// granted looks for the permission in the resource's policy and its project's.
+// granted looks for the permission in the policies of the resource and of all
+// above it; a deny policy wins over them.
 func (s *state) granted(who identity, permission, resource string, read func(string) *iampb.Policy) bool {
-	for _, at := range []string{resource, projectOf(resource)} {
+	if s.denied(who, permission, resource) {
+		return false
+	}
+	for _, at := range s.lineage(resource) {
 		for _, binding := range read(at).GetBindings() {
 			permissions, _ := s.permissionsOf(binding.GetRole())
-			if slices.Contains(permissions, permission) && slices.ContainsFunc(binding.GetMembers(), who.is) {
+			if slices.Contains(permissions, permission) && conditionHolds(binding) == yes && s.includes(binding.GetMembers(), who) {
 				return true
 			}
 		}
@@ -133,7 +181,7 @@ func projectOf(resource string) string {
 	return parts[0] + "/" + parts[1]
 }
 
-// is tells whether a member of a policy is this caller. Groups are unknown here.
+// is tells whether a member of a policy is this caller, groups aside.
 func (who identity) is(member string) bool {
 	switch member {
 	case "allUsers":

@@ -42,6 +42,13 @@ type state struct {
 	callers        map[string][]string         // Restricted callers: email to permissions.
 	tokens         map[string]credential
 	registryTokens map[string]credential
+
+	parents    map[string]string         // A project's or folder's resource name to the one above.
+	groups     map[string][]string       // A group's email, in lower case, to its members.
+	denials    map[string][]DenyPolicy   // By the resource name that they are attached to.
+	blocks     map[string]Blockage       // By project ID.
+	clusters   map[string]Cluster        // By resource name.
+	operations map[string]map[string]any // By resource name.
 }
 
 type storedRepository struct {
@@ -62,6 +69,12 @@ func newState() *state {
 		callers:        map[string][]string{},
 		tokens:         map[string]credential{},
 		registryTokens: map[string]credential{},
+		parents:        map[string]string{},
+		groups:         map[string][]string{},
+		denials:        map[string][]DenyPolicy{},
+		blocks:         map[string]Blockage{},
+		clusters:       map[string]Cluster{},
+		operations:     map[string]map[string]any{},
 	}
 }
 

@@ -43,6 +43,8 @@ type Request struct {
 	Container *corev1.ObjectReference
 	Image     string
 	Policy    corev1.PullPolicy
+	// Secrets are the pod's pull secrets.
+	Secrets []corev1.Secret
 }
 
 // Manager sees to it that images are on the node, with kubelet's back-off for each pod and image.
@@ -107,7 +109,7 @@ func (m *Manager) Ensure(ctx context.Context, request Request) (Image, *Failure)
 func (m *Manager) pull(ctx context.Context, request Request, named reference.Named) (Image, *Failure) {
 	m.recorder.Eventf(request.Container, corev1.EventTypeNormal, "Pulling", "Pulling image %q", request.Image)
 	begin := m.clock.Now()
-	img, err := m.puller.Pull(ctx, named)
+	img, err := m.puller.Pull(ctx, named, request.Secrets)
 	if err != nil {
 		m.recorder.Eventf(request.Container, corev1.EventTypeWarning, "Failed", "Failed to pull image %q: %v", request.Image, err)
 		m.remember(request, err)

@@ -30,6 +30,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	corev1 "k8s.io/api/core/v1"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/klog/v2"
 )
 
@@ -93,31 +95,46 @@ func (p *Puller) Close() error {
 	return p.db.Close()
 }
 
-// writeHosts puts the mirror down in the form in which a containerd node is configured.
+// writeHosts puts the mirror down in the form in which a containerd node is configured: as the server itself, for after a
+// mirror containerd would go on to the true host.
 func (p *Puller) writeHosts(mirror string) error {
 	folder := filepath.Join(p.hostDir, "_default")
 	if err := os.MkdirAll(folder, 0o700); err != nil || mirror == "" {
 		return err
 	}
-	hosts := fmt.Sprintf("server = %q\n\n[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n", mirror, mirror)
-	return os.WriteFile(filepath.Join(folder, "hosts.toml"), []byte(hosts), 0o600)
+	return os.WriteFile(filepath.Join(folder, "hosts.toml"), fmt.Appendf(nil, "server = %q\n", mirror), 0o600)
 }
 
-// Pull fetches manifest, configuration and layers of the image and verifies them. Its errors read as the ones that kubelet
-// gets from containerd.
-func (p *Puller) Pull(ctx context.Context, named reference.Named) (Image, error) {
+// Pull fetches manifest, configuration and layers of the image and verifies them. It tries the credentials of the pod's
+// secrets, then the node's, and goes without if there is none. Its errors read as the ones that kubelet shows of containerd's.
+func (p *Puller) Pull(ctx context.Context, named reference.Named, secrets []corev1.Secret) (Image, error) {
 	ctx, cancel := context.WithTimeout(namespaces.WithNamespace(ctx, containerdNamespace), pullTimeout)
 	defer cancel()
+	var refused []error
+	for _, credentials := range p.credentialsFor(ctx, named, secrets) {
+		img, err := p.pull(ctx, named, credentials)
+		if err == nil {
+			return img, nil
+		}
+		refused = append(refused, asKubelet(err))
+	}
+	return Image{}, utilerrors.NewAggregate(refused)
+}
+
+// credentialsFor lists what to try, in kubelet's order. What cannot be read is logged and left out, as kubelet does.
+func (p *Puller) credentialsFor(ctx context.Context, named reference.Named, secrets []corev1.Secret) []registry.Credentials {
+	found, err := fromSecrets(secrets, named.Name())
+	if err != nil {
+		klog.FromContext(ctx).Error(err, "Looking up the pod's credentials", "image", named.String())
+	}
 	user, password, err := p.credentials.lookup(ctx, reference.Domain(named))
 	if err != nil {
-		// Kubelet logs this and goes on without a credential.
-		klog.FromContext(ctx).Error(err, "Looking up the credential", "image", named.String())
+		klog.FromContext(ctx).Error(err, "Looking up the node's credential", "image", named.String())
 	}
-	img, err := p.pull(ctx, named, registry.Credentials{Username: user, Secret: password})
-	if err != nil {
-		return Image{}, asKubelet(err)
+	if user != "" || len(found) == 0 {
+		found = append(found, registry.Credentials{Username: user, Secret: password})
 	}
-	return img, nil
+	return found
 }
 
 func (p *Puller) pull(ctx context.Context, named reference.Named, credentials registry.Credentials) (Image, error) {

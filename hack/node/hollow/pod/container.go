@@ -96,7 +96,7 @@ func newContainer(s spec, waitsForInit bool) *container {
 
 // advance brings a container as far as it gets: it makes sure of its image, then starts it. It returns when to look again,
 // zero for never.
-func (r *Runner) advance(ctx context.Context, pod *corev1.Pod, s spec, c *container) time.Duration {
+func (r *Runner) advance(ctx context.Context, pod *corev1.Pod, secrets []corev1.Secret, s spec, c *container) time.Duration {
 	ref := containerReference(pod, s)
 	switch {
 	case c.status.State.Running != nil && c.image == s.image, c.status.State.Terminated != nil:
@@ -110,7 +110,9 @@ func (r *Runner) advance(ctx context.Context, pod *corev1.Pod, s spec, c *contai
 		c.status.RestartCount++
 	}
 	c.image = s.image
-	img, failure := r.images.Ensure(ctx, image.Request{Pod: pod.UID, Container: ref, Image: s.image, Policy: s.policy})
+	img, failure := r.images.Ensure(ctx, image.Request{
+		Pod: pod.UID, Container: ref, Image: s.image, Policy: s.policy, Secrets: secrets,
+	})
 	if failure != nil {
 		r.recorder.Eventf(ref, corev1.EventTypeWarning, "Failed", "Error: %s", failure.Reason)
 		c.status.Image = s.image

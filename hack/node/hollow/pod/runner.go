@@ -8,6 +8,7 @@ package pod
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -168,9 +169,10 @@ func (r *Runner) sync(ctx context.Context, key types.NamespacedName) (time.Durat
 // run starts what can be started: init containers one after the other, then all the others.
 func (r *Runner) run(ctx context.Context, pod *corev1.Pod, rec *podRecord) time.Duration {
 	var again time.Duration
+	secrets := r.pullSecrets(ctx, pod)
 	for _, s := range specsOf(pod) {
 		c := rec.containers[s.name]
-		if wait := r.advance(ctx, pod, s, c); wait > 0 && (again == 0 || wait < again) {
+		if wait := r.advance(ctx, pod, secrets, s, c); wait > 0 && (again == 0 || wait < again) {
 			again = wait
 		}
 		if s.kind == initContainer && !c.initialized(s) {
@@ -178,6 +180,25 @@ func (r *Runner) run(ctx context.Context, pod *corev1.Pod, rec *podRecord) time.
 		}
 	}
 	return again
+}
+
+// pullSecrets reads the pod's pull secrets. One that can't be read is told in an event, and done without.
+func (r *Runner) pullSecrets(ctx context.Context, pod *corev1.Pod) []corev1.Secret {
+	var secrets []corev1.Secret
+	var failed []string
+	for _, ref := range pod.Spec.ImagePullSecrets {
+		secret, err := r.client.CoreV1().Secrets(pod.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
+		if err != nil {
+			failed = append(failed, ref.Name)
+			continue
+		}
+		secrets = append(secrets, *secret)
+	}
+	if len(failed) > 0 && ctx.Err() == nil {
+		r.recorder.Eventf(pod, corev1.EventTypeWarning, "FailedToRetrieveImagePullSecret",
+			"Unable to retrieve some image pull secrets (%s); attempting to pull the image may not succeed.", strings.Join(failed, ", "))
+	}
+	return secrets
 }
 
 // remove ends the pod's containers and lets go of the pod.

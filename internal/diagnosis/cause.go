@@ -3,10 +3,7 @@
 
 package diagnosis
 
-import (
-	"github.com/pull-access/pull-access-operator/internal/imageref"
-	"github.com/pull-access/pull-access-operator/internal/pullfailure"
-)
+import "github.com/pull-access/pull-access-operator/internal/pullfailure"
 
 // causeReason makes a reason of a cause; the zero cause is no pull failure.
 func causeReason(cause pullfailure.Cause) Reason {
@@ -40,11 +37,4 @@ func causeActor(cause pullfailure.Cause) Actor {
 	default:
 		return Nobody
 	}
-}
-
-// repositoryAt reads the repository from an address such as
-// us-docker.pkg.dev/PROJECT/NAME, as GetRepository gives it.
-func repositoryAt(address string) (imageref.Repository, error) {
-	image, err := imageref.Parse(address + "/image")
-	return image.Repository, err
 }

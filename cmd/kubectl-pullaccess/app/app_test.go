@@ -1,0 +1,183 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
+)
+
+// asProgram in the environment makes the test binary the program itself, for
+// what only a process shows: signals and closed pipes.
+const asProgram = "PULLACCESS_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
+		os.Exit(Run(context.Background(), os.Args, "test", streams))
+	}
+	os.Exit(m.Run())
+}
+
+func run(t *testing.T, arguments ...string) (code int, out, errOut string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	streams := genericiooptions.IOStreams{In: strings.NewReader(""), Out: &o, ErrOut: &e}
+	code = Run(t.Context(), append([]string{"kubectl-pullaccess"}, arguments...), "v1.2.3", streams)
+	return code, o.String(), e.String()
+}
+
+func TestRun(t *testing.T) {
+	const hint = "See 'kubectl pullaccess"
+	tests := map[string]struct {
+		arguments []string
+		code      int
+		// out and errOut are words of what is printed; one that is empty is to stay so.
+		out, errOut []string
+		// not is what must not be said.
+		not string
+	}{
+		"nothing":          {nil, exit.OK, []string{"classify", "Exit codes: 0", "kubectl pullaccess COMMAND"}, nil, "kubectl-pullaccess"},
+		"help":             {[]string{"--help"}, exit.OK, []string{"classify"}, nil, ""},
+		"help of a verb":   {[]string{"classify", "-h"}, exit.OK, []string{"kubectl pullaccess classify [-f FILE|-] [flags]", "Exit codes: 0", "Examples:"}, nil, ""},
+		"version":          {[]string{"version"}, exit.OK, []string{"v1.2.3\n"}, nil, ""},
+		"version by flag":  {[]string{"--version"}, exit.OK, []string{"v1.2.3\n"}, nil, ""},
+		"completion":       {[]string{"completion", "bash"}, exit.OK, []string{"complete"}, nil, ""},
+		"verb":             {[]string{"classify"}, exit.OK, nil, nil, ""},
+		"unknown verb":     {[]string{"clasify"}, exit.Usage, nil, []string{`error: unknown command "clasify"`, "classify", hint + " --help'"}, ""},
+		"unknown flag":     {[]string{"classify", "--no"}, exit.Usage, nil, []string{"error: unknown flag: --no", hint + " classify --help'"}, ""},
+		"argument":         {[]string{"classify", "x"}, exit.Usage, nil, []string{`unexpected argument "x"`, hint}, ""},
+		"no such file":     {[]string{"classify", "-f", "none"}, exit.Usage, nil, []string{"error: open none: no such file"}, hint},
+		"complete formats": {[]string{"__complete", "classify", "-o", ""}, exit.OK, []string{"json\nname\n:4\n"}, []string{"Completion ended"}, ""},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			code, out, errOut := run(t, tc.arguments...)
+			if code != tc.code {
+				t.Errorf("exit code %d, want %d", code, tc.code)
+			}
+			wantWords(t, "output", out, tc.out)
+			wantWords(t, "error output", errOut, tc.errOut)
+			if tc.not != "" && strings.Contains(out+errOut, tc.not) {
+				t.Errorf("it says %q in %q", tc.not, out+errOut)
+			}
+		})
+	}
+}
+
+func wantWords(t *testing.T, what, got string, words []string) {
+	t.Helper()
+	if len(words) == 0 && got != "" {
+		t.Errorf("%s is %q, want none", what, got)
+	}
+	for _, word := range words {
+		if !strings.Contains(got, word) {
+			t.Errorf("%s is %q, want it to say %q", what, got, word)
+		}
+	}
+}
+
+// TestCompletionLink: under the name by which kubectl asks for completions it gives them.
+func TestCompletionLink(t *testing.T) {
+	var out bytes.Buffer
+	streams := genericiooptions.IOStreams{Out: &out, ErrOut: io.Discard}
+	if code := Run(t.Context(), []string{"/some/where/kubectl_complete-pullaccess", "cl"}, "", streams); code != exit.OK {
+		t.Errorf("exit code %d", code)
+	}
+	wantWords(t, "output", out.String(), []string{"classify\t", ":4\n"})
+}
+
+func program(t *testing.T, arguments ...string) *exec.Cmd {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), os.Args[0], arguments...)
+	c.Env = append(os.Environ(), asProgram+"=1")
+	return c
+}
+
+// TestClosedPipe: "| head" ends the program without a word.
+func TestClosedPipe(t *testing.T) {
+	c := program(t, "classify")
+	var errOut bytes.Buffer
+	c.Stdin, c.Stderr = endless{}, &errOut
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || !strings.HasPrefix(line, `{"cause":`) {
+		t.Errorf("the first line is %q, %v", line, err)
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Wait() // Its input's end is closed under the writer as well.
+	if got := signalOf(c); got != syscall.SIGPIPE {
+		t.Errorf("ended by %v, want %v, as any program in a pipe", got, syscall.SIGPIPE)
+	}
+	if errOut.Len() > 0 {
+		t.Errorf("it says %q", errOut.String())
+	}
+}
+
+// TestInterrupt: Ctrl-C ends it also while it waits for input, without a word.
+func TestInterrupt(t *testing.T) {
+	c := program(t, "classify")
+	var errOut bytes.Buffer
+	c.Stderr = &errOut
+	in, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(in, "x\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Wait()
+	if got := signalOf(c); got != syscall.SIGINT {
+		t.Errorf("ended by %v, want %v", got, syscall.SIGINT)
+	}
+	if errOut.Len() > 0 {
+		t.Errorf("it says %q", errOut.String())
+	}
+}
+
+func signalOf(c *exec.Cmd) syscall.Signal {
+	if status, ok := c.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return status.Signal()
+	}
+	return 0
+}
+
+// endless is a text that never ends.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) {
+	return copy(p, strings.Repeat("Back-off pulling image\n", 100)), nil
+}

@@ -1,0 +1,76 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/explain"
+)
+
+// addFlags gives all verbs the flags by which kubectl finds a cluster.
+func addFlags(root *cobra.Command, config *genericclioptions.ConfigFlags) {
+	config.AddFlags(root.PersistentFlags())
+	complete := func(flag string, offer func(context.Context) []string) {
+		// It fails only for a flag that is not there.
+		_ = root.RegisterFlagCompletionFunc(flag, func(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+			return offer(c.Context()), cobra.ShellCompDirectiveNoFileComp
+		})
+	}
+	// A kubeconfig that cannot be read offers nothing.
+	raw := func() api.Config {
+		found, err := config.ToRawKubeConfigLoader().RawConfig()
+		if err != nil {
+			return api.Config{}
+		}
+		return found
+	}
+	complete("namespace", func(ctx context.Context) []string { return explain.Namespaces(ctx, config) })
+	complete("context", func(context.Context) []string { return slices.Sorted(maps.Keys(raw().Contexts)) })
+	complete("cluster", func(context.Context) []string { return slices.Sorted(maps.Keys(raw().Clusters)) })
+	complete("user", func(context.Context) []string { return slices.Sorted(maps.Keys(raw().AuthInfos)) })
+}
+
+func newOptionsCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:                   "options",
+		Short:                 "List the flags by which all commands find the cluster",
+		Args:                  cobra.NoArgs,
+		ValidArgsFunction:     cobra.NoFileCompletions,
+		DisableFlagsInUseLine: true,
+		RunE:                  func(c *cobra.Command, _ []string) error { return c.Usage() },
+	}
+	c.SetUsageTemplate(optionsUsage)
+	c.SetHelpTemplate(optionsUsage)
+	return c
+}
+
+const optionsUsage = `The following options can be passed to any command:
+
+{{.InheritedFlags.FlagUsagesWrapped 100 | trimTrailingWhitespaces}}
+`
+
+// usage orders a command's help as kubectl does, with the usage last. The flags
+// that all commands have are listed by a command of their own.
+const usage = `{{if .HasExample}}Examples:
+{{.Example}}
+
+{{end}}{{if .HasAvailableSubCommands}}Available Commands:{{range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}
+
+{{end}}{{if .HasAvailableLocalFlags}}Options:
+{{.LocalNonPersistentFlags.FlagUsagesWrapped 100 | trimTrailingWhitespaces}}
+
+{{end}}Usage:
+  {{if .HasAvailableSubCommands}}{{.CommandPath}} COMMAND{{else}}{{.UseLine}}{{end}}
+
+{{if .HasAvailableSubCommands}}Use "{{.CommandPath}} COMMAND --help" for more about a command.
+{{end}}Use "{{.Root.CommandPath}} options" for the flags that all commands have, such as --context and --namespace.
+`

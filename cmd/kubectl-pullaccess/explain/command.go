@@ -1,0 +1,178 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package explain is the verb that tells why pods cannot pull: it finds the
+// failures, diagnoses them as the operator does, and shows what they have in common.
+package explain
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/outage"
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/source"
+)
+
+type options struct {
+	genericiooptions.IOStreams
+
+	version         string
+	config          *genericclioptions.ConfigFlags
+	files           []string
+	allNamespaces   bool
+	selector        string
+	output          string
+	noCloud         bool
+	cloudTimeout    time.Duration
+	gcpEndpoint     string
+	gkeCluster      string
+	troubleshoot    bool
+	readPullSecrets bool
+}
+
+const long = `Tell why pods cannot pull their images: the reason, whether an IAM grant can
+help, who must act, and what to do next.
+
+Pods that fail for one reason are one row, whatever their number. Below the table
+each reason has a sentence, a command to paste, what is not known, and a link.
+
+The cluster is read with your kubeconfig, Google Cloud with your Application
+Default Credentials; without them the facts of the cloud are listed as not known.
+With -f nothing is asked but the file, unless --no-cloud=false is given.
+
+Exit codes: 0 nothing is failing, 1 failures were found, 2 the call or a file is
+wrong, 3 the cluster could not be reached.`
+
+const example = `  # Everything that fails in the current namespace, and in all
+  kubectl pullaccess explain
+  kubectl pullaccess explain -A -o wide
+
+  # One pod, and one workload
+  kubectl pullaccess explain checkout-6d5f7c9b8-x2x7p
+  kubectl pullaccess explain deployment/checkout -n shop
+
+  # Offline, from what somebody has sent
+  kubectl get pods,events,nodes,serviceaccounts -A -o json > cluster.json
+  kubectl pullaccess explain -f cluster.json
+
+  # The commands that an administrator has to run
+  kubectl pullaccess explain -A -o json | jq -r '.outages[].command'`
+
+// NewCommand makes the verb.
+func NewCommand(version string, config *genericclioptions.ConfigFlags, streams genericiooptions.IOStreams) *cobra.Command {
+	o := &options{IOStreams: streams, version: version, config: config}
+	c := &cobra.Command{
+		Use:               "explain [POD | TYPE/NAME] [-n NAMESPACE | -A] [-l SELECTOR] [-o FORMAT] [-f FILE|-]",
+		Short:             "Tell why pods cannot pull, and what to do",
+		Long:              long,
+		Example:           example,
+		Args:              atMostOne,
+		ValidArgsFunction: o.complete,
+		RunE:              o.run,
+	}
+	flags := c.Flags()
+	flags.StringSliceVarP(&o.files, "filename", "f", nil, "Files that kubectl get -o json or -o yaml wrote, instead of the cluster; - is the standard input.")
+	flags.BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "Look at all namespaces.")
+	flags.StringVarP(&o.selector, "selector", "l", "", "Selector (label query) of pods.")
+	flags.StringVarP(&o.output, "output", "o", report.Table, "Output format. One of: ("+strings.Join(report.Formats(), ", ")+"). Wide has a row for each workload.")
+	flags.BoolVar(&o.noCloud, "no-cloud", false, "Do not ask Google Cloud. With -f this is the default.")
+	flags.DurationVar(&o.cloudTimeout, "cloud-timeout", 20*time.Second, "How long Google Cloud is asked in all; what is not answered by then is not known.")
+	flags.StringVar(&o.gkeCluster, "gke-cluster", "", "projects/PROJECT/locations/LOCATION/clusters/NAME, to ask GKE for node accounts that Compute Engine does not tell. Contexts made by gcloud name it.")
+	flags.BoolVar(&o.troubleshoot, "policy-troubleshooter", false, "Ask Policy Troubleshooter too, which sees deny policies and inherited access.")
+	flags.BoolVar(&o.readPullSecrets, "read-pull-secrets", false, "Read the pull secrets of failing pods, to tell whether they match and whose they are.")
+	flags.StringVar(&o.gcpEndpoint, "gcp-endpoint", "", "URL that every Google API call goes to, without credentials; for tests.")
+	// They fail only for a flag that is not there.
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(report.Formats(), cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+func atMostOne(_ *cobra.Command, arguments []string) error {
+	if len(arguments) < 2 {
+		return nil
+	}
+	return fmt.Errorf("%d arguments, want at most one: POD or TYPE/NAME, for example %s/%s", len(arguments), arguments[0], arguments[1])
+}
+
+func (o *options) run(c *cobra.Command, arguments []string) error {
+	if len(o.files) > 0 && !c.Flags().Changed("no-cloud") {
+		o.noCloud = true
+	}
+	request, err := o.request(arguments)
+	if err != nil {
+		return err
+	}
+	snapshot, reader, err := o.snapshot(c, request)
+	if err != nil {
+		return err
+	}
+	observer, err := o.observer(c.Context(), reader)
+	if err != nil {
+		return err
+	}
+	found, err := findings(c.Context(), observer, snapshot)
+	if err != nil {
+		return err
+	}
+	document := report.New(outage.Group(found), snapshot.Notes)
+	if err := report.Write(o.Out, document, o.output, report.Colored(o.Out)); err != nil {
+		return err
+	}
+	if document.Pods > 0 {
+		return exit.ErrFailures
+	}
+	return nil
+}
+
+func (o *options) snapshot(c *cobra.Command, request source.Request) (source.Snapshot, client.Reader, error) {
+	if len(o.files) > 0 {
+		return source.Files(o.files, o.In, request)
+	}
+	reader, err := o.connect()
+	if err != nil {
+		return source.Snapshot{}, nil, err
+	}
+	snapshot, err := source.Live(c.Context(), reader, request)
+	return snapshot, reader, err
+}
+
+// request reads the flags and arguments together.
+func (o *options) request(arguments []string) (source.Request, error) {
+	var request source.Request
+	var err error
+	if !slices.Contains(report.Formats(), o.output) {
+		return request, fmt.Errorf("unable to match a printer suitable for the output format %q, allowed formats are: %s",
+			o.output, strings.Join(report.Formats(), ","))
+	}
+	if o.cloudTimeout <= 0 {
+		return request, errors.New("--cloud-timeout must be more than 0; --no-cloud asks nothing")
+	}
+	if o.selector != "" {
+		if request.Selector, err = labels.Parse(o.selector); err != nil {
+			return request, fmt.Errorf("--selector: %w", err)
+		}
+	}
+	if len(arguments) == 1 {
+		if request.Target, err = source.ParseTarget(arguments[0]); err != nil {
+			return request, err
+		}
+		switch {
+		case o.allNamespaces:
+			return request, fmt.Errorf("%s is in one namespace: give -n instead of -A", request.Target)
+		case o.selector != "":
+			return request, fmt.Errorf("give %s or --selector, not both", request.Target)
+		}
+	}
+	request.Namespace, err = o.namespace()
+	return request, err
+}

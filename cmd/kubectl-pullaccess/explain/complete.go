@@ -1,0 +1,62 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package explain
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/source"
+)
+
+// completionTimeout is how long a person waits for a completion at the most.
+const completionTimeout = 3 * time.Second
+
+// complete offers the pods that may be failing and the types, and after TYPE/ the
+// workloads of that type. What cannot be read is not offered.
+func (o *options) complete(c *cobra.Command, arguments []string, begun string) ([]string, cobra.ShellCompDirective) {
+	const never = cobra.ShellCompDirectiveNoFileComp
+	if len(arguments) > 0 || o.allNamespaces || len(o.files) > 0 {
+		return nil, never
+	}
+	ctx, cancel := context.WithTimeout(c.Context(), completionTimeout)
+	defer cancel()
+	namespace, err := o.namespace()
+	if err != nil {
+		return nil, never
+	}
+	reader, err := o.connect()
+	if err != nil {
+		return nil, never
+	}
+	if alias, _, typed := strings.Cut(begun, "/"); typed {
+		var offers []string
+		for _, name := range source.Names(ctx, reader, namespace, alias) {
+			offers = append(offers, alias+"/"+name)
+		}
+		return offers, never
+	}
+	offers := source.Names(ctx, reader, namespace, "")
+	for _, alias := range source.Types() {
+		offers = append(offers, alias+"/")
+	}
+	return offers, never | cobra.ShellCompDirectiveNoSpace
+}
+
+// Namespaces lists the namespaces of the cluster, for completion; none where they
+// cannot be read.
+func Namespaces(ctx context.Context, config *genericclioptions.ConfigFlags) []string {
+	o := options{config: config}
+	reader, err := o.connect()
+	if err != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, completionTimeout)
+	defer cancel()
+	return source.Names(ctx, reader, "", "namespace")
+}

@@ -1,0 +1,29 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command kubectl-pullaccess tells people why pods cannot pull their images,
+// with the same judgement as the operator's. Installed on the PATH it is used as
+// "kubectl pullaccess". It writes nothing, neither to the cluster nor to the cloud.
+//
+// Exit codes: 0 nothing is failing, 1 failures were found, 2 the call or its
+// input was wrong, 3 the cluster could not be reached.
+package main
+
+import (
+	"context"
+	"os"
+
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/app"
+)
+
+// version is set when the program is built.
+var version = "dev"
+
+// Ctrl-C and a closed pipe end the program as they end any other: there is
+// nothing to clean up.
+func main() {
+	streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
+	os.Exit(app.Run(context.Background(), os.Args, version, streams))
+}

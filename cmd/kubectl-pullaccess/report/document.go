@@ -1,0 +1,131 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package report shows outages: as a table with what to do below it, and as a
+// document for programs. All that it shows is fit for a terminal.
+package report
+
+import (
+	"strings"
+	"unicode"
+
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/outage"
+)
+
+// Version is the version of the document. Fields may be added to it; what is
+// there keeps its name and its meaning.
+const Version = "v1"
+
+// Document is all that explain has found, in the form of -o json and -o yaml.
+type Document struct {
+	Version string `json:"version"`
+	// Pods counts the pods that cannot pull an image.
+	Pods    int      `json:"pods"`
+	Outages []Outage `json:"outages"`
+	// Notes say what could not be read at all.
+	Notes []string `json:"notes"`
+}
+
+// Outage is pods that cannot pull for one reason.
+type Outage struct {
+	Reason string `json:"reason"`
+	// Cause is what the text says by itself.
+	Cause string `json:"cause"`
+	// Candidates are the causes that the text leaves open.
+	Candidates []string `json:"candidates"`
+	// GrantHelps is Yes, No or Unknown.
+	GrantHelps string `json:"grantHelps"`
+	// Actor is who must act.
+	Actor    string `json:"actor"`
+	Sentence string `json:"sentence"`
+	// Command is what a person can paste next.
+	Command string `json:"command"`
+	// Page explains the reason.
+	Page string `json:"page"`
+	// Policy is what the policies make of a grant, where it helps and they were read.
+	Policy string `json:"policy"`
+	// Evidence is the span of the kubelet's text that the cause rests on.
+	Evidence string `json:"evidence"`
+	// Repository is PROJECT/LOCATION/NAME, "" if the image is not in Artifact Registry.
+	Repository string `json:"repository"`
+	Registry   string `json:"registry"`
+	// Puller is the service account that was refused, "" if it is not known.
+	Puller    string     `json:"puller"`
+	Pods      int        `json:"pods"`
+	Workloads []Workload `json:"workloads"`
+	Images    []string   `json:"images"`
+	Nodes     []string   `json:"nodes"`
+	// Unknown names each fact that is not known, and why.
+	Unknown []string `json:"unknown"`
+}
+
+// Workload is one that is affected.
+type Workload struct {
+	Namespace  string   `json:"namespace"`
+	Kind       string   `json:"kind"`
+	Name       string   `json:"name"`
+	Pods       []string `json:"pods"`
+	Containers []string `json:"containers"`
+	Images     []string `json:"images"`
+	Nodes      []string `json:"nodes"`
+}
+
+// New makes a document that is fit to be shown.
+func New(outages []outage.Outage, notes []string) Document {
+	d := Document{Version: Version, Outages: []Outage{}, Notes: cleanAll(notes)}
+	pods := map[string]bool{}
+	for i := range outages {
+		d.Outages = append(d.Outages, of(&outages[i]))
+		for _, w := range outages[i].Workloads {
+			for _, p := range w.Pods {
+				pods[w.Namespace+"/"+p] = true
+			}
+		}
+	}
+	d.Pods = len(pods)
+	return d
+}
+
+func of(o *outage.Outage) Outage {
+	facts := o.Diagnosis.Facts
+	shown := Outage{
+		Reason: string(o.Diagnosis.Reason), Cause: string(facts.Cause.Cause), GrantHelps: o.Diagnosis.Help.String(),
+		Actor: string(o.Diagnosis.Actor), Sentence: clean(o.Diagnosis.Sentence), Command: clean(o.Diagnosis.Command),
+		Page: o.Diagnosis.Reason.Page(), Policy: clean(o.Policy), Evidence: clean(facts.Cause.Evidence),
+		Registry: clean(facts.Reference.Registry), Puller: clean(facts.Puller.Email), Pods: o.Pods,
+		Candidates: []string{}, Workloads: []Workload{}, Images: cleanAll(o.Images), Nodes: cleanAll(o.Nodes), Unknown: cleanAll(o.Unknowns),
+	}
+	for _, c := range facts.Cause.Candidates {
+		shown.Candidates = append(shown.Candidates, string(c))
+	}
+	if !facts.Reference.Repository.IsZero() {
+		shown.Repository = clean(facts.Reference.Repository.String())
+	}
+	for _, w := range o.Workloads {
+		shown.Workloads = append(shown.Workloads, Workload{
+			Namespace: clean(w.Namespace), Kind: clean(w.Kind), Name: clean(w.Name),
+			Pods: cleanAll(w.Pods), Containers: cleanAll(w.Containers),
+			Images: cleanAll(w.Images), Nodes: cleanAll(w.Nodes),
+		})
+	}
+	return shown
+}
+
+// clean takes out what a terminal would obey instead of show: texts from the
+// cluster, the cloud and files are other people's.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+}
+
+func cleanAll(list []string) []string {
+	cleaned := make([]string, 0, len(list))
+	for _, s := range list {
+		cleaned = append(cleaned, clean(s))
+	}
+	return cleaned
+}

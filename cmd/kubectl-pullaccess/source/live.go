@@ -1,0 +1,154 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
+)
+
+// parallel bounds the reads that are under way at once.
+const parallel = 8
+
+// Live looks for failing pods in a cluster. Of all pods it lists the pending
+// ones alone, since a pod that cannot pull is pending; the few others, whose
+// containers once ran, are found by the kubelet's events and read one by one.
+func Live(ctx context.Context, reader client.Reader, request Request) (Snapshot, error) {
+	l := live{reader: reader, request: request}
+	l.Events = map[types.NamespacedName][]*corev1.Event{}
+	if request.Target.Kind == pod {
+		return l.pod(ctx, types.NamespacedName{Namespace: request.Namespace, Name: request.Target.Name})
+	}
+	options := client.ListOptions{
+		Namespace:     request.Namespace,
+		LabelSelector: request.Selector,
+		FieldSelector: fields.OneTermEqualSelector("status.phase", string(corev1.PodPending)),
+	}
+	if !request.Target.IsZero() {
+		selector, err := l.selector(ctx, request.Target)
+		if err != nil {
+			return Snapshot{}, err
+		}
+		// A workload's own pods are few, so those that run are looked at as well.
+		options.LabelSelector, options.FieldSelector = selector, nil
+	}
+	l.failures(ctx)
+	seen, err := l.pods(ctx, options)
+	if err == nil && options.FieldSelector != nil {
+		err = l.others(ctx, seen)
+	}
+	if err != nil {
+		return Snapshot{}, err
+	}
+	l.recheck(ctx)
+	slices.SortFunc(l.Pods, byName)
+	return l.Snapshot, nil
+}
+
+type live struct {
+	Snapshot
+
+	reader  client.Reader
+	request Request
+}
+
+// pod reads one pod and the events about it.
+func (l *live) pod(ctx context.Context, key types.NamespacedName) (Snapshot, error) {
+	p := &corev1.Pod{}
+	if err := l.reader.Get(ctx, key, p); err != nil {
+		return Snapshot{}, missing(err)
+	}
+	l.Pods = append(l.Pods, p)
+	events, err := l.all(ctx, key)
+	if err != nil {
+		l.note(err)
+	}
+	l.Events[key] = events
+	return l.Snapshot, nil
+}
+
+// selector reads the workload's own selector of its pods.
+func (l *live) selector(ctx context.Context, target Target) (labels.Selector, error) {
+	k, ok := kindOf(target.Kind)
+	if !ok || k.selector == nil {
+		return nil, fmt.Errorf("%s has no pods", target)
+	}
+	object := k.object()
+	if err := l.reader.Get(ctx, types.NamespacedName{Namespace: l.request.Namespace, Name: target.Name}, object); err != nil {
+		return nil, missing(err)
+	}
+	selector, err := metav1.LabelSelectorAsSelector(k.selector(object))
+	if err != nil {
+		return nil, fmt.Errorf("selector of %s: %w", target, err)
+	}
+	return selector, nil
+}
+
+// pods lists what options select, keeps what fails, and returns the names of all.
+func (l *live) pods(ctx context.Context, options client.ListOptions) (map[types.NamespacedName]bool, error) {
+	seen := map[types.NamespacedName]bool{}
+	err := each(ctx, l.reader, options, newPods, func(list *corev1.PodList) {
+		for i := range list.Items {
+			p := list.Items[i]
+			again := seen[keyOf(&p)]
+			seen[keyOf(&p)] = true
+			if !again && l.failing(&p) {
+				p.ManagedFields = nil
+				l.Pods = append(l.Pods, &p)
+			}
+		}
+	})
+	return seen, exit.Unreached(err)
+}
+
+// others reads the pods that events name and the list had not.
+func (l *live) others(ctx context.Context, seen map[types.NamespacedName]bool) error {
+	var mu sync.Mutex
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	for key := range l.Events {
+		if seen[key] {
+			continue
+		}
+		group.Go(func() error {
+			p := &corev1.Pod{}
+			err := l.reader.Get(ctx, key, p)
+			switch {
+			case apierrors.IsNotFound(err):
+				return nil // Events outlive their pods.
+			case err != nil:
+				return exit.Unreached(err)
+			case l.request.Selector != nil && !l.request.Selector.Matches(labels.Set(p.Labels)):
+				return nil
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			l.Pods = append(l.Pods, p)
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// missing tells a wrong name, which is the caller's doing, from a cluster that
+// does not answer.
+func missing(err error) error {
+	if apierrors.IsNotFound(err) {
+		return err
+	}
+	return exit.Unreached(err)
+}

@@ -1,0 +1,205 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
+)
+
+var began = time.Date(2026, 11, 1, 3, 0, 0, 0, time.UTC)
+
+// container states
+var (
+	notFound = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: `failed to pull image "nginx:1": not found`}}
+	creating = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}}
+	running  = corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(began)}}
+	ended    = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{StartedAt: metav1.NewTime(began)}}
+)
+
+func aPod(name string, phase corev1.PodPhase, state corev1.ContainerState) *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID("uid-" + name), Labels: map[string]string{"app": name}},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "nginx:1"}}},
+		Status:     corev1.PodStatus{Phase: phase, ContainerStatuses: []corev1.ContainerStatus{{Name: "app", State: state}}},
+	}
+}
+
+const pullText = `Failed to pull image "nginx:1": not found`
+
+// anEvent happened so long after the containers began to run.
+func anEvent(pod, reason, message string, after time.Duration) *corev1.Event {
+	at := metav1.NewTime(began.Add(after))
+	e := &corev1.Event{
+		ObjectMeta:     metav1.ObjectMeta{Namespace: "shop", Name: fmt.Sprintf("%s.%s.%d", pod, reason, after)},
+		InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: "shop", Name: pod, UID: types.UID("uid-" + pod), FieldPath: "spec.containers{app}"},
+		Reason:         reason, Message: message, Type: corev1.EventTypeWarning, FirstTimestamp: at, LastTimestamp: at,
+	}
+	if reason == sandboxReason {
+		e.InvolvedObject.FieldPath = ""
+	}
+	return e
+}
+
+func namesOf(s Snapshot) []string {
+	var names []string
+	for _, p := range s.Pods {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+// TestLiveFinds every kind of failing pod, and no other.
+func TestLiveFinds(t *testing.T) {
+	const sandboxText = `Failed to create pod sandbox: failed to get sandbox image "pause:1": failed to pull image "pause:1": dial tcp: i/o timeout`
+	s := &apiServer{t: t}
+	s.objects = append(
+		s.objects,
+		aPod("z-pending", corev1.PodPending, notFound),
+		aPod("unschedulable", corev1.PodPending, corev1.ContainerState{}),
+		aPod("healthy", corev1.PodRunning, running),
+		aPod("repull", corev1.PodRunning, ended), anEvent("repull", "Failed", pullText, time.Minute),
+		aPod("recovered", corev1.PodRunning, running), anEvent("recovered", "Failed", pullText, -time.Minute),
+		aPod("pulled", corev1.PodRunning, ended), anEvent("pulled", "Failed", pullText, time.Minute),
+		anEvent("pulled", "Pulled", `Successfully pulled image "nginx:1" in 1s`, 2*time.Minute),
+		aPod("crashing", corev1.PodRunning, ended), anEvent("crashing", "Failed", "Error: failed to start container", time.Minute),
+		anEvent("gone", "Failed", pullText, time.Minute),
+		aPod("sandbox", corev1.PodPending, creating), anEvent("sandbox", sandboxReason, sandboxText, time.Minute),
+		aPod("sandbox-made", corev1.PodPending, creating), anEvent("sandbox-made", sandboxReason, sandboxText, time.Minute),
+		anEvent("sandbox-made", "Pulling", `Pulling image "nginx:1"`, 2*time.Minute),
+	)
+	got, err := Live(t.Context(), s, Request{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"repull", "sandbox", "z-pending"}, namesOf(got)); diff != "" {
+		t.Errorf("pods (-want +got):\n%s", diff)
+	}
+	if len(got.Notes) > 0 {
+		t.Errorf("it notes %v", got.Notes)
+	}
+	for _, r := range s.requests {
+		if strings.HasPrefix(r, "list pods") && !strings.Contains(r, "status.phase=Pending") {
+			t.Errorf("healthy pods are listed: %s", r)
+		}
+	}
+	if n := s.asked("get *v1.Pod"); n != 4 {
+		t.Errorf("%d pods were read one by one, want the 4 that events name and the list had not, of which one is gone: %v", n, s.requests)
+	}
+}
+
+// TestLiveReadsPages: all pages are read, also when a token expires, and nothing is told twice.
+func TestLiveReadsPages(t *testing.T) {
+	for _, expire := range []bool{false, true} {
+		s := &apiServer{t: t, page: 2, expire: expire}
+		for i := range 7 {
+			s.objects = append(s.objects, aPod(fmt.Sprintf("web-%d", i), corev1.PodPending, notFound))
+		}
+		got, err := Live(t.Context(), s, Request{Namespace: "shop"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if names := namesOf(got); len(names) != 7 || !slices.IsSorted(names) {
+			t.Errorf("with an expired token: %v, it finds %v", expire, names)
+		}
+		if n := s.asked("list pods"); n < 3 {
+			t.Errorf("it asks %d times, want a page at a time", n)
+		}
+	}
+}
+
+func TestLiveNarrows(t *testing.T) {
+	deployment := &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"},
+		Spec:       appsv1.DeploymentSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}},
+	}
+	web := aPod("web", corev1.PodPending, notFound)
+	repull := aPod("web-repull", corev1.PodRunning, notFound)
+	repull.Labels = map[string]string{"app": "web"}
+	other := aPod("other", corev1.PodPending, notFound)
+	otherRepull := aPod("other-repull", corev1.PodRunning, ended)
+	objects := func(t *testing.T) *apiServer {
+		s := &apiServer{t: t}
+		s.objects = append(s.objects, deployment, web, repull, other, otherRepull, anEvent("other-repull", "Failed", pullText, time.Minute))
+		return s
+	}
+	tests := map[string]struct {
+		request Request
+		want    []string
+		why     string
+	}{
+		"pod":        {Request{Namespace: "shop", Target: Target{"Pod", "other"}}, []string{"other"}, ""},
+		"deployment": {Request{Namespace: "shop", Target: Target{"Deployment", "web"}}, []string{"web", "web-repull"}, "its running pods are few"},
+		"selector":   {Request{Selector: labels.SelectorFromSet(labels.Set{"app": "other"})}, []string{"other"}, "of the pods that events name as well"},
+		"namespace":  {Request{Namespace: "pay"}, nil, ""},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := Live(t.Context(), objects(t), tc.request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, namesOf(got)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.why, diff)
+			}
+		})
+	}
+}
+
+func TestLiveFails(t *testing.T) {
+	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "things"}, "", errors.New("no"))
+	const usage, unreachable = exit.Usage, exit.Unreachable
+	tests := map[string]struct {
+		refuse  string
+		request Request
+		code    int
+	}{
+		"pods":          {"list pods", Request{}, unreachable},
+		"pod":           {"get", Request{Target: Target{"Pod", "web"}}, unreachable},
+		"named by name": {"", Request{Target: Target{"Pod", "none"}}, usage},
+		"no workload":   {"", Request{Target: Target{"Deployment", "none"}}, usage},
+		"workload":      {"get", Request{Target: Target{"Deployment", "web"}}, unreachable},
+		"others":        {"get", Request{}, unreachable},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := &apiServer{t: t, refuse: map[string]error{tc.refuse: forbidden}}
+			s.objects = append(s.objects, aPod("web", corev1.PodPending, notFound), anEvent("repull", "Failed", pullText, time.Minute))
+			got, err := Live(t.Context(), s, tc.request)
+			if code := exit.Code(err); code != tc.code || len(got.Pods) > 0 {
+				t.Errorf("exit code %d (%v), want %d; pods %v", code, err, tc.code, namesOf(got))
+			}
+		})
+	}
+}
+
+// TestLiveWithoutEvents: who may not read events still learns from the pods, and is told.
+func TestLiveWithoutEvents(t *testing.T) {
+	s := &apiServer{t: t, refuse: map[string]error{"list events": errors.New("no events for you")}}
+	s.objects = append(s.objects, aPod("web", corev1.PodPending, notFound))
+	for _, target := range []Target{{}, {"Pod", "web"}} {
+		got, err := Live(t.Context(), s, Request{Namespace: "shop", Target: target})
+		if err != nil || len(got.Pods) != 1 {
+			t.Fatalf("%v: pods %v, %v", target, namesOf(got), err)
+		}
+		if len(got.Notes) != 1 || !strings.Contains(got.Notes[0], "no events for you") {
+			t.Errorf("%v: it notes %v", target, got.Notes)
+		}
+	}
+}

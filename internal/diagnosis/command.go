@@ -1,0 +1,186 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package diagnosis
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/pull-access/pull-access-operator/internal/pullfailure"
+)
+
+// command is what a person can paste next. It holds names of the cluster, the
+// cloud and the parsed image only, none of the failure's text.
+func command(reason Reason, f Facts) string {
+	f = pasteable(f)
+	if say, ok := commands[reason]; ok {
+		if c := say(f); c != "" {
+			return c
+		}
+	}
+	return describePod(f)
+}
+
+// commands holds those of the reasons that have a better one than to look at the pod.
+var commands = map[Reason]func(Facts) string{
+	AccessMissing:         func(f Facts) string { return bind(f, f.Puller.Member()) },
+	WaitingForPropagation: func(f Facts) string { return "kubectl describe pullaccessgrant " + f.OwnGrant },
+	RemovedExternally:     readPolicy,
+	AlreadyGranted:        troubleshoot,
+	DeniedByPolicy:        troubleshoot,
+	AccessUnreadable:      readPolicy,
+	NotArtifactRegistry:   createSecret,
+	SandboxImage:          describeNode,
+	MirrorRefused:         describeNode,
+	FederatedPuller:       func(f Facts) string { return bind(f, federatedMember(f)) },
+	PullSecretUsed: func(f Facts) string {
+		secret, _ := f.Puller.secret()
+		if secret.Email != "" {
+			return bind(f, "serviceAccount:"+secret.Email)
+		}
+		if secret.Name == "" {
+			return ""
+		}
+		return kubectl(f, "describe secret "+secret.Name)
+	},
+	NoServiceAccount:      describeInstance,
+	PullerUnknown:         describeInstance,
+	ScopesMissing:         createPool,
+	RepositoryNotFound:    findRepository,
+	RepositoryNotDocker:   listRepositories,
+	RepositoryModeUnknown: describeRepository,
+	RegistryMismatch:      describeRepository,
+	RepositoryUnreadable:  describeRepository,
+
+	permissionDenied: func(f Facts) string {
+		if f.Pod == "" {
+			return ""
+		}
+		return kubectl(f, "pullaccess explain "+f.Pod)
+	},
+	imageNotFound: listTags,
+	apiDisabled: func(f Facts) string {
+		if f.Reference.Repository.IsZero() {
+			return ""
+		}
+		if f.Repository.Obstacle.Kind == BillingOff || strings.Contains(strings.ToLower(f.Cause.Evidence), "billing") {
+			return "gcloud billing projects describe " + f.Reference.Repository.Project
+		}
+		return "gcloud services enable artifactregistry.googleapis.com --project=" + f.Reference.Repository.Project
+	},
+	vpcServiceControls: func(f Facts) string {
+		if f.Reference.Repository.IsZero() {
+			return ""
+		}
+		return "gcloud logging read 'protoPayload.metadata.\"@type\"=\"type.googleapis.com/google.cloud.audit.VpcServiceControlAuditMetadata\"' --project=" +
+			f.Reference.Repository.Project + " --freshness=1h --limit=10"
+	},
+	Reason(pullfailure.Unauthenticated): func(f Facts) string {
+		if f.Reference.Google() {
+			return describeNode(f)
+		}
+		return createSecret(f)
+	},
+	Reason(pullfailure.PlatformMismatch): func(f Facts) string {
+		if f.Puller.Node == "" {
+			return ""
+		}
+		return "kubectl get node " + f.Puller.Node + " --output=jsonpath='{.status.nodeInfo.operatingSystem}/{.status.nodeInfo.architecture}{\"\\n\"}'"
+	},
+	Reason(pullfailure.Network):            describeNode,
+	Reason(pullfailure.TLS):                describeNode,
+	Reason(pullfailure.DiskPressure):       describeNode,
+	Reason(pullfailure.CredentialProvider): describeNode,
+}
+
+// pasteable drops the names that are none: those of a file may be anything, and
+// what is pasted is run by a shell.
+func pasteable(f Facts) Facts {
+	names := []*string{&f.Namespace, &f.Pod, &f.OwnGrant, &f.Puller.Node, &f.Puller.Pool, &f.Puller.Account}
+	f.Puller.Secrets = slices.Clone(f.Puller.Secrets)
+	for i := range f.Puller.Secrets {
+		names = append(names, &f.Puller.Secrets[i].Name)
+		if !serviceAccount.MatchString(f.Puller.Secrets[i].Email) {
+			f.Puller.Secrets[i].Email = ""
+		}
+	}
+	for _, name := range names {
+		if len(validation.IsDNS1123Subdomain(*name)) > 0 {
+			*name = ""
+		}
+	}
+	if !serviceAccount.MatchString(f.Puller.Email) {
+		f.Puller.Email = ""
+	}
+	if !project.MatchString(f.Puller.Project) {
+		f.Puller.Project, f.Puller.Instance, f.Puller.Cluster = "", "", Cluster{}
+	}
+	return f
+}
+
+var (
+	project        = regexp.MustCompile(`^([a-z0-9][a-z0-9.-]*:)?[a-z0-9][a-z0-9-]*$`)
+	serviceAccount = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*@[a-z0-9][a-z0-9.-]*\.gserviceaccount\.com$`)
+)
+
+func kubectl(f Facts, rest string) string {
+	if f.Namespace == "" {
+		return ""
+	}
+	return "kubectl --namespace=" + f.Namespace + " " + rest
+}
+
+func describePod(f Facts) string {
+	if f.Pod == "" {
+		return ""
+	}
+	return kubectl(f, "describe pod "+f.Pod)
+}
+
+func describeNode(f Facts) string {
+	if f.Puller.Node == "" {
+		return ""
+	}
+	return "kubectl describe node " + f.Puller.Node
+}
+
+func createSecret(f Facts) string {
+	if f.Reference.Registry == "" {
+		return ""
+	}
+	return kubectl(f, `create secret docker-registry pull-secret --docker-server=`+f.Reference.Registry+
+		` --docker-username="$REGISTRY_USER" --docker-password="$REGISTRY_TOKEN"`)
+}
+
+func describeInstance(f Facts) string {
+	parts := strings.Split(f.Puller.Instance, "/")
+	if len(parts) != 3 {
+		return describeNode(f)
+	}
+	return fmt.Sprintf("gcloud compute instances describe %s --zone=%s --project=%s --format='yaml(serviceAccounts)'", parts[2], parts[1], parts[0])
+}
+
+// createPool makes a node pool with the scopes that the present one lacks.
+func createPool(f Facts) string {
+	c := f.Puller.Cluster
+	if c == (Cluster{}) || f.Puller.Pool == "" {
+		return describeInstance(f)
+	}
+	return fmt.Sprintf("gcloud container node-pools create %s-scoped --cluster=%s --location=%s --project=%s --service-account=%s --scopes=cloud-platform",
+		f.Puller.Pool, c.Name, c.Location, c.Project, f.Puller.Email)
+}
+
+// federatedMember has the shell look up the project's number, which the member holds.
+// https://cloud.google.com/kubernetes-engine/docs/how-to/workload-identity#principal-id-examples
+func federatedMember(f Facts) string {
+	if f.Puller.Project == "" || f.Namespace == "" || f.Puller.Account == "" {
+		return ""
+	}
+	return fmt.Sprintf(`"principal://iam.googleapis.com/projects/$(gcloud projects describe %s --format='value(projectNumber)')/locations/global/workloadIdentityPools/%s.svc.id.goog/subject/ns/%s/sa/%s"`,
+		f.Puller.Project, f.Puller.Project, f.Namespace, f.Puller.Account)
+}

@@ -1,0 +1,52 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package diagnosis
+
+import (
+	"fmt"
+
+	"github.com/pull-access/pull-access-operator/internal/imageref"
+)
+
+// Modes and format of a repository, in Google's words.
+const (
+	dockerFormat = "DOCKER"
+	standardMode = "STANDARD_REPOSITORY"
+	remoteMode   = "REMOTE_REPOSITORY"
+	virtualMode  = "VIRTUAL_REPOSITORY"
+)
+
+// Openable tells whether a grant may be made on the repository at all: it was
+// read, holds images, and is of a mode that this operator knows. Whether a
+// virtual one may be opened is for a policy to say.
+func Openable(r Repository) bool {
+	return r.State == Present && r.Format == dockerFormat && knownMode(r.Mode)
+}
+
+func knownMode(mode string) bool {
+	return mode == standardMode || mode == remoteMode || mode == virtualMode
+}
+
+// registryDiffers compares the repository's own address with the image's: a
+// repository that is served elsewhere is not the one that refused.
+// Both forms of the host, LOCATION-docker.pkg.dev and docker.LOCATION.rep.pkg.dev,
+// and the gcr.io hosts are one repository, so the address is compared by what it names.
+func registryDiffers(f Facts) bool {
+	if f.Repository.RegistryURI == "" {
+		return false
+	}
+	named, err := imageref.Parse(f.Repository.RegistryURI + "/image")
+	return err != nil || named.Repository != f.Reference.Repository
+}
+
+// ExplainRepository says in one sentence what keeps a repository from being read.
+func ExplainRepository(repository imageref.Repository, fact Repository) string {
+	switch {
+	case fact.State == Missing:
+		return fmt.Sprintf("Repository %s does not exist; correct its name or create it.", repository)
+	case fact.State == Present:
+		return fmt.Sprintf("Repository %s is of format %q and mode %q, which this operator does not open.", repository, fact.Format, fact.Mode)
+	}
+	return fmt.Sprintf("Repository %s cannot be read: %s.", repository, detail(fact.Obstacle))
+}

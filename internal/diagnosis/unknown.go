@@ -1,0 +1,48 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package diagnosis
+
+import "strings"
+
+// unknowns lists what was needed and is not known, in the order of the flow.
+func unknowns(f Facts) []string {
+	need := Needs(f)
+	var list []string
+	add := func(needed bool, state State, what string, o Obstacle) {
+		if needed && state == Unknown && (o.Kind != NotRead || nothingRead(f)) {
+			list = append(list, what+": "+detail(o))
+		}
+	}
+	add(need.Puller, f.Puller.State, "the node's service account", f.Puller.Obstacle)
+	for _, secret := range f.Puller.Secrets {
+		add(need.Puller, secret.State, "pull secret "+secret.Name, secret.Obstacle)
+	}
+	add(need.Repository, f.Repository.State, "the repository", f.Repository.Obstacle)
+	add(need.Content, f.Content.State, "whether the repository holds the image", f.Content.Obstacle)
+	add(need.Access, f.Access.State, "the repository's IAM policy", f.Access.Obstacle)
+	add(need.Access, f.ProjectAccess.State, "the project's IAM policy", f.ProjectAccess.Obstacle)
+	if f.Access.State != Unknown && f.Overall.State == Unknown {
+		overall := f.Overall.Obstacle
+		if overall.Kind == NotRead {
+			overall.Detail = "Policy Troubleshooter was not asked"
+		}
+		list = append(list, "deny policies and access from folders and the organization: "+detail(overall))
+	}
+	if groups := append(append([]string(nil), f.Access.Groups...), f.ProjectAccess.Groups...); len(groups) > 0 {
+		list = append(list, "whether the account is a member of "+strings.Join(groups, ", ")+": memberships of groups are not read")
+	}
+	return list
+}
+
+// detail is the obstacle as the end of a sentence.
+func detail(o Obstacle) string {
+	switch {
+	case o.Kind == Forbidden && o.Permission != "":
+		return "the asking account lacks permission " + o.Permission
+	case o.Detail != "":
+		return o.Detail
+	default:
+		return "it was not read"
+	}
+}

@@ -1,0 +1,65 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gcp
+
+import (
+	"context"
+
+	"cloud.google.com/go/iam/apiv1/iampb"
+
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/iampolicy"
+	"github.com/pull-access/pull-access-operator/internal/imageref"
+)
+
+// unknownMember is the obstacle to any question about nobody.
+var unknownMember = diagnosis.Obstacle{Kind: diagnosis.Unreadable, Detail: "who pulls is unknown"}
+
+// Access says whether the repository's own policy lets member pull, by whatever
+// role. Where that hangs on a role that cannot be looked up, it is Unknown.
+func (c *Client) Access(ctx context.Context, repo imageref.Repository, member string) diagnosis.Access {
+	if member == "" {
+		return diagnosis.Access{Obstacle: unknownMember}
+	}
+	policy, f := c.policy(ctx, repo)
+	if f != nil {
+		return diagnosis.Access{Obstacle: f.obstacle(permissionGetPolicy)}
+	}
+	return c.judge(ctx, policy, member)
+}
+
+// ProjectAccess says the same of the policy of the repository's project, which
+// its repositories inherit.
+func (c *Client) ProjectAccess(ctx context.Context, repo imageref.Repository, member string) diagnosis.Access {
+	if member == "" {
+		return diagnosis.Access{Obstacle: unknownMember}
+	}
+	policy, f := c.projectPolicy(ctx, repo.Project)
+	if f != nil {
+		return diagnosis.Access{Obstacle: f.obstacle(permissionGetProjectPolicy)}
+	}
+	return c.judge(ctx, policy, member)
+}
+
+// judge says what policy gives to member; roles that it does not know by heart
+// are looked up.
+func (c *Client) judge(ctx context.Context, policy *iampb.Policy, member string) diagnosis.Access {
+	roles, obstacle := c.holding(ctx, iampolicy.ReadersOf(policy, member, nil).Undecided)
+	readers := iampolicy.ReadersOf(policy, member, roles)
+	if readers.Role != "" {
+		return diagnosis.Access{State: diagnosis.Present, Role: clean(readers.Role)}
+	}
+	access := diagnosis.Access{State: diagnosis.Missing, Deleted: readers.Deleted}
+	for _, group := range readers.Groups[:min(len(readers.Groups), diagnosis.MaxGroups)] {
+		access.Groups = append(access.Groups, clean(group))
+	}
+	switch {
+	case len(readers.Undecided) > 0:
+		access.State, access.Obstacle = diagnosis.Unknown, obstacle
+	case readers.Conditional != "":
+		access.State = diagnosis.Unknown
+		access.Obstacle = unreadable("a condition decides whether its role " + clean(readers.Conditional) + " applies")
+	}
+	return access
+}

@@ -1,0 +1,160 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gcp
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+
+	"cloud.google.com/go/artifactregistry/apiv1/artifactregistrypb"
+	"google.golang.org/api/iterator"
+
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/imageref"
+)
+
+// What looking for an image takes.
+const (
+	permissionGetTag     = "artifactregistry.tags.get"
+	permissionGetVersion = "artifactregistry.versions.get"
+)
+
+// pageSize is the most that one list call gives; what is not among the newest
+// thousand is hardly what was meant.
+const pageSize = 1000
+
+// newestFirst is the order in which lists are asked for.
+const newestFirst = "update_time desc"
+
+// Content says whether the repository holds the image, and if not, what it holds
+// that is most like it. Whether a repository of the kind has to hold what it
+// serves, the caller knows.
+func (c *Client) Content(ctx context.Context, image imageref.Image) diagnosis.Content {
+	if !wellNamed(image.Repository) || image.Package == "" || image.Tag == "" && image.Digest == "" {
+		return diagnosis.Content{Obstacle: badRepository.obstacle("")}
+	}
+	// A name's slashes are escaped to be one part of a path.
+	packageName := image.Repository.ResourceName() + "/packages/" + url.PathEscape(image.Package)
+	f, permission := c.look(ctx, packageName, image)
+	switch {
+	case f == nil:
+		return diagnosis.Content{State: diagnosis.Present}
+	case f.kind != notFound:
+		return diagnosis.Content{Obstacle: f.obstacle(permission)}
+	}
+	content := diagnosis.Content{State: diagnosis.Missing}
+	tags, f := c.tags(ctx, packageName)
+	if f == nil {
+		content.Nearest = nearest(image.Tag, tags)
+	} else if f.kind == notFound {
+		content.NoPackage = true
+		// Without the names there is less to offer; the image is missing all the same.
+		names, _ := c.packages(ctx, image.Repository)
+		content.Nearest = nearest(image.Package, names)
+	}
+	return content
+}
+
+// look asks for the very image. A digest is looked for among the versions of
+// the package and not among its Docker images: each manifest that can be pulled
+// is a version, be it an index, an image of one platform or neither.
+func (c *Client) look(ctx context.Context, packageName string, image imageref.Image) (f *fault, permission string) {
+	if image.Digest != "" {
+		return c.call(ctx, func(ctx context.Context, s *apis) error {
+			_, err := s.artifacts.GetVersion(ctx, &artifactregistrypb.GetVersionRequest{Name: packageName + "/versions/" + image.Digest})
+			return err
+		}), permissionGetVersion
+	}
+	return c.call(ctx, func(ctx context.Context, s *apis) error {
+		_, err := s.artifacts.GetTag(ctx, &artifactregistrypb.GetTagRequest{Name: packageName + "/tags/" + image.Tag})
+		return err
+	}), permissionGetTag
+}
+
+// tags lists the tags of a package's newest versions. The fields by which Google
+// can order are not documented: refused, it is asked for any thousand.
+func (c *Client) tags(ctx context.Context, packageName string) ([]diagnosis.Candidate, *fault) {
+	tags, f := c.tagsBy(ctx, packageName, newestFirst)
+	if f != nil && f.kind == invalid {
+		return c.tagsBy(ctx, packageName, "")
+	}
+	return tags, f
+}
+
+func (c *Client) tagsBy(ctx context.Context, packageName, order string) (tags []diagnosis.Candidate, f *fault) {
+	f = c.call(ctx, func(ctx context.Context, s *apis) error {
+		versions := s.artifacts.ListVersions(ctx, &artifactregistrypb.ListVersionsRequest{
+			Parent: packageName, PageSize: pageSize, OrderBy: order,
+			View: artifactregistrypb.VersionView_FULL, // The basic one leaves the tags out.
+		})
+		return eachOfFirstPage(versions, func(v *artifactregistrypb.Version) {
+			for _, tag := range v.GetRelatedTags() {
+				tags = append(tags, diagnosis.Candidate{Name: clean(lastPart(tag.GetName())), Updated: v.GetUpdateTime().AsTime()})
+			}
+		})
+	})
+	return tags, f
+}
+
+// packages lists the images of a repository.
+func (c *Client) packages(ctx context.Context, repo imageref.Repository) (names []diagnosis.Candidate, f *fault) {
+	f = c.call(ctx, func(ctx context.Context, s *apis) error {
+		packages := s.artifacts.ListPackages(ctx, &artifactregistrypb.ListPackagesRequest{
+			Parent: repo.ResourceName(), PageSize: pageSize,
+		})
+		return eachOfFirstPage(packages, func(p *artifactregistrypb.Package) {
+			names = append(names, diagnosis.Candidate{Name: clean(lastPart(p.GetName())), Updated: p.GetUpdateTime().AsTime()})
+		})
+	})
+	return names, f
+}
+
+// lister is what all of Google's list calls return.
+type lister[T any] interface {
+	Next() (T, error)
+	PageInfo() *iterator.PageInfo
+}
+
+// eachOfFirstPage visits what one list call gives, and makes no second one.
+func eachOfFirstPage[T any](list lister[T], visit func(T)) error {
+	for {
+		item, err := list.Next()
+		if errors.Is(err, iterator.Done) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		visit(item)
+		if list.PageInfo().Remaining() == 0 {
+			return nil
+		}
+	}
+}
+
+// lastPart is the part of a resource's name behind the last slash, unescaped.
+func lastPart(name string) string {
+	part := name[strings.LastIndexByte(name, '/')+1:]
+	if unescaped, err := url.PathUnescape(part); err == nil {
+		return unescaped
+	}
+	return part
+}
+
+// nearest offers the names most like wanted. Nothing is like a digest, so
+// without a name the newest are offered.
+func nearest(wanted string, candidates []diagnosis.Candidate) []string {
+	if wanted != "" {
+		return diagnosis.Nearest(wanted, candidates)
+	}
+	slices.SortStableFunc(candidates, func(a, b diagnosis.Candidate) int { return b.Updated.Compare(a.Updated) })
+	var names []string
+	for _, c := range candidates[:min(len(candidates), diagnosis.MaxNearest)] {
+		names = append(names, c.Name)
+	}
+	return names
+}

@@ -1,0 +1,174 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gcp
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
+	"github.com/pull-access/pull-access-operator/internal/imageref"
+)
+
+const (
+	atHost       = "us-central1-docker.pkg.dev/acme/services/"
+	absentDigest = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+)
+
+func parse(t *testing.T, image string) imageref.Image {
+	t.Helper()
+	parsed, err := imageref.Parse(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
+// push stores images under their tags and tells the digest of each.
+func push(t *testing.T, g *google, images ...string) map[string]string {
+	t.Helper()
+	digests := map[string]string{}
+	for _, image := range images {
+		made, err := random.Image(16, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := g.PushImageFrom(image, made); err != nil {
+			t.Fatal(err)
+		}
+		var digest v1.Hash
+		if digest, err = made.Digest(); err != nil {
+			t.Fatal(err)
+		}
+		digests[image] = digest.String()
+	}
+	return digests
+}
+
+func TestContent(t *testing.T) {
+	g := newGoogle(t)
+	g.AddRepository(emulator.Repository{Project: "acme", Location: "us", Name: "gcr.io"})
+	g.AddRepository(emulator.Repository{Project: "acme", Location: "us-central1", Name: "empty"})
+	digests := push(t, g, atHost+"app:v1.2.3", atHost+"app:v1.2.4", atHost+"app:latest", atHost+"app:main",
+		atHost+"team/web/api:v1", "gcr.io/acme/old:v7")
+	present := diagnosis.Content{State: diagnosis.Present}
+	for name, tc := range map[string]struct {
+		image string
+		want  diagnosis.Content
+	}{
+		"tag":               {image: atHost + "app:v1.2.3", want: present},
+		"digest":            {image: atHost + "app@" + digests[atHost+"app:v1.2.3"], want: present},
+		"name with slashes": {image: atHost + "team/web/api:v1", want: present},
+		"digest of a name with slashes": {
+			image: atHost + "team/web/api@" + digests[atHost+"team/web/api:v1"], want: present,
+		},
+		"gcr.io": {image: "gcr.io/acme/old:v7", want: present},
+		"no such tag": {
+			image: atHost + "app:v1.2.5",
+			want:  diagnosis.Content{State: diagnosis.Missing, Nearest: []string{"v1.2.4", "v1.2.3", "main"}},
+		},
+		"no such tag of a name with slashes": {
+			image: atHost + "team/web/api:v2", want: diagnosis.Content{State: diagnosis.Missing, Nearest: []string{"v1"}},
+		},
+		"no such digest": {
+			image: atHost + "app@" + absentDigest, want: diagnosis.Content{State: diagnosis.Missing, Nearest: []string{"main", "latest", "v1.2.4"}},
+		},
+		"digest of another image": {
+			image: atHost + "team/web/api@" + digests[atHost+"app:v1.2.3"], want: diagnosis.Content{State: diagnosis.Missing, Nearest: []string{"v1"}},
+		},
+		"no such image": {
+			image: atHost + "team/web/app:v1",
+			want:  diagnosis.Content{State: diagnosis.Missing, NoPackage: true, Nearest: []string{"team/web/api", "app"}},
+		},
+		"no image at all": {
+			image: "us-central1-docker.pkg.dev/acme/empty/app:v1", want: diagnosis.Content{State: diagnosis.Missing, NoPackage: true},
+		},
+		"no repository": {
+			image: "us-central1-docker.pkg.dev/acme/none/app:v1", want: diagnosis.Content{State: diagnosis.Missing, NoPackage: true},
+		},
+		"another registry": {image: "ghcr.io/acme/app:v1", want: diagnosis.Content{Obstacle: badRepository.obstacle("")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, g.client.Content(t.Context(), parse(t, tc.image))); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestContentWithFewPermissions(t *testing.T) {
+	for name, tc := range map[string]struct {
+		image string
+		may   []string
+		want  diagnosis.Content
+		takes string
+	}{
+		"tag":        {image: atHost + "app:v1", may: []string{permissionGetTag}, want: diagnosis.Content{State: diagnosis.Present}},
+		"tag, none":  {image: atHost + "app:v1", takes: permissionGetTag},
+		"digest":     {image: atHost + "app@" + absentDigest, takes: permissionGetVersion},
+		"no listing": {image: atHost + "app:v2", may: []string{permissionGetTag}, want: diagnosis.Content{State: diagnosis.Missing}},
+		"no listing of images": {
+			image: atHost + "web:v2", may: []string{permissionGetTag, "artifactregistry.versions.list"},
+			want: diagnosis.Content{State: diagnosis.Missing, NoPackage: true},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGoogle(t)
+			push(t, g, atHost+"app:v1")
+			g.RestrictCaller("", tc.may...)
+			got := g.client.Content(t.Context(), parse(t, tc.image))
+			if tc.takes != "" {
+				if got.Obstacle.Kind != diagnosis.Forbidden || got.Obstacle.Permission != tc.takes {
+					t.Errorf("got %+v, want forbidden by %s", got, tc.takes)
+				}
+				tc.want = diagnosis.Content{Obstacle: got.Obstacle}
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestContentReadsOnePage: a package may have many more versions than are worth reading.
+func TestContentReadsOnePage(t *testing.T) {
+	var queries []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/versions") {
+			w.WriteHeader(http.StatusNotFound)
+			fmt.Fprint(w, `{"error":{"code":404,"message":"no","status":"NOT_FOUND"}}`)
+			return
+		}
+		q := r.URL.Query()
+		queries = append(queries, q.Get("pageSize")+" "+q.Get("orderBy")+" "+q.Get("view"))
+		fmt.Fprint(w, `{"nextPageToken":"more","versions":[{"relatedTags":[{"name":"projects/p/tags/a"},{"name":"projects/p/tags/b"}]},{}]}`)
+	}))
+	t.Cleanup(server.Close)
+	got := newClient(t, Options{Endpoint: server.URL}).Content(t.Context(), parse(t, atHost+"app:c"))
+	if diff := cmp.Diff(diagnosis.Content{State: diagnosis.Missing, Nearest: []string{"a", "b"}}, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"1000 update_time desc FULL"}, queries); diff != "" {
+		t.Errorf("(-want +sent)\n%s", diff)
+	}
+}
+
+// TestContentWhereGoogleRefusesTheOrder wants the newest all the same.
+func TestContentWhereGoogleRefusesTheOrder(t *testing.T) {
+	g := newGoogle(t)
+	push(t, g, atHost+"app:v1", atHost+"app:v2", atHost+"app:v3", atHost+"app:v4")
+	g.InjectFault(emulator.Fault{Method: "ListVersions", HTTPStatus: http.StatusBadRequest, Message: "no such field", Times: 1})
+	got := g.client.Content(t.Context(), parse(t, atHost+"app@"+absentDigest))
+	if diff := cmp.Diff(diagnosis.Content{State: diagnosis.Missing, Nearest: []string{"v4", "v3", "v2"}}, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}

@@ -1,0 +1,72 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gcp
+
+import (
+	"context"
+	"regexp"
+	"slices"
+
+	"google.golang.org/api/iam/v1"
+
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/pullfailure"
+)
+
+// permissionGetRole is what looking up a custom role takes; Google's own are
+// shown to everybody.
+const permissionGetRole = "iam.roles.get"
+
+// maxLookUps bounds the roles that are looked up for one answer.
+const maxLookUps = 32
+
+// roleName is a role of Google's, of a project's or of an organization's.
+// https://cloud.google.com/iam/docs/roles-overview#role-components
+var roleName = regexp.MustCompile(
+	`^(roles|projects/([a-z0-9][a-z0-9.-]*:)?[a-z0-9][a-z0-9-]*/roles|organizations/[0-9]+/roles)/[A-Za-z0-9_][A-Za-z0-9_.]{0,127}$`)
+
+// holding looks up which of the roles let somebody pull. Roles that could not be
+// looked up are left out, and the obstacle says why of the first one.
+func (c *Client) holding(ctx context.Context, roles []string) (map[string]bool, diagnosis.Obstacle) {
+	found := map[string]bool{}
+	var obstacle diagnosis.Obstacle
+	for n, name := range roles {
+		holds, f := false, &fault{kind: invalid, detail: "too many roles are to be looked up"}
+		if n < maxLookUps {
+			holds, f = c.role(ctx, name)
+		}
+		if f == nil {
+			found[name] = holds
+			continue
+		}
+		if obstacle == (diagnosis.Obstacle{}) {
+			obstacle = f.obstacle(permissionGetRole)
+			obstacle.Detail = "what the role " + clean(name) + " permits cannot be told: " + f.detail
+		}
+		if n >= maxLookUps || f.kind == unavailable {
+			break // Each further one would cost the same time-out.
+		}
+	}
+	return found, obstacle
+}
+
+// role tells whether a role lets somebody pull.
+func (c *Client) role(ctx context.Context, name string) (bool, *fault) {
+	if !roleName.MatchString(name) {
+		return false, &fault{kind: invalid, detail: "this is no name of a role"}
+	}
+	return remember(ctx, c.shared.roles, name, func(ctx context.Context) (bool, *fault) {
+		var role *iam.Role
+		f := c.call(ctx, func(ctx context.Context, s *apis) (err error) {
+			// Where a role is kept is part of its name, so one method finds them all.
+			role, err = s.roles.Roles.Get(name).Fields("includedPermissions", "deleted", "stage").Context(ctx).Do()
+			return err
+		})
+		if f != nil {
+			return false, f
+		}
+		return !role.Deleted && role.Stage != "DISABLED" &&
+			slices.Contains(role.IncludedPermissions, pullfailure.DownloadPermission), nil
+	})
+}

@@ -1,0 +1,75 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gcp
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/api/container/v1"
+	"k8s.io/utils/clock"
+
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+)
+
+// How long such an answer serves; one that could not be read serves briefly.
+const (
+	// roleTTL: what a custom role holds is rarely changed.
+	roleTTL = 10 * time.Minute
+	// clusterTTL is short, as node pools come and go: an account found there is
+	// remembered by node.
+	clusterTTL = time.Minute
+	// numberTTL: a project keeps its number.
+	numberTTL = 24 * time.Hour
+)
+
+// How many such answers are kept.
+const (
+	maxRoles    = 1024
+	maxClusters = 16
+	maxNumbers  = 1024
+)
+
+// shared remembers what several answers rest on: one read of a cluster serves
+// its nodes, one of a role all who have it.
+type shared struct {
+	roles    *cache[string, read[bool]]
+	clusters *cache[diagnosis.Cluster, read[*container.Cluster]]
+	numbers  *cache[string, read[string]]
+}
+
+// read is what came of one: a value or a fault.
+type read[V any] struct {
+	value V
+	fault *fault
+}
+
+func newShared(c clock.PassiveClock) *shared {
+	return &shared{
+		roles:    newCache[string](c, maxRoles, kept[bool](roleTTL)),
+		clusters: newCache[diagnosis.Cluster](c, maxClusters, kept[*container.Cluster](clusterTTL)),
+		numbers:  newCache[string](c, maxNumbers, kept[string](numberTTL)),
+	}
+}
+
+func kept[V any](found time.Duration) func(read[V]) time.Duration {
+	return func(r read[V]) time.Duration {
+		if r.fault != nil {
+			return briefTTL
+		}
+		return found
+	}
+}
+
+// remember answers from memory, or by do.
+func remember[K comparable, V any](ctx context.Context, c *cache[K, read[V]], key K, do func(context.Context) (V, *fault)) (V, *fault) {
+	answer, err := c.get(ctx, key, func(ctx context.Context) read[V] {
+		value, f := do(ctx)
+		return read[V]{value: value, fault: f}
+	})
+	if err != nil {
+		return answer.value, &fault{kind: unavailable, detail: givenUp.Detail}
+	}
+	return answer.value, answer.fault
+}

@@ -1,0 +1,102 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package observation
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/decision"
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/iampolicy"
+	"github.com/pull-access/pull-access-operator/internal/record"
+)
+
+// read fills in the facts that are needed. What does not wait for one another is
+// asked for at the same time: a round trip to Google takes longer than all else here.
+func (o *Observer) read(ctx context.Context, pod *corev1.Pod, need diagnosis.Need, facts *diagnosis.Facts) error {
+	if need.Puller {
+		if err := o.readCluster(ctx, pod, facts); err != nil {
+			return err
+		}
+	}
+	if o.Cloud == nil || anotherPulls(facts.Puller) {
+		return nil
+	}
+	image := facts.Reference
+	var puller diagnosis.Puller
+	var reads sync.WaitGroup
+	if need.Puller && facts.Puller.Obstacle.Kind == diagnosis.NotRead {
+		reads.Go(func() { puller = o.pullerOf(ctx, pod, facts.Puller) })
+	}
+	if need.Repository {
+		reads.Go(func() { facts.Repository = o.Cloud.Repository(ctx, image.Repository) })
+	}
+	if need.Content {
+		reads.Go(func() { facts.Content = o.Cloud.Content(ctx, image) })
+	}
+	reads.Wait()
+	if puller.Node != "" {
+		facts.Puller = puller
+	}
+	if need.Access && facts.Puller.Member() != "" && facts.Repository.State == diagnosis.Present {
+		return o.readAccess(ctx, facts)
+	}
+	return nil
+}
+
+// settleAfter is for how long our own grant counts as there without being looked
+// at: the answer would come from before it.
+const settleAfter = time.Minute
+
+// spreadsWithin is how long a change of IAM takes to spread at the most; what
+// fails longer than that after a grant fails for another reason.
+// https://cloud.google.com/iam/docs/access-change-propagation
+const spreadsWithin = 15 * time.Minute
+
+// readAccess reads who lets the puller in. Our own grant of a moment ago needs no look.
+func (o *Observer) readAccess(ctx context.Context, facts *diagnosis.Facts) error {
+	repository, member := facts.Reference.Repository, facts.Puller.Member()
+	own, err := o.ownGrant(ctx, decision.GrantName(repository, member))
+	if err != nil {
+		return err
+	}
+	granted := own.Status.GrantedTime
+	ours := own.DeletionTimestamp == nil && record.Granted(own) && granted != nil
+	if ours && o.Clock.Since(granted.Time) < settleAfter {
+		facts.OwnGrant, facts.Access = own.Name, diagnosis.Access{State: diagnosis.Present, Role: iampolicy.Role}
+		return nil
+	}
+	var reads sync.WaitGroup
+	reads.Go(func() { facts.Access = o.Cloud.Access(ctx, repository, member) })
+	reads.Go(func() { facts.ProjectAccess = o.Cloud.ProjectAccess(ctx, repository, member) })
+	reads.Go(func() { facts.Overall = o.Cloud.Overall(ctx, repository, member) })
+	reads.Wait()
+	// What is there after an intent of ours is ours, also while its record is still to come.
+	begun := own.DeletionTimestamp == nil && record.Interrupted(own) && facts.Access.State == diagnosis.Present
+	if ours || begun {
+		facts.OwnGrant = own.Name
+		facts.OwnGrantSettled = ours && o.Clock.Since(granted.Time) > spreadsWithin
+	}
+	return nil
+}
+
+// ownGrant reads the record under its name; an empty one if there is none, or if
+// the cluster does not know the kind.
+func (o *Observer) ownGrant(ctx context.Context, name string) (*v1alpha1.PullAccessGrant, error) {
+	own := &v1alpha1.PullAccessGrant{}
+	err := o.Client.Get(ctx, client.ObjectKey{Name: name}, own)
+	if err != nil && !apierrors.IsNotFound(err) && !meta.IsNoMatchError(err) {
+		return nil, fmt.Errorf("read grant: %w", err)
+	}
+	return own, nil
+}

@@ -1,0 +1,241 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package observation
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/imageref"
+	"github.com/pull-access/pull-access-operator/internal/pullfailure"
+	"github.com/pull-access/pull-access-operator/internal/workload"
+)
+
+const (
+	image   = "us-central1-docker.pkg.dev/acme-prod/services/checkout:1.8.2"
+	account = "gke-nodes@acme-prod.iam.gserviceaccount.com"
+	denial  = `failed to pull and unpack image "` + image + `": failed to resolve image: failed to authorize: failed to fetch oauth token: ` +
+		`unexpected status from GET request to https://us-central1-docker.pkg.dev/v2/token?scope=repository%3Aacme-prod%2Fservices%2Fcheckout%3Apull&service=us-central1-docker.pkg.dev: 403 Forbidden`
+)
+
+// fakeCloud has one node account and one repository that it may not read.
+type fakeCloud struct {
+	mu    sync.Mutex
+	asked []string
+}
+
+func (c *fakeCloud) ask(what string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked = append(c.asked, what)
+}
+
+func (c *fakeCloud) NodeAccount(_ context.Context, node diagnosis.Node) diagnosis.Puller {
+	c.ask("node " + node.ProviderID + " of " + node.Pool)
+	return diagnosis.Puller{State: diagnosis.Present, Email: account, Scopes: []string{"https://www.googleapis.com/auth/cloud-platform"}}
+}
+
+func (c *fakeCloud) Repository(context.Context, imageref.Repository) diagnosis.Repository {
+	c.ask("repository")
+	return diagnosis.Repository{State: diagnosis.Present, Format: "DOCKER", Mode: "STANDARD_REPOSITORY"}
+}
+
+func (c *fakeCloud) Access(context.Context, imageref.Repository, string) diagnosis.Access {
+	c.ask("access")
+	return diagnosis.Access{State: diagnosis.Missing}
+}
+
+func (c *fakeCloud) ProjectAccess(context.Context, imageref.Repository, string) diagnosis.Access {
+	c.ask("project")
+	return diagnosis.Access{State: diagnosis.Missing}
+}
+
+func (c *fakeCloud) Overall(context.Context, imageref.Repository, string) diagnosis.Overall {
+	c.ask("overall")
+	return diagnosis.Overall{State: diagnosis.Missing}
+}
+
+func (c *fakeCloud) Content(context.Context, imageref.Image) diagnosis.Content {
+	c.ask("content")
+	return diagnosis.Content{State: diagnosis.Present}
+}
+
+// keySecret is a pull secret with a service account's key for a registry.
+func keySecret(name, registry, user, password string) *corev1.Secret {
+	config := fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, registry, base64.StdEncoding.EncodeToString([]byte(user+":"+password)))
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name}, Type: corev1.SecretTypeDockerConfigJson,
+		Data: map[string][]byte{corev1.DockerConfigJsonKey: []byte(config)},
+	}
+}
+
+type setting struct {
+	objects []client.Object
+	edit    func(*corev1.Pod)
+	funcs   interceptor.Funcs
+	offline bool
+	secrets bool
+	text    string
+}
+
+func (s setting) observe(t *testing.T) (diagnosis.Diagnosis, []string, error) {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	objects := append([]client.Object{
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}},
+		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "default"}},
+		&corev1.Node{
+			ObjectMeta: metav1.ObjectMeta{Name: "node-1", Labels: map[string]string{"cloud.google.com/gke-nodepool": "pool-1"}},
+			Spec:       corev1.NodeSpec{ProviderID: "gce://acme-prod/us-central1-a/node-1"},
+		},
+	}, s.objects...)
+	reader := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithInterceptorFuncs(s.funcs).Build()
+	cloud := &fakeCloud{}
+	settings := Observer{Client: reader, Live: reader, Cloud: cloud, Nodes: workload.NewNodes(reader), Clock: clocktesting.NewFakePassiveClock(time.Unix(0, 0))}
+	if s.offline {
+		settings.Cloud = nil
+	}
+	if s.secrets {
+		settings.Secrets = reader
+	}
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "checkout"},
+		Spec:       corev1.PodSpec{NodeName: "node-1", Containers: []corev1.Container{{Name: "app", Image: image}}},
+	}
+	if s.edit != nil {
+		s.edit(pod)
+	}
+	if s.text == "" {
+		s.text = denial
+	}
+	verdict := pullfailure.Classify(pullfailure.Text{Message: s.text, Image: image, Reason: "ErrImagePull"})
+	in, err := New(settings).Observe(t.Context(), pod, pullfailure.Failure{Container: "app", Role: pullfailure.Container, Image: image}, verdict)
+	slices.Sort(cloud.asked)
+	return in.Diagnosis, cloud.asked, err
+}
+
+func forbidding[T client.Object]() interceptor.Funcs {
+	return interceptor.Funcs{Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+		if _, ok := obj.(T); ok {
+			return apierrors.NewForbidden(corev1.Resource("things"), key.Name, errors.New("no"))
+		}
+		return c.Get(ctx, key, obj, opts...)
+	}}
+}
+
+func withSecret(name string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) { p.Spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: name}} }
+}
+
+func TestObserve(t *testing.T) {
+	everything := []string{"access", "content", "node gce://acme-prod/us-central1-a/node-1 of pool-1", "overall", "project", "repository"}
+	key := `{"type":"service_account","client_email":"puller@acme-ci.iam.gserviceaccount.com"}`
+	tests := map[string]struct {
+		setting
+		want  diagnosis.Reason
+		says  string
+		asked []string
+	}{
+		"all there":          {want: diagnosis.AccessMissing, asked: everything},
+		"file without nodes": {setting: setting{offline: true, edit: func(p *corev1.Pod) { p.Spec.NodeName = "node-2" }}, want: "PermissionDenied", says: "were not read"},
+		"no node yet":        {setting: setting{edit: func(p *corev1.Pod) { p.Spec.NodeName = "" }}, want: diagnosis.PullerUnknown, says: "the pod has no node", asked: []string{"content", "repository"}},
+		"node forbidden":     {setting: setting{funcs: forbidding[*corev1.Node]()}, want: diagnosis.PullerUnknown, says: "may not be read", asked: []string{"content", "repository"}},
+		"account forbidden":  {setting: setting{funcs: forbidding[*corev1.ServiceAccount]()}, want: diagnosis.PullerUnknown, says: "was not read", asked: everything},
+		"federated": {
+			setting: setting{
+				objects: []client.Object{&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", Annotations: map[string]string{federatedPull: "true"}}}},
+				edit:    func(p *corev1.Pod) { p.Spec.ServiceAccountName = "web" },
+			},
+			want: diagnosis.FederatedPuller, says: "account web pulls",
+		},
+		"secrets not read": {setting: setting{edit: withSecret("key")}, want: diagnosis.PullSecretUsed, says: "not certain"},
+		"secret forbidden": {setting: setting{edit: withSecret("key"), secrets: true, funcs: forbidding[*corev1.Secret]()}, want: diagnosis.PullSecretUsed, says: "not certain"},
+		"secret gone":      {setting: setting{edit: withSecret("key"), secrets: true}, want: diagnosis.AccessMissing, asked: everything},
+		"secret for another registry": {
+			setting: setting{edit: withSecret("key"), secrets: true, objects: []client.Object{keySecret("key", "ghcr.io", "me", "token")}},
+			want:    diagnosis.AccessMissing, asked: everything,
+		},
+		"secret with a key": {
+			setting: setting{edit: withSecret("key"), secrets: true, objects: []client.Object{keySecret("key", "https://us-central1-docker.pkg.dev", "_json_key", key)}},
+			want:    diagnosis.PullSecretUsed, says: "puller@acme-ci.iam.gserviceaccount.com",
+		},
+		"secret with an encoded key": {
+			setting: setting{edit: withSecret("key"), secrets: true, objects: []client.Object{
+				keySecret("key", "*.pkg.dev", "_json_key_base64", base64.StdEncoding.EncodeToString([]byte(key))),
+			}},
+			want: diagnosis.PullSecretUsed, says: "puller@acme-ci.iam.gserviceaccount.com",
+		},
+		"secret of nobody known": {
+			setting: setting{edit: withSecret("key"), secrets: true, objects: []client.Object{
+				keySecret("key", "us-central1-docker.pkg.dev", "_json_key", `{"client_email":"x@y; reboot"}`),
+			}},
+			want: diagnosis.PullSecretUsed, says: "is tried for image",
+		},
+		"secret that is none": {
+			setting: setting{edit: withSecret("key"), secrets: true, objects: []client.Object{&corev1.Secret{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "key"}, Type: corev1.SecretTypeDockerConfigJson,
+				Data: map[string][]byte{corev1.DockerConfigJsonKey: []byte("{")},
+			}}},
+			want: diagnosis.PullSecretUsed, says: "not certain",
+		},
+		"missing": {
+			setting: setting{text: `failed to pull and unpack image "` + image + `": failed to resolve image: ` + image + `: not found`},
+			want:    "ImageNotFound", says: "is there now", asked: []string{"content", "repository"},
+		},
+		"network": {setting: setting{text: `failed to do request: Head "https://us-central1-docker.pkg.dev/v2/": dial tcp 142.250.1.82:443: i/o timeout`}, want: "Network"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, asked, err := tc.observe(t)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Reason != tc.want || !strings.Contains(got.Sentence, tc.says) {
+				t.Errorf("%s: %s; want %s saying %q", got.Reason, got.Sentence, tc.want, tc.says)
+			}
+			if diff := cmp.Diff(tc.asked, asked); diff != "" {
+				t.Errorf("asked of the cloud (-want +got):\n%s", diff)
+			}
+			if strings.Contains(got.Sentence+got.Command, "reboot") {
+				t.Errorf("what a secret holds is shown: %s %s", got.Sentence, got.Command)
+			}
+		})
+	}
+}
+
+// TestObserveFails: what the API server cannot answer is tried again, not guessed.
+func TestObserveFails(t *testing.T) {
+	broken := errors.New("broken")
+	_, _, err := setting{funcs: interceptor.Funcs{Get: func(context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption) error {
+		return broken
+	}}}.observe(t)
+	if !errors.Is(err, broken) {
+		t.Errorf("Observe: %v, want broken", err)
+	}
+}
