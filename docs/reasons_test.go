@@ -31,21 +31,22 @@ const (
 	public  = "gcr.io/distroless/static:nonroot"
 
 	denied    = `failed to resolve image: failed to authorize: failed to fetch oauth token: unexpected status from GET request to https://HOST/v2/token?service=HOST: 403 Forbidden`
-	mirrored  = `failed to resolve image: unexpected status from HEAD request to https://mirror.example/v2/acme-images-306/services/checkout/manifests/1.4.2?ns=us-central1-docker.pkg.dev: 403 Forbidden`
-	pushed    = `denied: Permission "artifactregistry.repositories.uploadArtifacts" denied on resource "projects/acme-images-306/locations/us-central1/repositories/services" (or it may not exist)`
-	unclear   = "denied: 403 Forbidden"
 	grantName = "services.gke-nodes.88878a8abc7c5066"
 )
 
 // examples are facts by which every reason that is not the text's alone is reached.
 var examples = []struct {
-	image, message string
-	edit           func(*diagnosis.Facts)
+	image string
+	edit  func(*diagnosis.Facts)
 }{
 	{}, // All is read, and a grant heals it.
-	{message: unclear},
-	{message: mirrored},
-	{message: pushed},
+	{edit: func(f *diagnosis.Facts) { f.Cause = pullfailure.Verdict{Cause: pullfailure.PermissionDenied} }},
+	{edit: func(f *diagnosis.Facts) {
+		f.Cause = pullfailure.Verdict{Cause: pullfailure.PermissionDenied, Mirror: true}
+	}},
+	{edit: func(f *diagnosis.Facts) {
+		f.Cause = pullfailure.Verdict{Cause: pullfailure.PermissionDenied, Permission: "artifactregistry.repositories.uploadArtifacts"}
+	}},
 	{image: foreign},
 	{image: public},
 	{edit: func(f *diagnosis.Facts) { f.Access.State, f.OwnGrant = diagnosis.Present, grantName }},
@@ -81,7 +82,7 @@ var examples = []struct {
 func diagnoses() []diagnosis.Diagnosis {
 	var all []diagnosis.Diagnosis
 	for _, e := range examples {
-		f := known(e.image, e.message)
+		f := known(e.image)
 		if e.edit != nil {
 			e.edit(&f)
 		}
@@ -91,7 +92,7 @@ func diagnoses() []diagnosis.Diagnosis {
 		if cause == pullfailure.PermissionDenied {
 			continue // It always rests on facts.
 		}
-		f := known("", "")
+		f := known("")
 		f.Cause = pullfailure.Verdict{Cause: cause}
 		all = append(all, diagnosis.Diagnose(f))
 	}
@@ -99,14 +100,12 @@ func diagnoses() []diagnosis.Diagnosis {
 }
 
 // known are the facts of a denied pull, all of them read, that a grant heals.
-func known(image, message string) diagnosis.Facts {
+func known(image string) diagnosis.Facts {
 	if image == "" {
 		image = usual
 	}
 	reference, err := imageref.Parse(image)
-	if message == "" {
-		message = strings.ReplaceAll(denied, "HOST", reference.Registry)
-	}
+	message := strings.ReplaceAll(denied, "HOST", reference.Registry)
 	return diagnosis.Facts{
 		Cause:     pullfailure.Classify(pullfailure.Text{Message: message, Image: image, Reason: "ErrImagePull"}),
 		Namespace: "shop", Pod: "checkout-6dcc996c79-t4r72", Image: image, Reference: reference, ReferenceErr: err,
@@ -126,7 +125,7 @@ func refusals() []*decision.Refusal {
 	var policies []v1alpha1.PullAccessPolicy
 	var all []*decision.Refusal
 	ask := func(edit func(*v1alpha1.PullAccessPolicy), change func(*diagnosis.Facts)) {
-		f := known("", "")
+		f := known("")
 		if change != nil {
 			change(&f)
 		}

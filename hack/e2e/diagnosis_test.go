@@ -97,11 +97,11 @@ const pullerRole = "projects/" + sharedProject + "/roles/puller"
 var diagnosisCases = map[string]refusalCase{
 	"missing-tag": {
 		change: pullable(func(s *site) string { return strings.TrimSuffix(s.image, "1") + "2" }),
-		reason: "ImageNotFound", words: []string{"nearest tags: 1)", "gcloud artifacts docker tags list us-central1-docker.pkg.dev/" + sharedProject + "/missing-tag/app"},
+		reason: "ImageNotFound", words: []string{"nearest tags: 1)", "gcloud artifacts tags list --package=app --repository=missing-tag"},
 	},
 	"missing-image": {
 		change: pullable(func(s *site) string { return strings.Replace(s.image, "/app:", "/apps:", 1) }),
-		reason: "ImageNotFound", words: []string{"holds no image apps (nearest images: app)", "gcloud artifacts docker images list"},
+		reason: "ImageNotFound", words: []string{"holds no image apps (nearest images: app)", "gcloud artifacts packages list"},
 	},
 	"missing-digest": {
 		change: pullable(func(s *site) string {

@@ -4,7 +4,6 @@
 package pulltext
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -47,7 +46,7 @@ func (b *Book) Write(dir, versions string) error {
 		return fmt.Errorf("make the folder of the texts: %w", err)
 	}
 	for cause, blocks := range files {
-		slices.SortFunc(blocks, func(a, b string) int { return cmp.Compare(a, b) })
+		slices.Sort(blocks)
 		content := strings.Join(slices.Compact(blocks), "")
 		if err := os.WriteFile(filepath.Join(dir, string(cause)+".txt"), []byte(content), 0o644); err != nil {
 			return fmt.Errorf("write the texts: %w", err)

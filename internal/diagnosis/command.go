@@ -58,10 +58,11 @@ var commands = map[Reason]func(Facts) string{
 	RepositoryUnreadable:  describeRepository,
 
 	permissionDenied: func(f Facts) string {
-		if f.Pod == "" {
+		if f.Pod == "" || f.Namespace == "" {
 			return ""
 		}
-		return kubectl(f, "pullaccess explain "+f.Pod)
+		// kubectl takes no flag before a plugin's name.
+		return "kubectl pullaccess explain " + f.Pod + " --namespace=" + f.Namespace
 	},
 	imageNotFound: listTags,
 	apiDisabled: func(f Facts) string {
@@ -153,7 +154,11 @@ func createSecret(f Facts) string {
 	if f.Reference.Registry == "" {
 		return ""
 	}
-	return kubectl(f, `create secret docker-registry pull-secret --docker-server=`+f.Reference.Registry+
+	server := f.Reference.Registry
+	if server == "docker.io" {
+		server = "https://index.docker.io/v1/" // As kubectl's own documentation has it.
+	}
+	return kubectl(f, `create secret docker-registry pull-secret --docker-server=`+server+
 		` --docker-username="$REGISTRY_USER" --docker-password="$REGISTRY_TOKEN"`)
 }
 
@@ -165,6 +170,9 @@ func describeInstance(f Facts) string {
 	return fmt.Sprintf("gcloud compute instances describe %s --zone=%s --project=%s --format='yaml(serviceAccounts)'", parts[2], parts[1], parts[0])
 }
 
+// maxPool is the longest name that GKE takes for a node pool.
+const maxPool = 40
+
 // createPool makes a node pool with the scopes that the present one lacks.
 func createPool(f Facts) string {
 	c := f.Puller.Cluster
@@ -172,7 +180,7 @@ func createPool(f Facts) string {
 		return describeInstance(f)
 	}
 	return fmt.Sprintf("gcloud container node-pools create %s-scoped --cluster=%s --location=%s --project=%s --service-account=%s --scopes=cloud-platform",
-		f.Puller.Pool, c.Name, c.Location, c.Project, f.Puller.Email)
+		f.Puller.Pool[:min(len(f.Puller.Pool), maxPool-len("-scoped"))], c.Name, c.Location, c.Project, f.Puller.Email)
 }
 
 // federatedMember has the shell look up the project's number, which the member holds.

@@ -30,12 +30,13 @@ func describeRepository(f Facts) string {
 	return "gcloud artifacts repositories describe " + repositoryFlags(f)
 }
 
+// listRepositories shows those of all locations: a wrong one is the usual mistake.
 func listRepositories(f Facts) string {
 	r := f.Reference.Repository
 	if r.IsZero() {
 		return ""
 	}
-	return fmt.Sprintf("gcloud artifacts repositories list --project=%s --location=%s", r.Project, r.Location)
+	return "gcloud artifacts repositories list --project=" + r.Project
 }
 
 // findRepository looks for the right name; of a gcr.io host there is only one.
@@ -46,17 +47,19 @@ func findRepository(f Facts) string {
 	return listRepositories(f)
 }
 
-// listTags shows what is there of the image, or in its repository if the image is not there at all.
+// listTags shows what is there of the image, or in its repository if the image is
+// not there at all. The forms below "artifacts docker" take the address of a
+// domain-scoped project apart wrongly.
 func listTags(f Facts) string {
 	r := f.Reference.Repository
 	if r.IsZero() {
 		return ""
 	}
-	address := r.Location + "-docker.pkg.dev/" + strings.Replace(r.Project, ":", "/", 1) + "/" + r.Name
+	in := fmt.Sprintf(" --repository=%s --location=%s --project=%s", r.Name, r.Location, r.Project)
 	if f.Content.NoPackage {
-		return "gcloud artifacts docker images list " + address
+		return "gcloud artifacts packages list" + in
 	}
-	return "gcloud artifacts docker tags list " + address + "/" + f.Reference.Package
+	return "gcloud artifacts tags list --package=" + f.Reference.Package + in
 }
 
 func troubleshoot(f Facts) string {

@@ -67,7 +67,7 @@ func New(o Observer) *Observer {
 // most failures are settled by their text.
 func (o *Observer) Observe(ctx context.Context, pod *corev1.Pod, failure pullfailure.Failure, cause pullfailure.Verdict) (decision.Input, error) {
 	facts := diagnosis.Facts{
-		Cause: cause, Namespace: pod.Namespace, Pod: pod.Name, Image: failure.Image, Sandbox: failure.Role == "Sandbox",
+		Cause: cause, Namespace: pod.Namespace, Pod: pod.Name, Image: failure.Image, Sandbox: failure.Role == pullfailure.Sandbox,
 	}
 	facts.Puller.Node = pod.Spec.NodeName
 	facts.Puller.Account = accountOf(pod)

@@ -3,7 +3,10 @@
 
 package pullfailure
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 // Text is what is known of one failure before its cause.
 type Text struct {
@@ -44,6 +47,9 @@ func Classify(t Text) Verdict {
 
 func (s *scanner) verdict(t Text) Verdict {
 	best, set := s.merge(t.Image)
+	if set == permissionDenied && best.rank == code && google(t.Image) && s.unfinished(best.end) {
+		set = noAccess | vpcServiceControls | apiDisabled // Google says all of them so.
+	}
 	reason := ofReason(t.Reason)
 	if reason == 0 && !s.aboutPull(t, best != nil) {
 		return Verdict{Cause: NotPullFailure}
@@ -72,6 +78,13 @@ func (s *scanner) verdict(t Text) Verdict {
 	}
 	v.Evidence = Sanitize(s.text[best.start:best.end])
 	return v
+}
+
+// unfinished tells whether the text goes on after from, and ends in the middle of
+// a sentence.
+func (s *scanner) unfinished(from int) bool {
+	rest := bytes.TrimLeft(s.low[from:], `: "`)
+	return len(rest) > 0 && (class[rest[len(rest)-1]]&wordByte != 0 || space(rest[len(rest)-1]))
 }
 
 // aboutPull tells whether the text is about pulling an image at all, where the

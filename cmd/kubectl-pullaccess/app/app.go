@@ -32,7 +32,7 @@ is wrong, 3 the cluster could not be reached.`
 // Run runs the command line of arguments, the program's own name first, and
 // returns the exit code.
 func Run(ctx context.Context, arguments []string, version string, streams genericiooptions.IOStreams) int {
-	root := newCommand(version, streams)
+	root := newCommand(ctx, version, streams)
 	root.SetArgs(withCompletion(arguments))
 	understood := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { understood = true }
@@ -59,7 +59,7 @@ func withCompletion(arguments []string) []string {
 	return arguments[1:]
 }
 
-func newCommand(version string, streams genericiooptions.IOStreams) *cobra.Command {
+func newCommand(ctx context.Context, version string, streams genericiooptions.IOStreams) *cobra.Command {
 	root := &cobra.Command{
 		Use:               "kubectl-pullaccess",
 		Annotations:       map[string]string{cobra.CommandDisplayNameAnnotation: name},
@@ -77,7 +77,7 @@ func newCommand(version string, streams genericiooptions.IOStreams) *cobra.Comma
 	root.SetUsageTemplate(usage)
 	root.SetVersionTemplate("{{.Version}}\n")
 	config := genericclioptions.NewConfigFlags(true)
-	addFlags(root, config)
+	addFlags(ctx, root, config)
 	root.AddCommand(
 		explain.NewCommand(version, config, streams),
 		classify.NewCommand(streams),

@@ -16,12 +16,12 @@ import (
 )
 
 // addFlags gives all verbs the flags by which kubectl finds a cluster.
-func addFlags(root *cobra.Command, config *genericclioptions.ConfigFlags) {
+func addFlags(ctx context.Context, root *cobra.Command, config *genericclioptions.ConfigFlags) {
 	config.AddFlags(root.PersistentFlags())
-	complete := func(flag string, offer func(context.Context) []string) {
+	complete := func(flag string, offer func() []string) {
 		// It fails only for a flag that is not there.
-		_ = root.RegisterFlagCompletionFunc(flag, func(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-			return offer(c.Context()), cobra.ShellCompDirectiveNoFileComp
+		_ = root.RegisterFlagCompletionFunc(flag, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return offer(), cobra.ShellCompDirectiveNoFileComp
 		})
 	}
 	// A kubeconfig that cannot be read offers nothing.
@@ -32,10 +32,10 @@ func addFlags(root *cobra.Command, config *genericclioptions.ConfigFlags) {
 		}
 		return found
 	}
-	complete("namespace", func(ctx context.Context) []string { return explain.Namespaces(ctx, config) })
-	complete("context", func(context.Context) []string { return slices.Sorted(maps.Keys(raw().Contexts)) })
-	complete("cluster", func(context.Context) []string { return slices.Sorted(maps.Keys(raw().Clusters)) })
-	complete("user", func(context.Context) []string { return slices.Sorted(maps.Keys(raw().AuthInfos)) })
+	complete("namespace", func() []string { return explain.Namespaces(ctx, config) })
+	complete("context", func() []string { return slices.Sorted(maps.Keys(raw().Contexts)) })
+	complete("cluster", func() []string { return slices.Sorted(maps.Keys(raw().Clusters)) })
+	complete("user", func() []string { return slices.Sorted(maps.Keys(raw().AuthInfos)) })
 }
 
 func newOptionsCommand() *cobra.Command {

@@ -61,43 +61,53 @@ func TestGroup(t *testing.T) {
 		"nothing": {nil, []row{}, ""},
 		"one repository, two workloads, two images": {
 			[]Finding{finding("a", "a-1", services+"a:1", denied), finding("a", "a-2", services+"a:1", denied), finding("b", "b-1", services+"b:1", denied)},
-			[]row{{"DenialUnclear", 3, 2}}, "one access is lost",
+			[]row{{"DenialUnclear", 3, 2}},
+			"one access is lost",
 		},
 		"two repositories": {
 			[]Finding{finding("a", "a-1", services+"a:1", denied), finding("a", "a-1", "us-docker.pkg.dev/acme/other/a:1", denied)},
-			[]row{{"DenialUnclear", 1, 1}, {"DenialUnclear", 1, 1}}, "two accesses",
+			[]row{{"DenialUnclear", 1, 1}, {"DenialUnclear", 1, 1}},
+			"two accesses",
 		},
 		"two missing images": {
 			[]Finding{finding("a", "a-1", services+"a:1", absent), finding("a", "a-2", services+"a:2", absent)},
-			[]row{{"ImageNotFound", 1, 1}, {"ImageNotFound", 1, 1}}, "each is corrected by itself",
+			[]row{{"ImageNotFound", 1, 1}, {"ImageNotFound", 1, 1}},
+			"each is corrected by itself",
 		},
 		"one registry is out of reach": {
 			[]Finding{finding("a", "a-1", "ghcr.io/x/a:1", network), finding("b", "b-1", "ghcr.io/y/b:1", network), finding("c", "c-1", "quay.io/c:1", network)},
-			[]row{{"Network", 2, 2}, {"Network", 1, 1}}, "",
+			[]row{{"Network", 2, 2}, {"Network", 1, 1}},
+			"",
 		},
 		"one full disk": {
 			[]Finding{finding("a", "a-1", "ghcr.io/x/a:1", disk, on("n1", "")), finding("b", "b-1", services+"b:1", disk, on("n1", "")), finding("b", "b-2", services+"b:1", disk, on("n2", ""))},
-			[]row{{"DiskPressure", 2, 2}, {"DiskPressure", 1, 1}}, "the node is the subject",
+			[]row{{"DiskPressure", 2, 2}, {"DiskPressure", 1, 1}},
+			"the node is the subject",
 		},
 		"between two attempts": {
 			[]Finding{finding("a", "a-1", services+"a:1", silence), finding("a", "a-2", services+"a:1", denied), finding("b", "b-1", services+"b:1", silence)},
-			[]row{{"DenialUnclear", 2, 1}, {"BackOff", 1, 1}}, "a sibling's text speaks for it, another workload's does not",
+			[]row{{"DenialUnclear", 2, 1}, {"BackOff", 1, 1}},
+			"a sibling's text speaks for it, another workload's does not",
 		},
 		"another image of the workload": {
 			[]Finding{finding("a", "a-1", services+"a:1", denied), finding("a", "a-1", services+"sidecar:1", silence)},
-			[]row{{"DenialUnclear", 1, 1}, {"BackOff", 1, 1}}, "",
+			[]row{{"DenialUnclear", 1, 1}, {"BackOff", 1, 1}},
+			"",
 		},
 		"same names in two namespaces": {
 			[]Finding{finding("a", "a-1", services+"a:1", denied), inNamespace("pay", finding("a", "a-1", services+"a:1", denied))},
-			[]row{{"DenialUnclear", 2, 2}}, "",
+			[]row{{"DenialUnclear", 2, 2}},
+			"",
 		},
 		"the largest first": {
 			[]Finding{finding("a", "a-1", "ghcr.io/a:1", pullfailure.Unauthenticated), finding("z", "z-1", services+"a:1", denied), finding("z", "z-2", services+"a:1", denied)},
-			[]row{{"DenialUnclear", 2, 1}, {anonymous, 1, 1}}, "",
+			[]row{{"DenialUnclear", 2, 1}, {anonymous, 1, 1}},
+			"",
 		},
 		"two containers of a pod": {
 			[]Finding{finding("a", "a-1", services+"a:1", denied), finding("a", "a-1", services+"b:1", denied)},
-			[]row{{"DenialUnclear", 1, 1}}, "it is one pod",
+			[]row{{"DenialUnclear", 1, 1}},
+			"it is one pod",
 		},
 	}
 	for name, tc := range tests {

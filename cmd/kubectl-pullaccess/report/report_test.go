@@ -20,7 +20,7 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
-func print(t *testing.T, d Document, format string, colored bool) string {
+func written(t *testing.T, d Document, format string, colored bool) string {
 	t.Helper()
 	var out bytes.Buffer
 	if err := Write(&out, d, format, colored); err != nil {
@@ -51,7 +51,7 @@ func hostile(text string) outage.Outage {
 func TestShowsNoControlCharacters(t *testing.T) {
 	d := New([]outage.Outage{hostile("a\x1b]0;title\x07\x00\r\nb\tc\u202e\u009b31m\u2028\xff")}, []string{"note\x1b[2J\n"})
 	for _, format := range Formats() {
-		got := print(t, d, format, false)
+		got := written(t, d, format, false)
 		for _, r := range got {
 			if r != '\n' && r != ' ' && !unicode.IsPrint(r) {
 				t.Errorf("%s holds %U:\n%q", format, r, got)
@@ -70,7 +70,7 @@ func TestColor(t *testing.T) {
 	two.Diagnosis.Help, two.Diagnosis.Reason = diagnosis.HelpNo, diagnosis.DeniedByPolicy
 	d := New([]outage.Outage{one, two}, nil)
 	for _, format := range []string{Table, Wide} {
-		plain, colored := print(t, d, format, false), print(t, d, format, true)
+		plain, colored := written(t, d, format, false), written(t, d, format, true)
 		if !strings.Contains(colored, green+"Yes") || !strings.Contains(colored, red+"No") {
 			t.Errorf("no colours in\n%q", colored)
 		}
@@ -80,13 +80,13 @@ func TestColor(t *testing.T) {
 		if diff := cmp.Diff(fields(plain), fields(colored)); diff != "" {
 			t.Errorf("colours change more (-plain +colored):\n%s", diff)
 		}
-		lines := strings.Split(print(t, d, format, true), "\n")[:3]
+		lines := strings.Split(written(t, d, format, true), "\n")[:3]
 		if a, b, c := strings.Index(lines[0], "WHO"), strings.Index(lines[1], "<none>"), strings.Index(lines[2], "<none>"); a != b || b != c {
 			t.Errorf("columns are not aligned:\n%s", strings.Join(lines, "\n"))
 		}
 	}
 	for _, format := range []string{JSON, YAML} {
-		if diff := cmp.Diff(print(t, d, format, false), print(t, d, format, true)); diff != "" {
+		if diff := cmp.Diff(written(t, d, format, false), written(t, d, format, true)); diff != "" {
 			t.Errorf("%s is colored:\n%s", format, diff)
 		}
 	}
@@ -115,11 +115,11 @@ func TestLongLists(t *testing.T) {
 		o.Images = append(o.Images, fmt.Sprintf("image-%02d", i))
 	}
 	d := New([]outage.Outage{o}, nil)
-	got := print(t, d, Table, false)
+	got := written(t, d, Table, false)
 	if !strings.Contains(got, "image-09") || strings.Contains(got, "image-10") || !strings.Contains(got, "… and 15 more") || !strings.Contains(got, "(25 images)") {
 		t.Errorf("it prints\n%s", got)
 	}
-	if got := print(t, d, JSON, false); !strings.Contains(got, "image-24") {
+	if got := written(t, d, JSON, false); !strings.Contains(got, "image-24") {
 		t.Errorf("it prints\n%s", got)
 	}
 }
@@ -127,7 +127,7 @@ func TestLongLists(t *testing.T) {
 // TestFormatsAgree: YAML says what JSON says, and every list is there.
 func TestFormatsAgree(t *testing.T) {
 	d := New([]outage.Outage{hostile("x"), {}}, nil)
-	asJSON, asYAML := print(t, d, JSON, false), print(t, d, YAML, false)
+	asJSON, asYAML := written(t, d, JSON, false), written(t, d, YAML, false)
 	converted, err := yaml.YAMLToJSON([]byte(asYAML))
 	if err != nil {
 		t.Fatal(err)

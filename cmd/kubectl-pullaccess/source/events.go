@@ -25,7 +25,7 @@ var reasons = []string{"Failed", "InspectFailed", "ErrImageNeverPull", sandboxRe
 
 // failures reads the kubelet's events that may tell of failed pulls. Without the
 // right to read them, the pods' own states still tell the most.
-func (l *live) failures(ctx context.Context) {
+func (l *live) failures(ctx context.Context) error {
 	for _, reason := range reasons {
 		err := each(ctx, l.reader, client.ListOptions{
 			Namespace:     l.request.Namespace,
@@ -38,11 +38,15 @@ func (l *live) failures(ctx context.Context) {
 				}
 			}
 		})
+		if err != nil && !refused(err) {
+			return unreached(err)
+		}
 		if err != nil {
 			l.note(err)
-			return
+			return nil
 		}
 	}
+	return nil
 }
 
 // about tells whether the event may say why a pod cannot pull: the reason is

@@ -61,12 +61,7 @@ func (f *files) read(name string, stdin io.Reader) error {
 	if len(data) == 0 {
 		return where(opened.Name, 1, errNoObjects)
 	}
-	return itemsOf(opened.Name, data, func(i item) error {
-		if err := f.add(i.data); err != nil {
-			return where(opened.Name, i.line, err)
-		}
-		return nil
-	})
+	return itemsOf(opened.Name, data, f.add)
 }
 
 // forms are the kinds that something is learnt from; others are passed over.
@@ -82,7 +77,7 @@ var forms = map[metav1.TypeMeta]func() client.Object{
 	{APIVersion: v1alpha1.GroupVersion.String(), Kind: "PullAccessGrant"}:  func() client.Object { return &v1alpha1.PullAccessGrant{} },
 }
 
-func (f *files) add(data []byte) error {
+func (f *files) add(data json.RawMessage) error {
 	var head struct {
 		metav1.TypeMeta `json:",inline"`
 		Metadata        struct{ Namespace, Name string } `json:"metadata"`
@@ -90,11 +85,11 @@ func (f *files) add(data []byte) error {
 	if err := json.Unmarshal(data, &head); err != nil {
 		return fmt.Errorf("it is no Kubernetes object: %w", err)
 	}
-	make, ok := forms[head.TypeMeta]
+	empty, ok := forms[head.TypeMeta]
 	if !ok {
 		return nil
 	}
-	object := make()
+	object := empty()
 	if err := json.Unmarshal(data, object); err != nil {
 		return fmt.Errorf("%s %s/%s cannot be read: %w", head.Kind, head.Metadata.Namespace, head.Metadata.Name, err)
 	}

@@ -5,6 +5,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -46,7 +47,9 @@ func Live(ctx context.Context, reader client.Reader, request Request) (Snapshot,
 		// A workload's own pods are few, so those that run are looked at as well.
 		options.LabelSelector, options.FieldSelector = selector, nil
 	}
-	l.failures(ctx)
+	if err := l.failures(ctx); err != nil {
+		return Snapshot{}, err
+	}
 	seen, err := l.pods(ctx, options)
 	if err == nil && options.FieldSelector != nil {
 		err = l.others(ctx, seen)
@@ -74,6 +77,9 @@ func (l *live) pod(ctx context.Context, key types.NamespacedName) (Snapshot, err
 	}
 	l.Pods = append(l.Pods, p)
 	events, err := l.all(ctx, key)
+	if err != nil && !refused(err) {
+		return Snapshot{}, unreached(err)
+	}
 	if err != nil {
 		l.note(err)
 	}
@@ -112,7 +118,7 @@ func (l *live) pods(ctx context.Context, options client.ListOptions) (map[types.
 			}
 		}
 	})
-	return seen, exit.Unreached(err)
+	return seen, unreached(err)
 }
 
 // others reads the pods that events name and the list had not.
@@ -131,7 +137,7 @@ func (l *live) others(ctx context.Context, seen map[types.NamespacedName]bool) e
 			case apierrors.IsNotFound(err):
 				return nil // Events outlive their pods.
 			case err != nil:
-				return exit.Unreached(err)
+				return unreached(err)
 			case l.request.Selector != nil && !l.request.Selector.Matches(labels.Set(p.Labels)):
 				return nil
 			}
@@ -150,5 +156,19 @@ func missing(err error) error {
 	if apierrors.IsNotFound(err) {
 		return err
 	}
-	return exit.Unreached(err)
+	return unreached(err)
+}
+
+// refused tells whether the cluster answered, though not what it was asked for.
+func refused(err error) bool {
+	var status apierrors.APIStatus
+	return errors.As(err, &status)
+}
+
+// unreached marks err as the cluster's doing, and says so where the cluster does not.
+func unreached(err error) error {
+	if err == nil || refused(err) {
+		return exit.Unreached(err)
+	}
+	return exit.Unreached(fmt.Errorf("the cluster gives no answer: %w", err))
 }

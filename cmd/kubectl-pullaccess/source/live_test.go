@@ -25,7 +25,7 @@ import (
 
 var began = time.Date(2026, 11, 1, 3, 0, 0, 0, time.UTC)
 
-// container states
+// The states of a container that cannot pull, is being made, runs, and has run.
 var (
 	notFound = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: `failed to pull image "nginx:1": not found`}}
 	creating = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}}
@@ -135,6 +135,7 @@ func TestLiveNarrows(t *testing.T) {
 	other := aPod("other", corev1.PodPending, notFound)
 	otherRepull := aPod("other-repull", corev1.PodRunning, ended)
 	objects := func(t *testing.T) *apiServer {
+		t.Helper()
 		s := &apiServer{t: t}
 		s.objects = append(s.objects, deployment, web, repull, other, otherRepull, anEvent("other-repull", "Failed", pullText, time.Minute))
 		return s
@@ -163,27 +164,36 @@ func TestLiveNarrows(t *testing.T) {
 }
 
 func TestLiveFails(t *testing.T) {
+	down := errors.New("connection refused")
 	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "things"}, "", errors.New("no"))
 	const usage, unreachable = exit.Usage, exit.Unreachable
 	tests := map[string]struct {
 		refuse  string
+		err     error
 		request Request
 		code    int
+		says    string
 	}{
-		"pods":          {"list pods", Request{}, unreachable},
-		"pod":           {"get", Request{Target: Target{"Pod", "web"}}, unreachable},
-		"named by name": {"", Request{Target: Target{"Pod", "none"}}, usage},
-		"no workload":   {"", Request{Target: Target{"Deployment", "none"}}, usage},
-		"workload":      {"get", Request{Target: Target{"Deployment", "web"}}, unreachable},
-		"others":        {"get", Request{}, unreachable},
+		"pods":                 {"list pods", forbidden, Request{}, unreachable, "things is forbidden"},
+		"pods, no answer":      {"list pods", down, Request{}, unreachable, "the cluster gives no answer: connection refused"},
+		"events, no answer":    {"list events", down, Request{}, unreachable, "the cluster gives no answer: connection refused"},
+		"pod's, no answer":     {"list events", down, Request{Namespace: "shop", Target: Target{"Pod", "web"}}, unreachable, "the cluster gives no answer"},
+		"pod":                  {"get", forbidden, Request{Target: Target{"Pod", "web"}}, unreachable, "things is forbidden"},
+		"no pod":               {"", nil, Request{Target: Target{"Pod", "none"}}, usage, "not found"},
+		"no workload":          {"", nil, Request{Target: Target{"Deployment", "none"}}, usage, "not found"},
+		"workload":             {"get", forbidden, Request{Target: Target{"Deployment", "web"}}, unreachable, "things is forbidden"},
+		"pods of events alone": {"get", forbidden, Request{}, unreachable, "things is forbidden"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			s := &apiServer{t: t, refuse: map[string]error{tc.refuse: forbidden}}
+			s := &apiServer{t: t, refuse: map[string]error{tc.refuse: tc.err}}
 			s.objects = append(s.objects, aPod("web", corev1.PodPending, notFound), anEvent("repull", "Failed", pullText, time.Minute))
 			got, err := Live(t.Context(), s, tc.request)
 			if code := exit.Code(err); code != tc.code || len(got.Pods) > 0 {
 				t.Errorf("exit code %d (%v), want %d; pods %v", code, err, tc.code, namesOf(got))
+			}
+			if err == nil || !strings.Contains(err.Error(), tc.says) {
+				t.Errorf("it says %v, want it to say %q", err, tc.says)
 			}
 		})
 	}
@@ -191,7 +201,9 @@ func TestLiveFails(t *testing.T) {
 
 // TestLiveWithoutEvents: who may not read events still learns from the pods, and is told.
 func TestLiveWithoutEvents(t *testing.T) {
-	s := &apiServer{t: t, refuse: map[string]error{"list events": errors.New("no events for you")}}
+	s := &apiServer{t: t, refuse: map[string]error{
+		"list events": apierrors.NewForbidden(schema.GroupResource{Resource: "events"}, "", errors.New("no events for you")),
+	}}
 	s.objects = append(s.objects, aPod("web", corev1.PodPending, notFound))
 	for _, target := range []Target{{}, {"Pod", "web"}} {
 		got, err := Live(t.Context(), s, Request{Namespace: "shop", Target: target})

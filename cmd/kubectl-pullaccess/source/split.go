@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"strconv"
 	"strings"
@@ -15,11 +16,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// item is one object of a file, with the place where it stands.
-type item struct {
-	line int
-	data json.RawMessage
-}
+// visitor takes one object of a file.
+type visitor func(json.RawMessage) error
 
 // where makes err name the file and the line.
 func where(name string, line int, err error) error { return fmt.Errorf("%s:%d: %w", name, line, err) }
@@ -29,93 +27,138 @@ var errNoObjects = errors.New("the file holds no Kubernetes objects; write it wi
 
 // itemsOf takes a file apart: JSON documents one after the other, or YAML
 // documents, and the items of the lists among them.
-func itemsOf(name string, data []byte, visit func(item) error) error {
+func itemsOf(name string, data []byte, visit visitor) error {
 	if first := bytes.TrimLeft(data, " \t\r\n"); len(first) > 0 && first[0] == '{' {
-		return jsonItems(name, data, 1, visit)
+		j := documents{name: name, data: data, visit: visit, line: func(offset int) int { return lineAt(data, offset) }}
+		return j.all()
 	}
 	return yamlItems(name, data, visit)
 }
 
-func jsonItems(name string, data []byte, line int, visit func(item) error) error {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	for decoder.More() {
-		start := int(decoder.InputOffset())
-		var document json.RawMessage
-		if err := decoder.Decode(&document); err != nil {
-			return where(name, lineAt(data, line, errorOffset(err, len(data))), fmt.Errorf("the JSON is broken or cut off: %w", err))
+func lineAt(data []byte, offset int) int {
+	return 1 + bytes.Count(data[:min(offset, len(data))], []byte("\n"))
+}
+
+// documents reads JSON documents in one pass, item by item, so that a file takes
+// little more memory than its own size.
+type documents struct {
+	name  string
+	data  []byte
+	visit visitor
+	// line tells for an error in which line of the file an offset is.
+	line func(offset int) int
+
+	decoder *json.Decoder
+	// start is where the present document begins.
+	start int
+}
+
+func (d *documents) all() error {
+	d.decoder = json.NewDecoder(bytes.NewReader(d.data))
+	for {
+		open, err := d.decoder.Token()
+		if errors.Is(err, io.EOF) {
+			return nil
 		}
-		start += len(data[start:decoder.InputOffset()]) - len(document)
-		if err := split(name, item{lineAt(data, line, start), document}, visit); err != nil {
+		d.start = int(d.decoder.InputOffset()) - 1
+		if err != nil {
+			return d.broken(err)
+		}
+		if open != json.Delim('{') {
+			return where(d.name, d.line(d.start), errNoObjects)
+		}
+		if err := d.one(); err != nil {
 			return err
 		}
 	}
-	return nil
 }
 
-// split visits the items of a list, or the document itself.
-func split(name string, document item, visit func(item) error) error {
-	var head struct {
-		Kind string `json:"kind"`
+// one reads the document that has just begun: it visits its items, or itself if
+// it is no list.
+func (d *documents) one() error {
+	kind, list := "", false
+	for d.decoder.More() {
+		key, err := d.decoder.Token()
+		if err != nil {
+			return d.broken(err)
+		}
+		switch key {
+		case "items":
+			list = true
+			err = d.items()
+		case "kind":
+			err = d.decode(&kind)
+		default:
+			err = d.decode(new(json.RawMessage))
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if err := json.Unmarshal(document.data, &head); err != nil || head.Kind == "" {
-		return where(name, document.line, errNoObjects)
+	if _, err := d.decoder.Token(); err != nil {
+		return d.broken(err)
 	}
-	if !strings.HasSuffix(head.Kind, "List") {
-		return visit(document)
-	}
-	decoder := json.NewDecoder(bytes.NewReader(document.data))
-	if !toItems(decoder) {
+	switch {
+	case kind == "":
+		return where(d.name, d.line(d.start), errNoObjects)
+	case list, strings.HasSuffix(kind, "List"):
 		return nil
 	}
-	for decoder.More() {
-		var one json.RawMessage
-		if err := decoder.Decode(&one); err != nil {
-			return where(name, document.line, err)
-		}
-		start := int(decoder.InputOffset()) - len(one)
-		if err := visit(item{lineAt(document.data, document.line, start), one}); err != nil {
+	return d.take(d.start, d.data[d.start:d.decoder.InputOffset()])
+}
+
+func (d *documents) items() error {
+	open, err := d.decoder.Token()
+	if err != nil {
+		return d.broken(err)
+	}
+	if open == nil {
+		return nil // As an empty list may be written.
+	}
+	if open != json.Delim('[') {
+		return where(d.name, d.line(d.start), errNoObjects)
+	}
+	for d.decoder.More() {
+		var item json.RawMessage
+		if err := d.decode(&item); err != nil {
 			return err
 		}
+		if err := d.take(int(d.decoder.InputOffset())-len(item), item); err != nil {
+			return err
+		}
+	}
+	if _, err := d.decoder.Token(); err != nil {
+		return d.broken(err)
 	}
 	return nil
 }
 
-// toItems goes into the array under the top-level key items.
-func toItems(decoder *json.Decoder) bool {
-	if _, err := decoder.Token(); err != nil {
-		return false
+func (d *documents) decode(value any) error {
+	if err := d.decoder.Decode(value); err != nil {
+		return d.broken(err)
 	}
-	for decoder.More() {
-		key, err := decoder.Token()
-		if err != nil {
-			return false
-		}
-		if key == "items" {
-			open, err := decoder.Token()
-			return err == nil && open == json.Delim('[')
-		}
-		var skipped json.RawMessage
-		if decoder.Decode(&skipped) != nil {
-			return false
-		}
-	}
-	return false
+	return nil
 }
 
-func errorOffset(err error, end int) int {
+func (d *documents) take(offset int, data json.RawMessage) error {
+	if err := d.visit(data); err != nil {
+		return where(d.name, d.line(offset), err)
+	}
+	return nil
+}
+
+// broken finds the very place: the decoder's own offsets are those of values.
+func (d *documents) broken(err error) error {
+	offset := int(d.decoder.InputOffset())
 	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
-		return int(syntax.Offset)
+	if errors.As(json.Unmarshal(d.data[d.start:], new(json.RawMessage)), &syntax) {
+		offset, err = d.start+int(syntax.Offset), syntax
 	}
-	return end
-}
-
-func lineAt(data []byte, first, offset int) int {
-	return first + bytes.Count(data[:min(offset, len(data))], []byte("\n"))
+	return where(d.name, d.line(offset), fmt.Errorf("the JSON is broken or cut off: %w", err))
 }
 
 // yamlItems reads documents that are set apart by lines of three dashes.
-func yamlItems(name string, data []byte, visit func(item) error) error {
+func yamlItems(name string, data []byte, visit visitor) error {
 	line := 1
 	for len(data) > 0 {
 		document, rest := cutDocument(data)
@@ -141,7 +184,7 @@ func cutDocument(data []byte) (document, rest []byte) {
 // yamlLine is how the library names a line of the document.
 var yamlLine = regexp.MustCompile(`line (\d+): `)
 
-func yamlDocument(name string, document []byte, line int, visit func(item) error) error {
+func yamlDocument(name string, document []byte, line int, visit visitor) error {
 	converted, err := yaml.YAMLToJSON(document)
 	if err != nil {
 		text := strings.TrimPrefix(err.Error(), "yaml: ")
@@ -156,7 +199,8 @@ func yamlDocument(name string, document []byte, line int, visit func(item) error
 	}
 	// The lines of the converted text are not those of the file: all of it stands where the document begins.
 	first := line + leadingLines(document)
-	return split(name, item{first, converted}, func(i item) error { return visit(item{first, i.data}) })
+	d := documents{name: name, data: converted, visit: visit, line: func(int) int { return first }}
+	return d.all()
 }
 
 // leadingLines counts the lines before the first that says something.

@@ -64,19 +64,15 @@ func known(image string) diagnosis.Facts {
 
 // variant is a way to a reason, where it leads to a command of its own.
 type variant struct {
-	image   string
-	message string
-	edit    func(*diagnosis.Facts)
-	want    diagnosis.Reason
+	image string
+	edit  func(*diagnosis.Facts)
+	want  diagnosis.Reason
 	// prints is what shows that the command did what it is for.
 	prints string
 }
 
 func (v variant) facts() diagnosis.Facts {
 	f := known(v.image)
-	if v.message != "" {
-		f.Cause = pullfailure.Classify(pullfailure.Text{Message: v.message, Image: v.image, Reason: "ErrImagePull"})
-	}
 	if v.edit != nil {
 		v.edit(&f)
 	}
@@ -84,12 +80,16 @@ func (v variant) facts() diagnosis.Facts {
 }
 
 const (
-	push     = `denied: Permission "artifactregistry.repositories.uploadArtifacts" denied on resource "projects/acme-images-306/locations/us-central1/repositories/services" (or it may not exist)`
-	mirrored = `failed to resolve image: unexpected status from HEAD request to https://mirror.example/v2/acme-images-306/services/checkout/manifests/1.4.2?ns=us-central1-docker.pkg.dev: 403 Forbidden`
 	describe = "Name:"
 	reads    = "registryUri"
 	secret   = "secret/pull-secret"
 )
+
+// says is a denial of which the text tells no more than v.
+func says(v pullfailure.Verdict) func(*diagnosis.Facts) {
+	v.Cause = pullfailure.PermissionDenied
+	return func(f *diagnosis.Facts) { f.Cause = v }
+}
 
 func missing(r diagnosis.Content) func(*diagnosis.Facts) {
 	r.State = diagnosis.Missing
@@ -120,9 +120,9 @@ var variants = map[string]variant{
 		f.Access = diagnosis.Access{State: diagnosis.Present, Role: "roles/viewer"}
 	}},
 	"deny policy":    {image: image, want: diagnosis.DeniedByPolicy, prints: "overallAccessState", edit: func(f *diagnosis.Facts) { f.Overall.Denied = true }},
-	"unclear":        {image: image, message: "denied: 403 Forbidden", want: diagnosis.DenialUnclear, prints: describe},
-	"mirror":         {image: image, message: mirrored, want: diagnosis.MirrorRefused, prints: describe},
-	"push":           {image: image, message: push, want: diagnosis.PushDenied, prints: describe},
+	"unclear":        {image: image, want: diagnosis.DenialUnclear, prints: describe, edit: says(pullfailure.Verdict{})},
+	"mirror":         {image: image, want: diagnosis.MirrorRefused, prints: describe, edit: says(pullfailure.Verdict{Mirror: true})},
+	"push":           {image: image, want: diagnosis.PushDenied, prints: describe, edit: says(pullfailure.Verdict{Permission: "artifactregistry.repositories.uploadArtifacts"})},
 	"other registry": {image: foreign, want: diagnosis.NotArtifactRegistry, prints: secret},
 	"public":         {image: public, want: diagnosis.PublicImage, prints: describe},
 	"sandbox":        {image: image, want: diagnosis.SandboxImage, prints: describe, edit: func(f *diagnosis.Facts) { f.Sandbox = true }},
@@ -141,8 +141,10 @@ var variants = map[string]variant{
 	"pull secret with a key": {image: image, want: diagnosis.PullSecretUsed, prints: keyed, edit: func(f *diagnosis.Facts) {
 		f.Puller.Secrets = []diagnosis.PullSecret{{Name: "registry", State: diagnosis.Present, Email: keyed}}
 	}},
-	"federated": {image: image, want: diagnosis.FederatedPuller, edit: func(f *diagnosis.Facts) { f.Puller.Federated = diagnosis.Present },
-		prints: "principal://iam.googleapis.com/projects/417/locations/global/workloadIdentityPools/acme-prod-417.svc.id.goog/subject/ns/shop/sa/checkout"},
+	"federated": {
+		image: image, want: diagnosis.FederatedPuller, edit: func(f *diagnosis.Facts) { f.Puller.Federated = diagnosis.Present },
+		prints: "principal://iam.googleapis.com/projects/417/locations/global/workloadIdentityPools/acme-prod-417.svc.id.goog/subject/ns/shop/sa/checkout",
+	},
 	"federated, project unknown": {image: image, want: diagnosis.FederatedPuller, prints: describe, edit: func(f *diagnosis.Facts) {
 		f.Puller.Federated, f.Puller.Project = diagnosis.Present, ""
 	}},
@@ -157,52 +159,47 @@ var variants = map[string]variant{
 	"no repository behind gcr.io": {image: "gcr.io/acme-images-306/checkout:1.4.2", want: diagnosis.RepositoryNotFound, prints: "gcr.io", edit: func(f *diagnosis.Facts) {
 		f.Repository = diagnosis.Repository{State: diagnosis.Missing}
 	}},
-	"not Docker":                 {image: image, want: diagnosis.RepositoryNotDocker, prints: "services", edit: func(f *diagnosis.Facts) { f.Repository.Format = "MAVEN" }},
-	"mode unknown":               {image: image, want: diagnosis.RepositoryModeUnknown, prints: reads, edit: func(f *diagnosis.Facts) { f.Repository.Mode = "NEW" }},
-	"served elsewhere":           {image: image, want: diagnosis.RegistryMismatch, prints: reads, edit: func(f *diagnosis.Facts) { f.Repository.RegistryURI = "us-docker.pkg.dev/a/b" }},
-	"repository unreadable":      {image: image, want: diagnosis.RepositoryUnreadable, prints: reads, edit: obstructed(diagnosis.Forbidden)},
-	"access unreadable":          {image: image, want: diagnosis.AccessUnreadable, prints: keyed, edit: func(f *diagnosis.Facts) { f.Access.State = diagnosis.Unknown }},
-	"API off":                    {image: image, want: "APIDisabled", prints: "", edit: obstructed(diagnosis.APIOff)},
-	"billing off":                {image: image, want: "APIDisabled", prints: "billingEnabled", edit: obstructed(diagnosis.BillingOff)},
-	"perimeter":                  {image: image, want: "VPCServiceControls", prints: "", edit: obstructed(diagnosis.Perimeter)},
-	"no such tag":                {image: image, want: "ImageNotFound", prints: "1.4.1", edit: missing(diagnosis.Content{})},
-	"no such tag, nested":        {image: nested, want: "ImageNotFound", prints: "2.1", edit: missing(diagnosis.Content{})},
-	"no such tag, gcr.io":        {image: legacy, want: "ImageNotFound", prints: "1.4.1", edit: missing(diagnosis.Content{})},
-	"no such tag, domain":        {image: scoped, want: "ImageNotFound", prints: "1.4.1", edit: missing(diagnosis.Content{})},
-	"no such image":              {image: image, want: "ImageNotFound", prints: "services/checkout", edit: missing(diagnosis.Content{NoPackage: true})},
-	"no such image, gcr.io":      {image: legacy, want: "ImageNotFound", prints: "eu.gcr.io/checkout", edit: missing(diagnosis.Content{NoPackage: true})},
-	"no such image, domain":      {image: scoped, want: "ImageNotFound", prints: "services/checkout", edit: missing(diagnosis.Content{NoPackage: true})},
-	"nothing read":               {image: image, want: "PermissionDenied", prints: "explains checkout-6dcc996c79-t4r72", edit: func(f *diagnosis.Facts) { f.Puller, f.Repository = diagnosis.Puller{}, diagnosis.Repository{} }},
-	"no credential, on the node": {image: image, message: strings.Replace(denialOf(image, "us-central1-docker.pkg.dev"), "oauth", "anonymous", 1), want: "Unauthenticated", prints: describe},
-	"no credential, elsewhere":   {image: foreign, message: strings.Replace(denialOf(foreign, "ghcr.io"), "oauth", "anonymous", 1), want: "Unauthenticated", prints: secret},
-	"bad name":                   {image: "not an image", want: "InvalidReference", prints: describe},
+	"not Docker":            {image: image, want: diagnosis.RepositoryNotDocker, prints: "services", edit: func(f *diagnosis.Facts) { f.Repository.Format = "MAVEN" }},
+	"mode unknown":          {image: image, want: diagnosis.RepositoryModeUnknown, prints: reads, edit: func(f *diagnosis.Facts) { f.Repository.Mode = "NEW" }},
+	"served elsewhere":      {image: image, want: diagnosis.RegistryMismatch, prints: reads, edit: func(f *diagnosis.Facts) { f.Repository.RegistryURI = "us-docker.pkg.dev/a/b" }},
+	"repository unreadable": {image: image, want: diagnosis.RepositoryUnreadable, prints: reads, edit: obstructed(diagnosis.Forbidden)},
+	"access unreadable":     {image: image, want: diagnosis.AccessUnreadable, prints: keyed, edit: func(f *diagnosis.Facts) { f.Access.State = diagnosis.Unknown }},
+	"API off":               {image: image, want: "APIDisabled", prints: "", edit: obstructed(diagnosis.APIOff)},
+	"billing off":           {image: image, want: "APIDisabled", prints: "billingEnabled", edit: obstructed(diagnosis.BillingOff)},
+	"perimeter":             {image: image, want: "VPCServiceControls", prints: "", edit: obstructed(diagnosis.Perimeter)},
+	"no such tag":           {image: image, want: "ImageNotFound", prints: "1.4.1", edit: missing(diagnosis.Content{})},
+	"no such tag, nested":   {image: nested, want: "ImageNotFound", prints: "2.1", edit: missing(diagnosis.Content{})},
+	"no such tag, gcr.io":   {image: legacy, want: "ImageNotFound", prints: "1.4.1", edit: missing(diagnosis.Content{})},
+	"no such tag, domain":   {image: scoped, want: "ImageNotFound", prints: "1.4.1", edit: missing(diagnosis.Content{})},
+	"no such image":         {image: image, want: "ImageNotFound", prints: "checkout", edit: missing(diagnosis.Content{NoPackage: true})},
+	"no such image, gcr.io": {image: legacy, want: "ImageNotFound", prints: "checkout", edit: missing(diagnosis.Content{NoPackage: true})},
+	"no such image, domain": {image: scoped, want: "ImageNotFound", prints: "checkout", edit: missing(diagnosis.Content{NoPackage: true})},
+	"nothing read":          {image: image, want: "PermissionDenied", prints: "explains checkout-6dcc996c79-t4r72", edit: func(f *diagnosis.Facts) { f.Puller, f.Repository = diagnosis.Puller{}, diagnosis.Repository{} }},
+	"bad name":              {image: "not an image", want: "InvalidReference", prints: describe},
 }
 
-// plain are the causes that no fact refines; prints is for what is not a description of a pod or node.
+// plain are the causes by themselves, of an image in Artifact Registry and of another.
 func plain() map[string]variant {
-	prints := map[pullfailure.Cause]string{
+	// What is printed, where it is not a description of a pod or a node.
+	google := map[pullfailure.Cause]string{
 		pullfailure.PlatformMismatch: "linux/amd64", pullfailure.RepositoryNotFound: "services", pullfailure.ImageNotFound: "1.4.1",
 		pullfailure.APIDisabled: "", pullfailure.VPCServiceControls: "",
 	}
+	other := map[pullfailure.Cause]string{pullfailure.PlatformMismatch: "linux/amd64", pullfailure.Unauthenticated: secret}
 	all := map[string]variant{}
 	for _, cause := range pullfailure.Causes() {
 		if cause == pullfailure.PermissionDenied {
 			continue // It always rests on facts.
 		}
-		edit := func(f *diagnosis.Facts) { f.Cause = pullfailure.Verdict{Cause: cause} }
-		text, ok := prints[cause]
-		if !ok {
-			text = describe
+		for image, prints := range map[string]map[pullfailure.Cause]string{image: google, foreign: other} {
+			text, ok := prints[cause]
+			if !ok {
+				text = describe
+			}
+			all[string(cause)+" of "+image] = variant{image: image, want: diagnosis.Reason(cause), prints: text, edit: func(f *diagnosis.Facts) {
+				f.Cause = pullfailure.Verdict{Cause: cause}
+			}}
 		}
-		all["cause "+string(cause)] = variant{image: image, want: diagnosis.Reason(cause), edit: edit, prints: text}
-		elsewhere := describe
-		switch cause {
-		case pullfailure.PlatformMismatch:
-			elsewhere = prints[cause]
-		case pullfailure.Unauthenticated:
-			elsewhere = secret
-		}
-		all["cause "+string(cause)+" elsewhere"] = variant{image: foreign, want: diagnosis.Reason(cause), edit: edit, prints: elsewhere}
 	}
 	return all
 }
@@ -381,7 +378,7 @@ func kubectlEnvironment(t *testing.T) []string {
 		// The same dispatch as of the real one: by its name on the PATH.
 		"kubectl-pullaccess": "#!/bin/sh\n[ \"$1\" = explain ] && echo \"explains $2\"\n",
 	} {
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o700); err != nil { //nolint:gosec // One of them is a program.
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -96,10 +96,10 @@ func deny(s scene) {
 	refuseRegistry(s.w, denied(s.image, s.who))
 }
 
-func forbid(message string) func(scene) { return say(http.StatusForbidden, "", message) }
+func forbid(message string) func(scene) { return say(http.StatusForbidden, message) }
 
-func say(status int, code, message string) func(scene) {
-	return func(s scene) { refuseRegistry(s.w, &refusal{http: status, code: code, message: message}) }
+func say(status int, message string) func(scene) {
+	return func(s scene) { refuseRegistry(s.w, &refusal{http: status, message: message}) }
 }
 
 // page answers in another form than the registry's JSON.

@@ -1,0 +1,138 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"sigs.k8s.io/yaml"
+
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/outage"
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
+)
+
+// page is what users read of the program.
+func page(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../../docs/kubectl.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// section is the part of the page below a heading of the second rank.
+func section(t *testing.T, heading string) string {
+	t.Helper()
+	_, after, found := strings.Cut(page(t), "\n## "+heading+"\n")
+	if !found {
+		t.Fatalf("the page has no heading %q", heading)
+	}
+	before, _, _ := strings.Cut(after, "\n## ")
+	return before
+}
+
+// TestPageHasFlags: the tables have the flags that the verbs have, and no other.
+func TestPageHasFlags(t *testing.T) {
+	row := regexp.MustCompile("(?m)^\\| (?:`-(\\w)`, )?`--([a-z-]+)` \\|")
+	root := newCommand(t.Context(), "", genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard, ErrOut: io.Discard})
+	for _, verb := range []string{"explain", "classify"} {
+		c, _, err := root.Find([]string{verb})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want, got []string
+		c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+			if f.Name != "help" {
+				want = append(want, f.Shorthand+" "+f.Name)
+			}
+		})
+		if verb == "explain" {
+			want = append(want, "n namespace") // kubectl's own, and the one that is always asked for.
+		}
+		for _, found := range row.FindAllStringSubmatch(section(t, verb), -1) {
+			got = append(got, found[1]+" "+found[2])
+		}
+		slices.Sort(want)
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("flags of %s (-program +page):\n%s", verb, diff)
+		}
+	}
+}
+
+// TestPageHasDocument: the example has the fields that the document has, and no other.
+func TestPageHasDocument(t *testing.T) {
+	_, after, _ := strings.Cut(section(t, "explain"), "```yaml\n")
+	example, _, found := strings.Cut(after, "```")
+	if !found {
+		t.Fatal("the page shows no document")
+	}
+	made := report.New([]outage.Outage{{Workloads: []outage.Workload{{}}}}, nil)
+	text, err := json.Marshal(made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(keys(t, text), keys(t, []byte(example))); diff != "" {
+		t.Errorf("fields (-program +page):\n%s", diff)
+	}
+}
+
+// keys are the names of all fields, with those of the first item of each list.
+func keys(t *testing.T, text []byte) []string {
+	t.Helper()
+	var value any
+	if err := yaml.Unmarshal(text, &value); err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	var walk func(prefix string, value any)
+	walk = func(prefix string, value any) {
+		switch v := value.(type) {
+		case map[string]any:
+			for k, of := range v {
+				all = append(all, prefix+k)
+				walk(prefix+k+".", of)
+			}
+		case []any:
+			if len(v) > 0 {
+				walk(prefix, v[0])
+			}
+		}
+	}
+	walk("", value)
+	slices.Sort(all)
+	return all
+}
+
+// TestPageHasVerdict: the table has the fields that classify prints, in their order.
+func TestPageHasVerdict(t *testing.T) {
+	_, out, errOut := run(t, "classify", "-f", "../classify/testdata/forms.in")
+	if errOut != "" {
+		t.Fatal(errOut)
+	}
+	line, _, _ := strings.Cut(out, "\n")
+	var want, got []string
+	for _, f := range regexp.MustCompile(`"(\w+)":`).FindAllStringSubmatch(line, -1) {
+		want = append(want, f[1])
+	}
+	for _, f := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\|").FindAllStringSubmatch(section(t, "classify"), -1) {
+		got = append(got, f[1])
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("fields (-program +page):\n%s", diff)
+	}
+	if !strings.Contains(section(t, "classify"), line) {
+		t.Errorf("the page shows another line than the program prints: %s", line)
+	}
+}
