@@ -62,9 +62,6 @@ var examples = []struct {
 	{edit: func(f *diagnosis.Facts) { f.Puller.Scopes = nil }},
 	{edit: func(f *diagnosis.Facts) { f.Puller.Scopes, f.Puller.Cluster = nil, diagnosis.Cluster{} }},
 	{edit: func(f *diagnosis.Facts) { f.Puller.Secrets = []diagnosis.PullSecret{{Name: "registry"}} }},
-	{edit: func(f *diagnosis.Facts) {
-		f.Puller.Secrets = []diagnosis.PullSecret{{Name: "registry", Email: "puller@acme-images-306.iam.gserviceaccount.com"}}
-	}},
 	{edit: func(f *diagnosis.Facts) { f.Repository.State = diagnosis.Missing }},
 	{image: gcr, edit: func(f *diagnosis.Facts) { f.Repository.State = diagnosis.Missing }},
 	{edit: func(f *diagnosis.Facts) { f.Repository.State = diagnosis.Unknown }},
@@ -93,7 +90,7 @@ func diagnoses() []diagnosis.Diagnosis {
 			continue // It always rests on facts.
 		}
 		f := known("")
-		f.Cause = pullfailure.Verdict{Cause: cause}
+		f.Cause, f.Repository = pullfailure.Verdict{Cause: cause}, diagnosis.Repository{}
 		all = append(all, diagnosis.Diagnose(f))
 	}
 	return all
@@ -115,8 +112,11 @@ func known(image string) diagnosis.Facts {
 			Cluster:   diagnosis.Cluster{Project: "acme-prod-417", Location: "us-central1", Name: "prod"},
 			Federated: diagnosis.Missing, Account: "checkout",
 		},
-		Repository: diagnosis.Repository{State: diagnosis.Present, Format: "DOCKER", Mode: "STANDARD_REPOSITORY"},
-		Access:     diagnosis.Access{State: diagnosis.Missing},
+		Repository: diagnosis.Repository{
+			State: diagnosis.Present, Format: "DOCKER", Mode: "STANDARD_REPOSITORY",
+			RegistryURI: strings.TrimSuffix(reference.Registry+"/"+reference.Path, "/"+reference.Package),
+		},
+		Access: diagnosis.Access{State: diagnosis.Missing},
 	}
 }
 

@@ -99,7 +99,7 @@ func (r *Reconciler) explain(ctx context.Context, pod *corev1.Pod, failure pullf
 		log.FromContext(ctx).V(1).Info("Refused a grant", "Pod", klog.KObj(pod), "container", failure.Container,
 			"cause", d.Facts.Cause.Cause, "evidence", d.Facts.Cause.Evidence, "reason", refusal.Reason, "actor", d.Actor,
 			"policy", refusal.Policy, "field", refusal.Field)
-		events.Refused(r.Recorder, pod, refusal.Reason, refusal.Sentence, refusal.Command, d.Reason.Page())
+		events.Refused(r.Recorder, pod, failure.Container, refusal.Reason, refusal.Sentence, refusal.Command, d.Reason.Page())
 		result := metrics.OutcomeRefuse
 		if refusal.Reason == v1alpha1.ReasonDryRun {
 			result = metrics.OutcomeDryRun

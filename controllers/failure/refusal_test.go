@@ -24,7 +24,7 @@ var (
 	settled    []string
 	puller     = []string{readNode}
 	located    = []string{readContent, readRepository}
-	puzzled    = []string{readContent, readNode, readRepository}
+	puzzled    = []string{readNode, readRepository}
 	everything = []string{readAccess, readContent, readNode, readOverall, readProject, readRepository}
 )
 
@@ -68,11 +68,11 @@ func refusalsByFact() map[string]refusalCase {
 	return map[string]refusalCase{
 		"pull secrets": {
 			edit: func(w *world) { w.pod.Spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "key"}} },
-			want: string(diagnosis.PullSecretUsed), reads: nil, why: "it is not certain who asked",
+			want: string(diagnosis.PullSecretUsed), reads: []string{readRepository}, why: "it is not certain who asked",
 		},
 		"federated pull": {
 			edit: func(w *world) { w.account.Annotations = map[string]string{"iam.gke.io/enable-wi-image-pull": "true"} },
-			want: string(diagnosis.FederatedPuller), reads: nil, why: "the node did not ask",
+			want: string(diagnosis.FederatedPuller), reads: []string{readRepository}, why: "the node did not ask",
 		},
 		"node without an account": {
 			edit: func(w *world) { w.cloud.puller = diagnosis.Puller{State: diagnosis.Missing} },
@@ -146,7 +146,7 @@ func refusalsByPolicy() map[string]refusalCase {
 		},
 		"virtual repository": {
 			edit: func(w *world) { w.cloud.repository.Mode = "VIRTUAL_REPOSITORY" },
-			want: decision.ReasonVirtualRepository, reads: everything,
+			want: decision.ReasonVirtualRepository, reads: slices.DeleteFunc(slices.Clone(everything), func(read string) bool { return read == readContent }),
 		},
 		"compute default account": {
 			edit: func(w *world) {

@@ -127,7 +127,7 @@ type world struct {
 func newWorld() *world {
 	return &world{
 		cloud: fakeCloud{
-			repository: diagnosis.Repository{State: diagnosis.Present, Format: "DOCKER", Mode: "STANDARD_REPOSITORY"},
+			repository: diagnosis.Repository{State: diagnosis.Present, Format: "DOCKER", Mode: "STANDARD_REPOSITORY", RegistryURI: "us-central1-docker.pkg.dev/acme-prod/services"},
 			access:     diagnosis.Access{State: diagnosis.Missing},
 			puller: diagnosis.Puller{
 				State: diagnosis.Present, Email: account, Scopes: []string{"https://www.googleapis.com/auth/cloud-platform"},

@@ -65,7 +65,7 @@ var errPullerUnread = errors.New("the node's account is unreadable for now")
 // pullsAs tells whether the pod's node pulls as member.
 func (r *Reconciler) pullsAs(ctx context.Context, pod *corev1.Pod, member string) (bool, error) {
 	node, err := r.Nodes.Named(ctx, pod.Spec.NodeName)
-	if err != nil || node.ProviderID == "" {
+	if err != nil || node.Obstacle.Kind != diagnosis.NotRead {
 		return false, err
 	}
 	puller := r.Pullers.NodeAccount(ctx, node)

@@ -37,19 +37,27 @@ var commands = map[Reason]func(Facts) string{
 	NotArtifactRegistry:   createSecret,
 	SandboxImage:          describeNode,
 	MirrorRefused:         describeNode,
-	FederatedPuller:       func(f Facts) string { return bind(f, federatedMember(f)) },
-	PullSecretUsed: func(f Facts) string {
-		secret, _ := f.Puller.secret()
-		if secret.Email != "" {
-			return bind(f, "serviceAccount:"+secret.Email)
+	FederatedPuller: func(f Facts) string {
+		if f.Cause.Cause == pullfailure.Unauthenticated {
+			return describeNode(f) // Nobody was refused: a binding would open the repository for nothing.
 		}
+		return bind(f, federatedMember(f))
+	},
+	PullSecretUsed: func(f Facts) string {
+		// No binding for the account that the secret names: whoever made the pod made that up at will.
+		secret, _ := f.Puller.secret()
 		if secret.Name == "" {
 			return ""
 		}
 		return kubectl(f, "describe secret "+secret.Name)
 	},
-	NoServiceAccount:      describeInstance,
-	PullerUnknown:         describeInstance,
+	NoServiceAccount: describeInstance,
+	PullerUnknown: func(f Facts) string {
+		if f.Puller.Member() != "" && f.Puller.Federated == Unknown && f.Puller.Account != "" {
+			return kubectl(f, "get serviceaccount "+f.Puller.Account+" --output=yaml")
+		}
+		return describeInstance(f)
+	},
 	ScopesMissing:         createPool,
 	RepositoryNotFound:    findRepository,
 	RepositoryNotDocker:   listRepositories,
@@ -106,9 +114,6 @@ func pasteable(f Facts) Facts {
 	f.Puller.Secrets = slices.Clone(f.Puller.Secrets)
 	for i := range f.Puller.Secrets {
 		names = append(names, &f.Puller.Secrets[i].Name)
-		if !serviceAccount.MatchString(f.Puller.Secrets[i].Email) {
-			f.Puller.Secrets[i].Email = ""
-		}
 	}
 	for _, name := range names {
 		if len(validation.IsDNS1123Subdomain(*name)) > 0 {
@@ -118,14 +123,18 @@ func pasteable(f Facts) Facts {
 	if !serviceAccount.MatchString(f.Puller.Email) {
 		f.Puller.Email = ""
 	}
-	if !project.MatchString(f.Puller.Project) {
-		f.Puller.Project, f.Puller.Instance, f.Puller.Cluster = "", "", Cluster{}
+	if !project.MatchString(f.Puller.Cluster.Project) {
+		f.Puller.Cluster = Cluster{}
+	}
+	if !instance.MatchString(f.Puller.Instance) {
+		f.Puller.Instance = ""
 	}
 	return f
 }
 
 var (
 	project        = regexp.MustCompile(`^([a-z0-9][a-z0-9.-]*:)?[a-z0-9][a-z0-9-]*$`)
+	instance       = regexp.MustCompile(`^([a-z0-9][a-z0-9.-]*:)?[a-z0-9][a-z0-9-]*(/[a-z0-9-]+){2}$`)
 	serviceAccount = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*@[a-z0-9][a-z0-9.-]*\.gserviceaccount\.com$`)
 )
 
@@ -184,11 +193,12 @@ func createPool(f Facts) string {
 }
 
 // federatedMember has the shell look up the project's number, which the member holds.
+// The project is that of the known cluster: a node can claim to be in any.
 // https://cloud.google.com/kubernetes-engine/docs/how-to/workload-identity#principal-id-examples
 func federatedMember(f Facts) string {
-	if f.Puller.Project == "" || f.Namespace == "" || f.Puller.Account == "" {
+	if f.Puller.Cluster.Project == "" || f.Namespace == "" || f.Puller.Account == "" {
 		return ""
 	}
 	return fmt.Sprintf(`"principal://iam.googleapis.com/projects/$(gcloud projects describe %s --format='value(projectNumber)')/locations/global/workloadIdentityPools/%s.svc.id.goog/subject/ns/%s/sa/%s"`,
-		f.Puller.Project, f.Puller.Project, f.Namespace, f.Puller.Account)
+		f.Puller.Cluster.Project, f.Puller.Cluster.Project, f.Namespace, f.Puller.Account)
 }

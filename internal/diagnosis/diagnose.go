@@ -5,6 +5,7 @@ package diagnosis
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
@@ -28,9 +29,9 @@ var ofAll = []rule{
 // ofAnonymous are tried when nobody, or nobody known, asked Artifact Registry.
 var ofAnonymous = []rule{
 	{FederatedPuller, HelpNo, PlatformTeam, func(f Facts) bool { return f.Puller.Federated == Present }},
-	{NoServiceAccount, HelpNo, PlatformTeam, func(f Facts) bool { return f.Puller.State == Missing && len(f.Puller.Secrets) == 0 }},
+	{NoServiceAccount, HelpNo, PlatformTeam, func(f Facts) bool { return f.Puller.State == Missing && f.Puller.alone() }},
 	{ScopesMissing, HelpNo, PlatformTeam, func(f Facts) bool {
-		return f.Puller.State == Present && !f.Puller.scopesSuffice() && len(f.Puller.Secrets) == 0
+		return f.Puller.State == Present && !f.Puller.scopesSuffice() && f.Puller.alone()
 	}},
 }
 
@@ -38,43 +39,45 @@ var ofAnonymous = []rule{
 var ofAbsent = []rule{
 	{RepositoryNotFound, HelpNo, Developer, func(f Facts) bool { return f.Repository.State == Missing }},
 	{RepositoryNotDocker, HelpNo, Developer, func(f Facts) bool { return f.Repository.State == Present && f.Repository.Format != dockerFormat }},
-	{imageNotFound, HelpNo, Developer, func(f Facts) bool { return f.Content.State == Missing }},
+	{imageNotFound, HelpNo, Developer, func(f Facts) bool { return f.Repository.State == Present }},
 }
 
 // ofDenial are tried when somebody was refused.
 var ofDenial = []rule{
 	// Nothing the cloud says matters while the text is not an identity's denial on Artifact Registry.
-	{PushDenied, HelpNo, PlatformTeam, otherPermission},
 	{PublicImage, HelpNo, PlatformTeam, func(f Facts) bool { return f.Reference.Public() }},
 	{NotArtifactRegistry, HelpNo, Developer, func(f Facts) bool { return f.Reference.Repository.IsZero() }},
+	{PushDenied, HelpNo, PlatformTeam, pushDenied},
 	{MirrorRefused, HelpUnknown, PlatformTeam, func(f Facts) bool { return !f.Cause.Repairable() && f.Cause.Mirror }},
 	{DenialUnclear, HelpUnknown, PlatformTeam, func(f Facts) bool { return !f.Cause.Repairable() }},
+
+	// The registry answers 403 for a repository that does not exist, whoever asks.
+	{RepositoryNotFound, HelpNo, Developer, func(f Facts) bool { return f.Repository.State == Missing }},
+	{RepositoryNotDocker, HelpNo, Developer, func(f Facts) bool { return f.Repository.State == Present && f.Repository.Format != dockerFormat }},
 
 	// Who asked. A grant to anybody else opens the repository to the wrong one.
 	{FederatedPuller, HelpNo, PlatformTeam, func(f Facts) bool { return f.Puller.Federated == Present }},
 	{PullSecretUsed, HelpUnknown, Developer, func(f Facts) bool { _, used := f.Puller.secret(); return used }},
 	{permissionDenied, HelpUnknown, PlatformTeam, nothingRead},
+	{PullerUnknown, HelpUnknown, PlatformTeam, func(f Facts) bool { return f.Puller.Federated != Missing }},
 	{NoServiceAccount, HelpNo, PlatformTeam, func(f Facts) bool { return f.Puller.State == Missing }},
-	{PullerUnknown, HelpUnknown, PlatformTeam, func(f Facts) bool { return f.Puller.Member() == "" || f.Puller.Federated != Missing }},
+	{PullerUnknown, HelpUnknown, PlatformTeam, func(f Facts) bool { return f.Puller.Member() == "" }},
 	{ScopesMissing, HelpNo, PlatformTeam, func(f Facts) bool { return !f.Puller.scopesSuffice() }},
 
-	// For what. The registry answers 403 for a repository that does not exist.
-	{RepositoryNotFound, HelpNo, Developer, func(f Facts) bool { return f.Repository.State == Missing }},
+	// For what.
 	{apiDisabled, HelpNo, GoogleCloudAdmin, func(f Facts) bool { k := f.Repository.Obstacle.Kind; return k == APIOff || k == BillingOff }},
 	{vpcServiceControls, HelpNo, GoogleCloudAdmin, func(f Facts) bool { return f.Repository.Obstacle.Kind == Perimeter }},
 	{RepositoryUnreadable, HelpUnknown, PlatformTeam, func(f Facts) bool { return f.Repository.State != Present }},
-	{RepositoryNotDocker, HelpNo, Developer, func(f Facts) bool { return f.Repository.Format != dockerFormat }},
 	{RepositoryModeUnknown, HelpUnknown, PlatformTeam, func(f Facts) bool { return !knownMode(f.Repository.Mode) }},
 	{RegistryMismatch, HelpUnknown, Developer, registryDiffers},
 
 	// Is it access that is missing?
 	{DeniedByPolicy, HelpNo, GoogleCloudAdmin, func(f Facts) bool { return f.Overall.Denied }},
 	{WaitingForPropagation, HelpYes, Operator, func(f Facts) bool { return f.Access.State == Present && f.OwnGrant != "" && !f.OwnGrantSettled }},
-	{RemovedExternally, HelpNo, PlatformTeam, func(f Facts) bool { return f.Access.State == Missing && f.OwnGrant != "" }},
+	{RemovedExternally, HelpNo, PlatformTeam, func(f Facts) bool { return f.Access.State == Missing && f.OwnGrant != "" && !letIn(f) }},
 	{AlreadyGranted, HelpNo, GoogleCloudAdmin, letIn},
 	{AccessUnreadable, HelpUnknown, PlatformTeam, func(f Facts) bool { return f.Access.State != Missing }},
-	// A remote or virtual repository serves what it does not hold yet.
-	{imageNotFound, HelpNo, Developer, func(f Facts) bool { return f.Content.State == Missing && f.Repository.Mode == standardMode }},
+	{imageNotFound, HelpNo, Developer, func(f Facts) bool { return f.Content.State == Missing && HoldsImages(f.Repository) }},
 	{AccessMissing, HelpYes, Operator, func(Facts) bool { return true }},
 }
 
@@ -110,10 +113,12 @@ func judge(f Facts) rule {
 	return rule{reason: causeReason(f.Cause.Cause), help: causeHelp(f.Cause.Cause), actor: causeActor(f.Cause.Cause)}
 }
 
-// otherPermission: a text that names another permission than a pull needs is
-// about something else, most often a push.
-func otherPermission(f Facts) bool {
-	return f.Cause.Permission != "" && f.Cause.Permission != pullfailure.DownloadPermission
+// pushDenied: a text that names a permission to write is about something else than
+// the pull. One that names another to read is not repairable, and unclear.
+func pushDenied(f Facts) bool {
+	return slices.ContainsFunc([]string{"upload", "delete", "create"}, func(verb string) bool {
+		return strings.Contains(f.Cause.Permission, verb)
+	})
 }
 
 // nothingRead: neither the cluster nor the cloud was asked, as when a file is explained.

@@ -47,6 +47,7 @@ func curable(edit ...func(*Facts)) Facts {
 
 var (
 	anonymous = strings.Replace(denial, "oauth", "anonymous", 1)
+	push      = `denied: Permission "artifactregistry.repositories.uploadArtifacts" denied on resource "projects/acme-prod/locations/us-central1/repositories/services" (or it may not exist)`
 	notThere  = `failed to pull and unpack image "` + image + `": failed to resolve image: ` + image + `: not found`
 )
 
@@ -72,7 +73,7 @@ func TestDiagnose(t *testing.T) {
 				f.Reference.Registry = "docker.us-central1.rep.pkg.dev"
 			}), want: AccessMissing, help: HelpYes, why: "both hosts are one repository",
 		},
-		"no address given":   {facts: curable(func(f *Facts) { f.Repository.RegistryURI = "" }), want: AccessMissing, help: HelpYes},
+		"no address given":   {facts: curable(func(f *Facts) { f.Repository.RegistryURI = "" }), want: RegistryMismatch, why: "what is not known refuses"},
 		"virtual":            {facts: curable(func(f *Facts) { f.Repository.Mode = "VIRTUAL_REPOSITORY" }), want: AccessMissing, help: HelpYes, why: "the policy decides"},
 		"bad image":          {facts: factsOf("not an image", "Failed to apply default image tag"), want: "InvalidReference", help: HelpNo},
 		"missing manifest":   {facts: factsOf(image, `failed to pull and unpack image "`+image+`": failed to resolve image: `+image+`: not found`), want: "ImageNotFound", help: HelpNo},
@@ -91,7 +92,7 @@ func TestDiagnose(t *testing.T) {
 		"secret for another registry": {
 			facts: curable(func(f *Facts) { f.Puller.Secrets = []PullSecret{{Name: "key", State: Missing}} }), want: AccessMissing, help: HelpYes,
 		},
-		"no account":      {facts: curable(func(f *Facts) { f.Puller = Puller{State: Missing, Node: "node-1"} }), want: NoServiceAccount, help: HelpNo},
+		"no account":      {facts: curable(func(f *Facts) { f.Puller = Puller{State: Missing, Node: "node-1", Federated: Missing} }), want: NoServiceAccount, help: HelpNo},
 		"puller not read": {facts: curable(func(f *Facts) { f.Puller = Puller{} }), want: PullerUnknown},
 		"nothing read": {
 			facts: curable(func(f *Facts) { f.Puller, f.Repository, f.Access = Puller{}, Repository{}, Access{} }), want: "PermissionDenied",
@@ -100,6 +101,25 @@ func TestDiagnose(t *testing.T) {
 		"public image": {
 			facts: factsOf("gcr.io/distroless/static:1", strings.ReplaceAll(strings.ReplaceAll(denial, image, "gcr.io/distroless/static:1"), "us-central1-docker.pkg.dev", "gcr.io")),
 			want:  PublicImage, help: HelpNo,
+		},
+		"no repository, whoever asks": {
+			facts: curable(func(f *Facts) { f.Puller, f.Repository = Puller{Federated: Missing}, Repository{State: Missing} }), want: RepositoryNotFound, help: HelpNo,
+		},
+		"another permission to read": {facts: curable(func(f *Facts) {
+			f.Cause = factsOf(image, strings.ReplaceAll(push, "uploadArtifacts", "readViaVirtualRepository")).Cause
+		}), want: DenialUnclear},
+		"removed, but let in by the project": {
+			facts: curable(func(f *Facts) {
+				f.OwnGrant, f.ProjectAccess = "services.x", Access{State: Present, Role: "roles/viewer"}
+			}), want: AlreadyGranted, help: HelpNo,
+		},
+		"missing by its text, and there": {
+			facts: absent(notThere, func(f *Facts) { f.Cause.Cause = pullfailure.RepositoryNotFound }), want: "ImageNotFound", help: HelpNo,
+		},
+		"anonymous, with a secret for elsewhere": {
+			facts: absent(anonymous, func(f *Facts) {
+				f.Puller.Scopes, f.Puller.Secrets = nil, []PullSecret{{Name: "key", State: Missing}}
+			}), want: ScopesMissing, help: HelpNo,
 		},
 		"sandbox": {facts: curable(func(f *Facts) { f.Sandbox = true }), want: SandboxImage, help: HelpNo, why: "the image is the node's, not the pod's"},
 		"API off": {
@@ -169,7 +189,7 @@ func TestDiagnose(t *testing.T) {
 			want:  RemovedExternally, help: HelpNo, why: "what somebody removed is not put back",
 		},
 		"push": {
-			facts: factsOf(image, `denied: Permission "artifactregistry.repositories.uploadArtifacts" denied on resource "projects/acme-prod/locations/us-central1/repositories/services" (or it may not exist)`),
+			facts: factsOf(image, push),
 			want:  PushDenied, help: HelpNo,
 		},
 	}
@@ -246,6 +266,29 @@ func TestUnknownsAreListed(t *testing.T) {
 	}
 	if got.Help != HelpYes {
 		t.Errorf("help %q", got.Help)
+	}
+}
+
+// TestStrangersLearnNothing: who was denied a repository is not told what is in it,
+// and an account that a pod's secret names is nobody's word for a binding.
+func TestStrangersLearnNothing(t *testing.T) {
+	missing := Content{State: Missing, NoPackage: true, Nearest: []string{"payroll"}}
+	if d := Diagnose(curable(func(f *Facts) { f.Content = missing })); d.Reason != "ImageNotFound" || strings.Contains(d.Sentence+d.Command, "payroll") {
+		t.Errorf("%s: %s %s", d.Reason, d.Sentence, d.Command)
+	}
+	if d := Diagnose(absent(notThere, func(f *Facts) { f.Content = missing })); !strings.Contains(d.Sentence, "payroll") {
+		t.Errorf("whom the registry let in is not told what is there: %s", d.Sentence)
+	}
+	for name, f := range map[string]Facts{
+		"secret": curable(func(f *Facts) {
+			f.Puller.Secrets = []PullSecret{{Name: "key", State: Present, Email: "x@evil.iam.gserviceaccount.com"}}
+		}),
+		"federated": curable(func(f *Facts) { f.Puller.Federated, f.Puller.Cluster = Present, Cluster{} }),
+		"anonymous": absent(anonymous, func(f *Facts) { f.Puller.Federated = Present }),
+	} {
+		if d := Diagnose(f); strings.Contains(d.Command, "add-iam-policy-binding") {
+			t.Errorf("%s: %s offers %s", name, d.Reason, d.Command)
+		}
 	}
 }
 

@@ -84,6 +84,12 @@ func (p Puller) secret() (PullSecret, bool) {
 	return PullSecret{}, false
 }
 
+// alone tells whether no pull secret may have been tried besides.
+func (p Puller) alone() bool {
+	_, used := p.secret()
+	return !used
+}
+
 // IsComputeDefault tells whether the account is Compute Engine's default one of
 // some project, which whole projects share.
 func IsComputeDefault(email string) bool {

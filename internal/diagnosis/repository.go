@@ -24,18 +24,20 @@ func Openable(r Repository) bool {
 	return r.State == Present && r.Format == dockerFormat && knownMode(r.Mode)
 }
 
+// HoldsImages tells whether the repository keeps images itself, so that one it
+// does not have cannot be pulled from it.
+func HoldsImages(r Repository) bool { return Openable(r) && r.Mode == standardMode }
+
 func knownMode(mode string) bool {
 	return mode == standardMode || mode == remoteMode || mode == virtualMode
 }
 
 // registryDiffers compares the repository's own address with the image's: a
-// repository that is served elsewhere is not the one that refused.
+// repository that is served elsewhere, or nobody says where, is not known to be
+// the one that refused.
 // Both forms of the host, LOCATION-docker.pkg.dev and docker.LOCATION.rep.pkg.dev,
 // and the gcr.io hosts are one repository, so the address is compared by what it names.
 func registryDiffers(f Facts) bool {
-	if f.Repository.RegistryURI == "" {
-		return false
-	}
 	named, err := imageref.Parse(f.Repository.RegistryURI + "/image")
 	return err != nil || named.Repository != f.Reference.Repository
 }

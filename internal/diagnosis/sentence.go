@@ -6,6 +6,8 @@ package diagnosis
 import (
 	"fmt"
 	"strings"
+
+	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
 // sentence says in one sentence what is wrong and what to do. What it shows of
@@ -35,7 +37,7 @@ var sentences = map[Reason]func(Facts) string{
 			f.Puller.Email, f.Reference.Repository, f.OwnGrant)
 	},
 	RemovedExternally: func(f Facts) string {
-		return fmt.Sprintf("Service account %s was granted read access to repository %s as PullAccessGrant %s, and somebody else has removed it since; the operator does not put it back: add it where the repository's policy is kept.",
+		return fmt.Sprintf("Service account %s had read access to repository %s, as PullAccessGrant %s records, and somebody else has removed it since; the operator does not put it back: add it where the repository's policy is kept.",
 			f.Puller.Email, f.Reference.Repository, f.OwnGrant)
 	},
 	AlreadyGranted: func(f Facts) string {
@@ -67,14 +69,18 @@ var sentences = map[Reason]func(Facts) string{
 			f.Image, f.Reference.Registry)
 	},
 	SandboxImage: func(f Facts) string {
-		return fmt.Sprintf("Node %s cannot pull the sandbox image that every pod needs (%s), so no container of the pod was tried; its name is set in the node's container runtime, and no grant for the pod's image can help.",
-			f.Puller.Node, f.Cause.Cause)
+		node := "The node"
+		if f.Puller.Node != "" {
+			node = "Node " + f.Puller.Node
+		}
+		return fmt.Sprintf("%s cannot pull the sandbox image that every pod needs (%s), so no container of the pod was tried; its name is set in the node's container runtime, and no grant for the pod's image can help.",
+			node, f.Cause.Cause)
 	},
 	PullSecretUsed: func(f Facts) string {
 		secret, _ := f.Puller.secret()
 		switch {
 		case secret.Email != "":
-			return fmt.Sprintf("Pull secret %s is tried for image %s before the node's account, and holds a key of service account %s; give that account read access to repository %s, or remove the secret.",
+			return fmt.Sprintf("Pull secret %s is tried for image %s before the node's account, and claims to hold a key of service account %s; whoever owns that account must see to its access to repository %s, or the secret must go.",
 				secret.Name, f.Image, secret.Email, f.Reference.Repository)
 		case secret.State == Present:
 			return fmt.Sprintf("Pull secret %s is tried for image %s before the node's account; give its account access, or remove the secret.", secret.Name, f.Image)
@@ -82,6 +88,10 @@ var sentences = map[Reason]func(Facts) string{
 		return fmt.Sprintf("The pod has pull secrets (%s), so it is not certain that the node's account asked for image %s; give the secret's account access, or remove the secret.", secret.Name, f.Image)
 	},
 	FederatedPuller: func(f Facts) string {
+		if f.Cause.Cause == pullfailure.Unauthenticated {
+			return fmt.Sprintf("The pod's Kubernetes service account %s should pull image %s by Workload Identity Federation, and no credential was sent, so the exchange of its token has failed; check the node's identity provider and the workload identity pool.",
+				f.Puller.Account, f.Image)
+		}
 		return fmt.Sprintf("The pod's Kubernetes service account %s pulls image %s by Workload Identity Federation, not the node, so a grant to the node cannot help; grant that identity.",
 			f.Puller.Account, f.Image)
 	},
@@ -114,11 +124,14 @@ var sentences = map[Reason]func(Facts) string{
 		return fmt.Sprintf("Repository %s is of mode %q, which this operator does not know and so does not open; grant access by hand if that is right.", f.Reference.Repository, f.Repository.Mode)
 	},
 	RegistryMismatch: func(f Facts) string {
+		if f.Repository.RegistryURI == "" {
+			return fmt.Sprintf("Google does not say where repository %s is served, so it is not certain that it is the one that refused image %s; grant access by hand if it is.", f.Reference.Repository, f.Image)
+		}
 		return fmt.Sprintf("Repository %s is served at %s, which is not where image %s is asked for; correct the image.", f.Reference.Repository, f.Repository.RegistryURI, f.Image)
 	},
 	RepositoryUnreadable: func(f Facts) string { return ExplainRepository(f.Reference.Repository, f.Repository) },
 	AccessUnreadable: func(f Facts) string {
-		return fmt.Sprintf("The IAM policy of repository %s cannot be read: %s.", f.Reference.Repository, detail(f.Access.Obstacle))
+		return fmt.Sprintf("It cannot be told whether the IAM policy of repository %s lets service account %s in: %s.", f.Reference.Repository, f.Puller.Email, detail(f.Access.Obstacle))
 	},
 }
 

@@ -72,6 +72,9 @@ func unauthenticated(f Facts) string {
 func notFound(f Facts) string {
 	repository := f.Reference.Repository
 	switch {
+	case f.Content.State == Missing && f.Cause.Cause == pullfailure.PermissionDenied:
+		// Who may not read the repository is not told what else is in it.
+		return fmt.Sprintf("Image %s does not exist in repository %s, so access to it would not help; correct the image or push it.", f.Image, repository)
 	case f.Content.State == Missing && f.Content.NoPackage:
 		return fmt.Sprintf("Repository %s holds no image %s%s; correct the image or push it.", repository, f.Reference.Package, instead("images", f.Content.Nearest))
 	case f.Content.State == Missing:

@@ -35,14 +35,27 @@ const (
 
 // Refused tells the owner of a pod why its image cannot be pulled, what to do, and
 // where more is said of it, as far as a note has room.
-func Refused(r Recorder, pod *corev1.Pod, reason, sentence, command, page string) {
+func Refused(r Recorder, pod *corev1.Pod, container, reason, sentence, command, page string) {
 	note := sentence
 	for _, part := range []struct{ label, text string }{{" Next: ", command}, {" See ", page}} {
 		if part.text != "" && len(note)+len(part.label)+len(part.text) <= maxNote {
 			note += part.label + part.text
 		}
 	}
-	emit(r, pod, nil, corev1.EventTypeWarning, reason, actionDiagnose, note)
+	emit(r, containerOf(pod, container), nil, corev1.EventTypeWarning, reason, actionDiagnose, note)
+}
+
+// containerOf refers to one container of the pod. The recorder takes events of one
+// reason about one object for the same, whatever they say.
+func containerOf(pod *corev1.Pod, name string) *corev1.ObjectReference {
+	of := &corev1.ObjectReference{
+		APIVersion: corev1.SchemeGroupVersion.String(), Kind: "Pod",
+		Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, ResourceVersion: pod.ResourceVersion,
+	}
+	if name != "" {
+		of.FieldPath = "spec.containers{" + name + "}"
+	}
+	return of
 }
 
 // AccessRequested tells the owner of a pod that its image will be made readable.

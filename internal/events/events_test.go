@@ -52,7 +52,7 @@ func TestCatalogue(t *testing.T) {
 		reason    string
 		names     []string
 	}{
-		"Refused":          {func(r Recorder) { Refused(r, pod, "NoPolicy", given, "", "") }, warning, "NoPolicy", []string{given}},
+		"Refused":          {func(r Recorder) { Refused(r, pod, "app", "NoPolicy", given, "", "") }, warning, "NoPolicy", []string{given}},
 		"AccessRequested":  {func(r Recorder) { AccessRequested(r, pod, grant) }, normal, "AccessRequested", []string{"policy prod", grant.Name}},
 		"WaitingForAccess": {func(r Recorder) { WaitingForAccess(r, pod, grant) }, normal, "WaitingForPropagation", nil},
 		"AccessGranted":    {func(r Recorder) { AccessGranted(r, pod, policy, grant) }, normal, "AccessGranted", nil},
@@ -105,7 +105,7 @@ func TestRefusedNamesTheCommandThatFits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var r fakeRecorder
-			Refused(&r, pod, "NoPolicy", tc.sentence, command, page)
+			Refused(&r, pod, "app", "NoPolicy", tc.sentence, command, page)
 			want := tc.sentence
 			if tc.want {
 				want += " Next: " + command
@@ -144,7 +144,7 @@ const page = "https://example.com/#x"
 func TestNoteIsNoFormat(t *testing.T) {
 	var r fakeRecorder
 	const sentence = "Image x%3Ay%d is missing."
-	Refused(&r, pod, "ImageNotFound", sentence, "", "")
+	Refused(&r, pod, "app", "ImageNotFound", sentence, "", "")
 	if r[0].note != sentence {
 		t.Errorf("note %q, want %q", r[0].note, sentence)
 	}

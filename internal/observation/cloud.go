@@ -29,29 +29,35 @@ func (o *Observer) read(ctx context.Context, pod *corev1.Pod, need diagnosis.Nee
 			return err
 		}
 	}
-	if o.Cloud == nil || anotherPulls(facts.Puller) {
+	if o.Cloud == nil {
 		return nil
 	}
-	image := facts.Reference
-	var puller diagnosis.Puller
+	puller := facts.Puller
 	var reads sync.WaitGroup
-	if need.Puller && facts.Puller.Obstacle.Kind == diagnosis.NotRead {
-		reads.Go(func() { puller = o.pullerOf(ctx, pod, facts.Puller) })
+	if need.Puller && puller.Obstacle.Kind == diagnosis.NotRead && !anotherPulls(puller) {
+		reads.Go(func() { puller = o.pullerOf(ctx, pod, puller) })
 	}
 	if need.Repository {
-		reads.Go(func() { facts.Repository = o.Cloud.Repository(ctx, image.Repository) })
-	}
-	if need.Content {
-		reads.Go(func() { facts.Content = o.Cloud.Content(ctx, image) })
+		reads.Go(func() { facts.Repository = o.Cloud.Repository(ctx, facts.Reference.Repository) })
 	}
 	reads.Wait()
-	if puller.Node != "" {
-		facts.Puller = puller
+	facts.Puller = puller
+	if !need.Access {
+		o.readContent(ctx, need, facts)
+		return nil
 	}
-	if need.Access && facts.Puller.Member() != "" && facts.Repository.State == diagnosis.Present {
-		return o.readAccess(ctx, facts)
+	if facts.Puller.Member() == "" || !diagnosis.Openable(facts.Repository) {
+		return nil // Settled: what more could be read would not change it.
 	}
-	return nil
+	return o.readAccess(ctx, need, facts)
+}
+
+// readContent asks for the image where the repository itself holds images: what a
+// remote or virtual one does not hold it may still serve.
+func (o *Observer) readContent(ctx context.Context, need diagnosis.Need, facts *diagnosis.Facts) {
+	if need.Content && diagnosis.HoldsImages(facts.Repository) {
+		facts.Content = o.Cloud.Content(ctx, facts.Reference)
+	}
 }
 
 // settleAfter is for how long our own grant counts as there without being looked
@@ -64,7 +70,7 @@ const settleAfter = time.Minute
 const spreadsWithin = 15 * time.Minute
 
 // readAccess reads who lets the puller in. Our own grant of a moment ago needs no look.
-func (o *Observer) readAccess(ctx context.Context, facts *diagnosis.Facts) error {
+func (o *Observer) readAccess(ctx context.Context, need diagnosis.Need, facts *diagnosis.Facts) error {
 	repository, member := facts.Reference.Repository, facts.Puller.Member()
 	own, err := o.ownGrant(ctx, decision.GrantName(repository, member))
 	if err != nil {
@@ -80,6 +86,7 @@ func (o *Observer) readAccess(ctx context.Context, facts *diagnosis.Facts) error
 	reads.Go(func() { facts.Access = o.Cloud.Access(ctx, repository, member) })
 	reads.Go(func() { facts.ProjectAccess = o.Cloud.ProjectAccess(ctx, repository, member) })
 	reads.Go(func() { facts.Overall = o.Cloud.Overall(ctx, repository, member) })
+	reads.Go(func() { o.readContent(ctx, need, facts) })
 	reads.Wait()
 	// What is there after an intent of ours is ours, also while its record is still to come.
 	begun := own.DeletionTimestamp == nil && record.Interrupted(own) && facts.Access.State == diagnosis.Present

@@ -13,6 +13,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/cache"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -49,17 +50,20 @@ type Observer struct {
 	Live client.Reader
 	// Secrets reads pull secrets; nil if they are not to be read.
 	Secrets client.Reader
+	// Cluster is the GKE cluster that is looked at; zero if it is not known.
+	Cluster diagnosis.Cluster
 	// Cloud is Google Cloud; nil if it is not to be asked.
 	Cloud Cloud
 	Nodes *workload.Nodes
 	Clock clock.PassiveClock
 
 	accounts accounts
+	secrets  *cache.LRUExpireCache
 }
 
 // New completes an observer.
 func New(o Observer) *Observer {
-	o.accounts = newAccounts()
+	o.accounts, o.secrets = newAccounts(), cache.NewLRUExpireCache(secretsKept)
 	return &o
 }
 

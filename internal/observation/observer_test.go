@@ -39,6 +39,8 @@ const (
 		`unexpected status from GET request to https://us-central1-docker.pkg.dev/v2/token?scope=repository%3Aacme-prod%2Fservices%2Fcheckout%3Apull&service=us-central1-docker.pkg.dev: 403 Forbidden`
 )
 
+const notThere = `failed to pull and unpack image "` + image + `": failed to resolve image: ` + image + `: not found`
+
 // fakeCloud has one node account and one repository that it may not read.
 type fakeCloud struct {
 	mu    sync.Mutex
@@ -58,7 +60,7 @@ func (c *fakeCloud) NodeAccount(_ context.Context, node diagnosis.Node) diagnosi
 
 func (c *fakeCloud) Repository(context.Context, imageref.Repository) diagnosis.Repository {
 	c.ask("repository")
-	return diagnosis.Repository{State: diagnosis.Present, Format: "DOCKER", Mode: "STANDARD_REPOSITORY"}
+	return diagnosis.Repository{State: diagnosis.Present, Format: "DOCKER", Mode: "STANDARD_REPOSITORY", RegistryURI: "us-central1-docker.pkg.dev/acme-prod/services"}
 }
 
 func (c *fakeCloud) Access(context.Context, imageref.Repository, string) diagnosis.Access {
@@ -155,6 +157,7 @@ func withSecret(name string) func(*corev1.Pod) {
 
 func TestObserve(t *testing.T) {
 	everything := []string{"access", "content", "node gce://acme-prod/us-central1-a/node-1 of pool-1", "overall", "project", "repository"}
+	located := []string{"repository"}
 	key := `{"type":"service_account","client_email":"puller@acme-ci.iam.gserviceaccount.com"}`
 	tests := map[string]struct {
 		setting
@@ -164,18 +167,18 @@ func TestObserve(t *testing.T) {
 	}{
 		"all there":          {want: diagnosis.AccessMissing, asked: everything},
 		"file without nodes": {setting: setting{offline: true, edit: func(p *corev1.Pod) { p.Spec.NodeName = "node-2" }}, want: "PermissionDenied", says: "were not read"},
-		"no node yet":        {setting: setting{edit: func(p *corev1.Pod) { p.Spec.NodeName = "" }}, want: diagnosis.PullerUnknown, says: "the pod has no node", asked: []string{"content", "repository"}},
-		"node forbidden":     {setting: setting{funcs: forbidding[*corev1.Node]()}, want: diagnosis.PullerUnknown, says: "may not be read", asked: []string{"content", "repository"}},
+		"no node yet":        {setting: setting{edit: func(p *corev1.Pod) { p.Spec.NodeName = "" }}, want: diagnosis.PullerUnknown, says: "the pod has no node", asked: located},
+		"node forbidden":     {setting: setting{funcs: forbidding[*corev1.Node]()}, want: diagnosis.PullerUnknown, says: "may not be read", asked: located},
 		"account forbidden":  {setting: setting{funcs: forbidding[*corev1.ServiceAccount]()}, want: diagnosis.PullerUnknown, says: "was not read", asked: everything},
 		"federated": {
 			setting: setting{
 				objects: []client.Object{&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", Annotations: map[string]string{federatedPull: "true"}}}},
 				edit:    func(p *corev1.Pod) { p.Spec.ServiceAccountName = "web" },
 			},
-			want: diagnosis.FederatedPuller, says: "account web pulls",
+			want: diagnosis.FederatedPuller, says: "account web pulls", asked: located,
 		},
-		"secrets not read": {setting: setting{edit: withSecret("key")}, want: diagnosis.PullSecretUsed, says: "not certain"},
-		"secret forbidden": {setting: setting{edit: withSecret("key"), secrets: true, funcs: forbidding[*corev1.Secret]()}, want: diagnosis.PullSecretUsed, says: "not certain"},
+		"secrets not read": {setting: setting{edit: withSecret("key")}, want: diagnosis.PullSecretUsed, says: "not certain", asked: located},
+		"secret forbidden": {setting: setting{edit: withSecret("key"), secrets: true, funcs: forbidding[*corev1.Secret]()}, want: diagnosis.PullSecretUsed, says: "not certain", asked: located},
 		"secret gone":      {setting: setting{edit: withSecret("key"), secrets: true}, want: diagnosis.AccessMissing, asked: everything},
 		"secret for another registry": {
 			setting: setting{edit: withSecret("key"), secrets: true, objects: []client.Object{keySecret("key", "ghcr.io", "me", "token")}},
@@ -183,29 +186,40 @@ func TestObserve(t *testing.T) {
 		},
 		"secret with a key": {
 			setting: setting{edit: withSecret("key"), secrets: true, objects: []client.Object{keySecret("key", "https://us-central1-docker.pkg.dev", "_json_key", key)}},
-			want:    diagnosis.PullSecretUsed, says: "puller@acme-ci.iam.gserviceaccount.com",
+			want:    diagnosis.PullSecretUsed, says: "puller@acme-ci.iam.gserviceaccount.com", asked: located,
 		},
 		"secret with an encoded key": {
 			setting: setting{edit: withSecret("key"), secrets: true, objects: []client.Object{
 				keySecret("key", "*.pkg.dev", "_json_key_base64", base64.StdEncoding.EncodeToString([]byte(key))),
 			}},
-			want: diagnosis.PullSecretUsed, says: "puller@acme-ci.iam.gserviceaccount.com",
+			want: diagnosis.PullSecretUsed, says: "puller@acme-ci.iam.gserviceaccount.com", asked: located,
 		},
 		"secret of nobody known": {
 			setting: setting{edit: withSecret("key"), secrets: true, objects: []client.Object{
 				keySecret("key", "us-central1-docker.pkg.dev", "_json_key", `{"client_email":"x@y; reboot"}`),
 			}},
-			want: diagnosis.PullSecretUsed, says: "is tried for image",
+			want: diagnosis.PullSecretUsed, says: "is tried for image", asked: located,
 		},
 		"secret that is none": {
 			setting: setting{edit: withSecret("key"), secrets: true, objects: []client.Object{&corev1.Secret{
 				ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "key"}, Type: corev1.SecretTypeDockerConfigJson,
 				Data: map[string][]byte{corev1.DockerConfigJsonKey: []byte("{")},
 			}}},
-			want: diagnosis.PullSecretUsed, says: "not certain",
+			want: diagnosis.PullSecretUsed, says: "not certain", asked: located,
+		},
+		"too many secrets": {
+			setting: setting{secrets: true, edit: func(p *corev1.Pod) {
+				for i := range 20 {
+					p.Spec.ImagePullSecrets = append(p.Spec.ImagePullSecrets, corev1.LocalObjectReference{Name: fmt.Sprint("key-", i)})
+				}
+			}},
+			want: diagnosis.PullSecretUsed, says: "key-16", asked: located,
+		},
+		"missing, with a secret": {
+			setting: setting{edit: withSecret("key"), text: notThere}, want: "ImageNotFound", says: "is there now", asked: []string{"content", "repository"},
 		},
 		"missing": {
-			setting: setting{text: `failed to pull and unpack image "` + image + `": failed to resolve image: ` + image + `: not found`},
+			setting: setting{text: notThere},
 			want:    "ImageNotFound", says: "is there now", asked: []string{"content", "repository"},
 		},
 		"network": {setting: setting{text: `failed to do request: Head "https://us-central1-docker.pkg.dev/v2/": dial tcp 142.250.1.82:443: i/o timeout`}, want: "Network"},

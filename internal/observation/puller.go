@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -41,23 +40,15 @@ func (o *Observer) readCluster(ctx context.Context, pod *corev1.Pod, facts *diag
 	if err != nil {
 		return err
 	}
-	facts.Puller.Pool = node.Pool
+	facts.Puller.Pool, facts.Puller.Cluster = node.Pool, o.Cluster
 	if o.Cloud != nil {
 		facts.Puller.Obstacle = node.Obstacle
 	}
-	if rest, ok := strings.CutPrefix(node.ProviderID, "gce://"); ok {
-		facts.Puller.Project, _, _ = strings.Cut(rest, "/")
-	}
-	if o.Secrets != nil {
-		for i := range facts.Puller.Secrets {
-			facts.Puller.Secrets[i] = o.readSecret(ctx, pod.Namespace, facts.Puller.Secrets[i].Name, facts.Reference)
-		}
-	}
-	return nil
+	return o.readSecrets(ctx, pod.Namespace, facts)
 }
 
 // anotherPulls tells whether it is not the node that pulls, or may not be: what
-// the cloud knows of the node and its access does not matter then.
+// the cloud knows of the node does not matter then.
 func anotherPulls(p diagnosis.Puller) bool {
 	return p.Federated == diagnosis.Present || slices.ContainsFunc(p.Secrets, func(s diagnosis.PullSecret) bool {
 		return s.State != diagnosis.Missing
@@ -73,9 +64,7 @@ func (o *Observer) pullerOf(ctx context.Context, pod *corev1.Pod, known diagnosi
 	puller := o.Cloud.NodeAccount(ctx, node)
 	puller.Node, puller.Pool = known.Node, known.Pool
 	puller.Federated, puller.Account, puller.Secrets = known.Federated, known.Account, known.Secrets
-	if puller.Project == "" {
-		puller.Project = known.Project
-	}
+	puller.Cluster = known.Cluster
 	return puller
 }
 

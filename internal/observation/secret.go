@@ -7,6 +7,8 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	keyring "github.com/google/go-containerregistry/pkg/authn/kubernetes"
@@ -20,32 +22,74 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
 
+const (
+	// maxSecrets bounds how many pull secrets of a pod are looked at: a pod may name
+	// any number, and each costs a read.
+	maxSecrets = 16
+	// secretsKept bounds how many answers are remembered, secretsFor how long.
+	secretsKept = 4096
+	secretsFor  = time.Minute
+)
+
+// secretKey is what an answer depends on.
+type secretKey struct {
+	namespace, name, image string
+}
+
+// readSecrets looks at the pod's pull secrets in their order, up to the first that
+// has, or may have, a credential for the image.
+func (o *Observer) readSecrets(ctx context.Context, namespace string, facts *diagnosis.Facts) error {
+	if o.Secrets == nil {
+		return nil
+	}
+	for i := range facts.Puller.Secrets[:min(len(facts.Puller.Secrets), maxSecrets)] {
+		secret := &facts.Puller.Secrets[i]
+		key := secretKey{namespace, secret.Name, target(facts.Reference).String()}
+		known, ok := o.secrets.Get(key)
+		found, _ := known.(diagnosis.PullSecret)
+		if !ok {
+			var err error
+			if found, err = o.readSecret(ctx, namespace, secret.Name, facts.Reference); err != nil {
+				return err
+			}
+			o.secrets.Add(key, found, secretsFor)
+		}
+		*secret = found
+		if found.State != diagnosis.Missing {
+			break
+		}
+	}
+	return nil
+}
+
 // readSecret tells whether the pull secret has a credential for the image, and
 // whose key it is. Nothing of the credential itself is kept.
-func (o *Observer) readSecret(ctx context.Context, namespace, name string, image imageref.Image) diagnosis.PullSecret {
+func (o *Observer) readSecret(ctx context.Context, namespace, name string, image imageref.Image) (diagnosis.PullSecret, error) {
 	found := diagnosis.PullSecret{Name: name}
 	var secret corev1.Secret
 	err := o.Secrets.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &secret)
 	switch {
 	case apierrors.IsNotFound(err):
 		found.State = diagnosis.Missing // The kubelet goes on without it.
-		return found
-	case err != nil:
+		return found, nil
+	case apierrors.IsForbidden(err):
 		found.Obstacle = diagnosis.Obstacle{Kind: diagnosis.Unreadable, Detail: "it may not be read"}
-		return found
+		return found, nil
+	case err != nil:
+		return found, fmt.Errorf("read pull secret %s/%s: %w", namespace, name, err)
 	}
 	ring, err := keyring.NewFromPullSecrets(ctx, []corev1.Secret{secret})
 	if err != nil {
 		found.Obstacle = diagnosis.Obstacle{Kind: diagnosis.Unreadable, Detail: "what it holds is no pull secret"}
-		return found
+		return found, nil
 	}
 	credential, err := ring.Resolve(target(image))
 	if err != nil || credential == authn.Anonymous {
 		found.State = diagnosis.Missing
-		return found
+		return found, nil
 	}
 	found.State, found.Email = diagnosis.Present, keyOwner(credential)
-	return found
+	return found, nil
 }
 
 // target is the image as credentials are looked up for it.

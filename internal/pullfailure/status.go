@@ -53,7 +53,7 @@ const (
 )
 
 // statusPlaces are the words right before a status code that stands without its text.
-var statusPlaces = []string{"statuscode:", "status code:", "status code", "status:", "status", "http", "http code", "response code:", "responded with", "server returned"}
+var statusPlaces = []string{"statuscode:", "status code:", "status code", "status:", "status", "http", ", http code", "response code:", "responded with", "server returned"}
 
 // scanStatus takes the status code at low[i], if the number there is one: with
 // its standard text, or after words or a URL that announce one. Other numbers

@@ -27,6 +27,7 @@ func TestClassifyWordings(t *testing.T) {
 		"no name to give it":             {message: unpack("failed to authorize: failed to handle basic auth because missing username or secret"), want: Unauthenticated},
 		"a login that is still to be":    {message: "Error response from daemon: Get x: denied: You may not login yet", image: foreign, want: Unauthenticated},
 		"anonymous users are refused":    {message: "unable to pull image or OCI artifact: ... denied: Anonymous users may read public repositories only", image: foreign, want: Unauthenticated},
+		"a code of Docker's registry v1": {message: "fbea2d67e633: Error pulling image (2.2.1) from gcr.io/google_containers/etcd, HTTP code 404", image: foreign, want: ImageNotFound},
 		"a code that a program returned": {message: "you are not authorized to perform this operation: server returned 401.", image: foreign, want: Unauthenticated},
 
 		// The cloud.

@@ -3,21 +3,17 @@
 
 package classify
 
-import (
-	"strings"
-
-	"github.com/pull-access/pull-access-operator/internal/pullfailure"
-)
+import "github.com/pull-access/pull-access-operator/internal/pullfailure"
 
 // verdict is the line that is printed. Its fields and their order are a promise.
 type verdict struct {
-	Cause          pullfailure.Cause   `json:"cause"`
-	Candidates     []pullfailure.Cause `json:"candidates"`
-	Repairable     bool                `json:"repairable"`
-	Evidence       string              `json:"evidence"`
-	HTTPStatus     int                 `json:"httpStatus"`
-	Permission     string              `json:"permission"`
-	CredentialSent string              `json:"credentialSent"`
+	Cause          pullfailure.Cause          `json:"cause"`
+	Candidates     []pullfailure.Cause        `json:"candidates"`
+	Repairable     bool                       `json:"repairable"`
+	Evidence       string                     `json:"evidence"`
+	HTTPStatus     int                        `json:"httpStatus"`
+	Permission     string                     `json:"permission"`
+	CredentialSent pullfailure.CredentialSent `json:"credentialSent"`
 }
 
 func verdictOf(v pullfailure.Verdict) verdict {
@@ -27,6 +23,6 @@ func verdictOf(v pullfailure.Verdict) verdict {
 	}
 	return verdict{
 		Cause: v.Cause, Candidates: candidates, Repairable: v.Repairable(), Evidence: v.Evidence,
-		HTTPStatus: v.HTTPStatus, Permission: v.Permission, CredentialSent: strings.ToLower(v.CredentialSent.String()),
+		HTTPStatus: v.HTTPStatus, Permission: v.Permission, CredentialSent: v.CredentialSent,
 	}
 }

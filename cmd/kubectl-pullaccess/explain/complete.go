@@ -5,11 +5,13 @@ package explain
 
 import (
 	"context"
+	"io"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/source"
 )
@@ -51,7 +53,7 @@ func (o *options) complete(c *cobra.Command, arguments []string, begun string) (
 // Namespaces lists the namespaces of the cluster, for completion; none where they
 // cannot be read.
 func Namespaces(ctx context.Context, config *genericclioptions.ConfigFlags) []string {
-	o := options{config: config}
+	o := options{config: config, IOStreams: genericiooptions.IOStreams{ErrOut: io.Discard}}
 	reader, err := o.connect()
 	if err != nil {
 		return nil

@@ -28,7 +28,7 @@ type apiServer struct {
 	objects []client.Object
 	// page bounds each answer, whatever is asked for.
 	page int
-	// expire has the token of the second page be too old, once.
+	// expire has every token be too old.
 	expire bool
 	// refuse holds errors by "list pods", "list events", "get".
 	refuse map[string]error
@@ -80,7 +80,6 @@ func (s *apiServer) List(_ context.Context, list client.ObjectList, options ...c
 		return err
 	}
 	if s.expire && o.Continue != "" {
-		s.expire = false
 		return apierrors.NewResourceExpired("the token is too old")
 	}
 	var found []runtime.Object

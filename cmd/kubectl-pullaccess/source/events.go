@@ -52,7 +52,7 @@ func (l *live) failures(ctx context.Context) error {
 // about tells whether the event may say why a pod cannot pull: the reason is
 // shared with containers that cannot start.
 func about(e *corev1.Event) bool {
-	return e.InvolvedObject.Kind == pod && pullfailure.Classify(pullfailure.Text{Message: e.Message, Reason: e.Reason}).Cause != pullfailure.NotPullFailure
+	return pullfailure.Classify(pullfailure.Text{Message: e.Message, Reason: e.Reason}).Cause != pullfailure.NotPullFailure
 }
 
 func (l *live) note(err error) {

@@ -21,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
+	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
 var began = time.Date(2026, 11, 1, 3, 0, 0, 0, time.UTC)
@@ -83,13 +84,18 @@ func TestLiveFinds(t *testing.T) {
 		aPod("sandbox", corev1.PodPending, creating), anEvent("sandbox", sandboxReason, sandboxText, time.Minute),
 		aPod("sandbox-made", corev1.PodPending, creating), anEvent("sandbox-made", sandboxReason, sandboxText, time.Minute),
 		anEvent("sandbox-made", "Pulling", `Pulling image "nginx:1"`, 2*time.Minute),
+		aPod("both", corev1.PodPending, notFound), anEvent("both", sandboxReason, sandboxText, time.Minute),
+		anEvent("both", "Pulling", `Pulling image "nginx:1"`, 2*time.Minute),
 	)
 	got, err := Live(t.Context(), s, Request{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"repull", "sandbox", "z-pending"}, namesOf(got)); diff != "" {
+	if diff := cmp.Diff([]string{"both", "repull", "sandbox", "z-pending"}, namesOf(got)); diff != "" {
 		t.Errorf("pods (-want +got):\n%s", diff)
+	}
+	if failures := pullfailure.FromEvents(got.Pods[0], got.Events[keyOf(got.Pods[0])]); len(failures) != 1 || failures[0].Role != pullfailure.Container {
+		t.Errorf("of a pod whose sandbox was made since, it knows %+v", failures)
 	}
 	if len(got.Notes) > 0 {
 		t.Errorf("it notes %v", got.Notes)

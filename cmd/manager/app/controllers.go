@@ -16,6 +16,7 @@ import (
 	"github.com/pull-access/pull-access-operator/controllers/grant"
 	"github.com/pull-access/pull-access-operator/controllers/policy"
 	"github.com/pull-access/pull-access-operator/controllers/restart"
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/gcp"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
 	"github.com/pull-access/pull-access-operator/internal/observation"
@@ -24,13 +25,13 @@ import (
 )
 
 // addControllers wires the four controllers in the order of the flow.
-func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client, o Options) error {
+func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client, home diagnosis.Cluster, o Options) error {
 	now := clock.RealClock{}
 	cached := gcp.NewCached(cloud, now)
 	owners, nodes := workload.NewOwners(mgr.GetAPIReader()), workload.NewNodes(mgr.GetAPIReader())
 	recorder := mgr.GetEventRecorder(name)
 	observer := observation.New(observation.Observer{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Cloud: cached, Nodes: nodes, Clock: now,
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Cluster: home, Cloud: cached, Nodes: nodes, Clock: now,
 	})
 	if o.ReadPullSecrets {
 		observer.Secrets = mgr.GetAPIReader()

@@ -29,6 +29,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/gcp"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
 )
@@ -58,9 +59,15 @@ func Run(ctx context.Context, version string, o Options) error {
 	if err != nil {
 		return err
 	}
-	cloud, err := newCloud(ctx, o, version)
+	home, err := homeCluster(ctx, o)
 	if err != nil {
 		return err
+	}
+	cloud, err := gcp.New(ctx, gcp.Options{
+		Endpoint: o.GCPEndpoint, UserAgent: name + "/" + version, Cluster: home, Troubleshoot: o.Troubleshoot,
+	})
+	if err != nil {
+		return fmt.Errorf("%w: --gcp-endpoint: %w", ErrUsage, err)
 	}
 	mgr, err := newManager(cluster, o)
 	if err != nil {
@@ -69,7 +76,7 @@ func Run(ctx context.Context, version string, o Options) error {
 	if err := metrics.Register(func() metrics.Standing { return standing(ctx, mgr.GetClient()) }); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
-	if err := addControllers(ctx, mgr, cloud, o); err != nil {
+	if err := addControllers(ctx, mgr, cloud, home, o); err != nil {
 		return err
 	}
 	logger.Info("Starting", "version", version, "gcpEndpoint", o.GCPEndpoint, "leaderElection", o.LeaderElect)
@@ -79,22 +86,22 @@ func Run(ctx context.Context, version string, o Options) error {
 	return nil
 }
 
-func newCloud(ctx context.Context, o Options, version string) (*gcp.Client, error) {
-	settings := gcp.Options{Endpoint: o.GCPEndpoint, UserAgent: name + "/" + version, Troubleshoot: o.Troubleshoot}
-	var err error
-	switch {
-	case o.Cluster != "":
-		if settings.Cluster, err = gcp.ParseCluster(o.Cluster); err != nil {
-			return nil, fmt.Errorf("%w: --gke-cluster: %w", ErrUsage, err)
+// homeCluster is the GKE cluster that the operator looks at; zero if it is not
+// known. Only in a pod of that cluster does the metadata server speak of the right one.
+func homeCluster(ctx context.Context, o Options) (diagnosis.Cluster, error) {
+	if o.Cluster != "" {
+		home, err := gcp.ParseCluster(o.Cluster)
+		if err != nil {
+			return home, fmt.Errorf("%w: --gke-cluster: %w", ErrUsage, err)
 		}
-	case o.GCPEndpoint == "":
-		settings.Cluster, _ = gcp.FindCluster(ctx) // Outside GKE there is none.
+		return home, nil
 	}
-	cloud, err := gcp.New(ctx, settings)
-	if err != nil {
-		return nil, fmt.Errorf("%w: --gcp-endpoint: %w", ErrUsage, err)
+	_, err := rest.InClusterConfig()
+	if err != nil || o.GCPEndpoint != "" || o.Kubeconfig != "" || os.Getenv(clientcmd.RecommendedConfigPathEnvVar) != "" {
+		return diagnosis.Cluster{}, nil //nolint:nilerr // Outside of pods there is none to be found.
 	}
-	return cloud, nil
+	home, _ := gcp.FindCluster(ctx)
+	return home, nil
 }
 
 func newManager(cluster *rest.Config, o Options) (manager.Manager, error) {

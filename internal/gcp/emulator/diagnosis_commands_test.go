@@ -57,8 +57,11 @@ func known(image string) diagnosis.Facts {
 			Cluster:   diagnosis.Cluster{Project: nodes, Location: "us-central1", Name: "prod"},
 			Federated: diagnosis.Missing, Account: "checkout",
 		},
-		Repository: diagnosis.Repository{State: diagnosis.Present, Format: "DOCKER", Mode: "STANDARD_REPOSITORY"},
-		Access:     diagnosis.Access{State: diagnosis.Missing},
+		Repository: diagnosis.Repository{
+			State: diagnosis.Present, Format: "DOCKER", Mode: "STANDARD_REPOSITORY",
+			RegistryURI: strings.TrimSuffix(reference.Registry+"/"+reference.Path, "/"+reference.Package),
+		},
+		Access: diagnosis.Access{State: diagnosis.Missing},
 	}
 }
 
@@ -129,6 +132,9 @@ var variants = map[string]variant{
 	"account unknown": {image: image, want: diagnosis.PullerUnknown, prints: account, edit: func(f *diagnosis.Facts) {
 		f.Puller.State, f.Puller.Obstacle.Kind = diagnosis.Unknown, diagnosis.Forbidden
 	}},
+	"account of the pod unread": {image: image, want: diagnosis.PullerUnknown, prints: "checkout", edit: func(f *diagnosis.Facts) {
+		f.Puller.Federated = diagnosis.Unknown
+	}},
 	"account and instance unknown": {image: image, want: diagnosis.PullerUnknown, prints: describe, edit: func(f *diagnosis.Facts) {
 		f.Puller.State, f.Puller.Instance = diagnosis.Unknown, ""
 	}},
@@ -138,15 +144,12 @@ var variants = map[string]variant{
 	"pull secret": {image: image, want: diagnosis.PullSecretUsed, prints: describe, edit: func(f *diagnosis.Facts) {
 		f.Puller.Secrets = []diagnosis.PullSecret{{Name: "registry", State: diagnosis.Present}}
 	}},
-	"pull secret with a key": {image: image, want: diagnosis.PullSecretUsed, prints: keyed, edit: func(f *diagnosis.Facts) {
-		f.Puller.Secrets = []diagnosis.PullSecret{{Name: "registry", State: diagnosis.Present, Email: keyed}}
-	}},
 	"federated": {
 		image: image, want: diagnosis.FederatedPuller, edit: func(f *diagnosis.Facts) { f.Puller.Federated = diagnosis.Present },
 		prints: "principal://iam.googleapis.com/projects/417/locations/global/workloadIdentityPools/acme-prod-417.svc.id.goog/subject/ns/shop/sa/checkout",
 	},
-	"federated, project unknown": {image: image, want: diagnosis.FederatedPuller, prints: describe, edit: func(f *diagnosis.Facts) {
-		f.Puller.Federated, f.Puller.Project = diagnosis.Present, ""
+	"federated, cluster unknown": {image: image, want: diagnosis.FederatedPuller, prints: describe, edit: func(f *diagnosis.Facts) {
+		f.Puller.Federated, f.Puller.Cluster = diagnosis.Present, diagnosis.Cluster{}
 	}},
 	"no account": {image: image, want: diagnosis.NoServiceAccount, prints: account, edit: func(f *diagnosis.Facts) { f.Puller.State = diagnosis.Missing }},
 	"no scopes":  {image: image, want: diagnosis.ScopesMissing, prints: "default-pool-scoped", edit: func(f *diagnosis.Facts) { f.Puller.Scopes = nil }},
@@ -197,7 +200,7 @@ func plain() map[string]variant {
 				text = describe
 			}
 			all[string(cause)+" of "+image] = variant{image: image, want: diagnosis.Reason(cause), prints: text, edit: func(f *diagnosis.Facts) {
-				f.Cause = pullfailure.Verdict{Cause: cause}
+				f.Cause, f.Repository = pullfailure.Verdict{Cause: cause}, diagnosis.Repository{}
 			}}
 		}
 	}

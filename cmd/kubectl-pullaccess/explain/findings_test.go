@@ -1,0 +1,222 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package explain
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/source"
+	"github.com/pull-access/pull-access-operator/internal/decision"
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/imageref"
+)
+
+// cloud knows one access that is missing, and keeps until when it was asked.
+type cloud struct {
+	mu        sync.Mutex
+	deadlines []time.Time
+}
+
+func (c *cloud) asked(ctx context.Context) {
+	deadline, _ := ctx.Deadline()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deadlines = append(c.deadlines, deadline)
+}
+
+func (c *cloud) NodeAccount(ctx context.Context, node diagnosis.Node) diagnosis.Puller {
+	c.asked(ctx)
+	return diagnosis.Puller{
+		State: diagnosis.Present, Email: "nodes@acme-prod-417.iam.gserviceaccount.com", Node: node.Name,
+		Scopes: []string{"https://www.googleapis.com/auth/cloud-platform"},
+	}
+}
+
+func (c *cloud) Repository(ctx context.Context, _ imageref.Repository) diagnosis.Repository {
+	c.asked(ctx)
+	return diagnosis.Repository{
+		State: diagnosis.Present, Format: "DOCKER", Mode: "STANDARD_REPOSITORY",
+		RegistryURI: "us-central1-docker.pkg.dev/acme-prod-417/services",
+	}
+}
+
+func (c *cloud) Access(ctx context.Context, _ imageref.Repository, _ string) diagnosis.Access {
+	c.asked(ctx)
+	return diagnosis.Access{State: diagnosis.Missing}
+}
+
+func (c *cloud) ProjectAccess(ctx context.Context, _ imageref.Repository, _ string) diagnosis.Access {
+	c.asked(ctx)
+	return diagnosis.Access{}
+}
+
+func (c *cloud) Overall(ctx context.Context, _ imageref.Repository, _ string) diagnosis.Overall {
+	c.asked(ctx)
+	return diagnosis.Overall{}
+}
+
+func (c *cloud) Content(ctx context.Context, _ imageref.Image) diagnosis.Content {
+	c.asked(ctx)
+	return diagnosis.Content{State: diagnosis.Present}
+}
+
+// TestBounded: every question ends with the time that there is for all.
+func TestBounded(t *testing.T) {
+	until := time.Now().Add(time.Hour)
+	asked := &cloud{}
+	b := bounded{asked, until}
+	ctx := t.Context()
+	b.NodeAccount(ctx, diagnosis.Node{})
+	b.Repository(ctx, imageref.Repository{})
+	b.Access(ctx, imageref.Repository{}, "")
+	b.ProjectAccess(ctx, imageref.Repository{}, "")
+	b.Overall(ctx, imageref.Repository{}, "")
+	b.Content(ctx, imageref.Image{})
+	for i, deadline := range asked.deadlines {
+		if !deadline.Equal(until) {
+			t.Errorf("question %d may last until %v, want %v", i, deadline, until)
+		}
+	}
+	if len(asked.deadlines) != 6 {
+		t.Errorf("%d questions came through", len(asked.deadlines))
+	}
+}
+
+// cluster holds one node and one namespace, and refuses what is forbidden or down.
+type cluster struct {
+	forbidden, down string
+	policies        []v1alpha1.PullAccessPolicy
+}
+
+func (c cluster) refuse(kind string) error {
+	switch kind {
+	case c.forbidden:
+		return apierrors.NewForbidden(schema.GroupResource{Resource: kind}, "", errors.New("no"))
+	case c.down:
+		return errors.New("connection refused")
+	}
+	return nil
+}
+
+func (c cluster) Get(_ context.Context, key client.ObjectKey, object client.Object, _ ...client.GetOption) error {
+	switch o := object.(type) {
+	case *corev1.Node:
+		o.Spec.ProviderID = "gce://acme-prod-417/us-central1-a/" + key.Name
+		return c.refuse("nodes")
+	case *corev1.ServiceAccount:
+		return c.refuse("serviceaccounts")
+	case *v1alpha1.PullAccessGrant:
+		if err := c.refuse("grants"); err != nil {
+			return err
+		}
+		return apierrors.NewNotFound(schema.GroupResource{}, key.Name)
+	default:
+		return c.refuse("namespaces")
+	}
+}
+
+func (c cluster) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
+	if policies, ok := list.(*v1alpha1.PullAccessPolicyList); ok {
+		policies.Items = c.policies
+	}
+	return c.refuse("policies")
+}
+
+// TestFindings: what may not be read is no reason to say nothing; a cluster that has gone is.
+func TestFindings(t *testing.T) {
+	const image = "us-central1-docker.pkg.dev/acme-prod-417/services/checkout:1.8.2"
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"},
+		Spec:       corev1.PodSpec{NodeName: "node-1", Containers: []corev1.Container{{Name: "app", Image: image}}},
+		Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: "app", State: corev1.ContainerState{
+			Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: `failed to pull and unpack image "` + image +
+				`": failed to authorize: failed to fetch oauth token: unexpected status: 403 Forbidden`},
+		}}}},
+	}
+	tests := map[string]struct {
+		cluster cluster
+		reason  diagnosis.Reason
+		// policy is how what is said of the policies begins.
+		policy string
+		code   int
+	}{
+		"all is read":          {cluster{}, diagnosis.AccessMissing, "No PullAccessPolicy allows", exit.OK},
+		"grants forbidden":     {cluster{forbidden: "grants"}, diagnosis.AccessMissing, "No PullAccessPolicy allows", exit.OK},
+		"policies forbidden":   {cluster{forbidden: "policies"}, diagnosis.AccessMissing, "", exit.OK},
+		"namespaces forbidden": {cluster{forbidden: "namespaces"}, diagnosis.AccessMissing, "", exit.OK},
+		"accounts forbidden":   {cluster{forbidden: "serviceaccounts"}, diagnosis.PullerUnknown, "", exit.OK},
+		"grants gone":          {cluster{down: "grants"}, "", "", exit.Unreachable},
+		"nodes gone":           {cluster{down: "nodes"}, "", "", exit.Unreachable},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			o := options{noCloud: true}
+			observer, err := o.observer(t.Context(), tc.cluster)
+			if err != nil {
+				t.Fatal(err)
+			}
+			observer.Cloud = bounded{&cloud{}, time.Now().Add(time.Hour)}
+			found, err := findings(t.Context(), observer, source.Snapshot{Pods: []*corev1.Pod{pod}})
+			if code := exit.Code(err); code != tc.code {
+				t.Fatalf("exit code %d (%v), want %d", code, err, tc.code)
+			}
+			if tc.code != exit.OK {
+				return
+			}
+			if len(found) != 1 {
+				t.Fatalf("it finds %d failures", len(found))
+			}
+			got := found[0]
+			if got.Diagnosis.Reason != tc.reason || !strings.HasPrefix(got.Policy, tc.policy) || (tc.policy == "") != (got.Policy == "") {
+				t.Errorf("it finds %s and %q, want %s and %q", got.Diagnosis.Reason, got.Policy, tc.reason, tc.policy)
+			}
+		})
+	}
+}
+
+// TestPolicy: what is said of the policies stands beside the diagnosis' own sentence, and does not repeat it.
+func TestPolicy(t *testing.T) {
+	facts := diagnosis.Diagnosis{Help: diagnosis.HelpYes, Reason: diagnosis.AccessMissing, Sentence: "No access."}
+	facts.Facts.Puller = diagnosis.Puller{State: diagnosis.Present, Email: "nodes@acme-prod-417.iam.gserviceaccount.com"}
+	facts.Facts.Reference.Repository = imageref.Repository{Project: "acme-prod-417", Location: "us", Name: "services"}
+	allows := v1alpha1.PullAccessPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: "prod"},
+		Spec: v1alpha1.PullAccessPolicySpec{
+			Mode: v1alpha1.ModeEnforce, NamespaceSelector: &metav1.LabelSelector{}, PodSelector: &metav1.LabelSelector{},
+			Repositories:        []v1alpha1.RepositoryPattern{{Project: "acme-prod-417", Location: "us", Name: "services"}},
+			NodeServiceAccounts: []string{"nodes@acme-prod-417.iam.gserviceaccount.com"},
+		},
+	}
+	dry, other := *allows.DeepCopy(), *allows.DeepCopy()
+	dry.Spec.Mode = v1alpha1.ModeDryRun
+	other.Spec.Repositories[0].Name = "other"
+	for want, policies := range map[string][]v1alpha1.PullAccessPolicy{
+		"Policy prod allows the operator to grant it.":        {allows},
+		"No PullAccessPolicy allows the operator":             nil,
+		"Policy prod does not allow the grant: ":              {other},
+		"Would grant service account nodes@acme-prod-417.iam": {dry},
+	} {
+		got := policy(decision.Input{Diagnosis: facts, Policies: policies})
+		if !strings.HasPrefix(got, want) {
+			t.Errorf("it says %q, want it to begin with %q", got, want)
+		}
+	}
+	facts.Help = diagnosis.HelpNo
+	if got := policy(decision.Input{Diagnosis: facts, Policies: []v1alpha1.PullAccessPolicy{allows}}); got != "" {
+		t.Errorf("where no grant helps it says %q", got)
+	}
+}
