@@ -4,8 +4,6 @@
 package v1alpha1
 
 import (
-	"strings"
-
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -93,18 +91,6 @@ const (
 	// MaxUnknowns is how many unknown facts are listed.
 	MaxUnknowns = 16
 )
-
-// memberPrefix is how IAM marks a service account among members.
-const memberPrefix = "serviceAccount:"
-
-// ServiceAccountMember writes the account as IAM writes it.
-func ServiceAccountMember(email string) string { return memberPrefix + email }
-
-// EmailOf reads the account from a member; it is false for every other member.
-func EmailOf(member string) (email string, ok bool) {
-	email, ok = strings.CutPrefix(member, memberPrefix)
-	return email, ok && email != ""
-}
 
 // Repository is one Artifact Registry repository.
 type Repository struct {

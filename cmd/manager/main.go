@@ -35,6 +35,9 @@ func run() int {
 	case err != nil:
 		fmt.Fprintf(os.Stderr, "manager: %v; see manager --help\n", err)
 		return 2
+	case options.Version:
+		fmt.Println("pull-access-operator", version)
+		return 0
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

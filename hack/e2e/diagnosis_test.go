@@ -5,7 +5,6 @@ package e2e
 
 import (
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -42,22 +41,19 @@ func (l *lab) addPools() {
 }
 
 // decree sets policies that the API shows and the registry judges by after delay.
-var decree = func() func(s *site, delay time.Duration, set func()) {
-	var mu sync.Mutex
-	return func(s *site, delay time.Duration, set func()) {
-		mu.Lock()
-		defer mu.Unlock()
-		s.cloud.SetPropagationDelay(delay)
-		set()
-	}
-}()
+func (l *lab) decree(delay time.Duration, set func()) {
+	l.decrees.Lock()
+	defer l.decrees.Unlock()
+	l.cloud.SetPropagationDelay(delay)
+	set()
+}
 
 type siteChange = func(*testing.T, *site, *v1alpha1.PullAccessPolicy, *appsv1.Deployment)
 
 // pullable lets the node read the repository, and has the pods ask for another image.
 func pullable(image func(*site) string) siteChange {
 	return func(_ *testing.T, s *site, _ *v1alpha1.PullAccessPolicy, d *appsv1.Deployment) {
-		decree(s, 0, func() { s.allow(s.member()) })
+		s.decree(0, func() { s.allow(s.member()) })
 		d.Spec.Template.Spec.Containers[0].Image = image(s)
 	}
 }
@@ -65,7 +61,7 @@ func pullable(image func(*site) string) siteChange {
 // bound has role bound to member on the repository, unknown to the registry as yet.
 func bound(role, member string) siteChange {
 	return func(_ *testing.T, s *site, _ *v1alpha1.PullAccessPolicy, _ *appsv1.Deployment) {
-		decree(s, time.Hour, func() {
+		s.decree(time.Hour, func() {
 			s.cloud.SetPolicy(s.resource(), &iampb.Policy{Bindings: []*iampb.Binding{{Role: role, Members: []string{member}}}})
 		})
 	}
@@ -123,7 +119,7 @@ var diagnosisCases = map[string]refusalCase{
 	"project-role": {
 		project: "acme-project-role",
 		change: func(_ *testing.T, s *site, _ *v1alpha1.PullAccessPolicy, _ *appsv1.Deployment) {
-			decree(s, time.Hour, func() {
+			s.decree(time.Hour, func() {
 				s.cloud.SetProjectPolicy("acme-project-role", &iampb.Policy{Bindings: []*iampb.Binding{{Role: "roles/editor", Members: []string{s.member()}}}})
 			})
 		},
@@ -132,6 +128,7 @@ var diagnosisCases = map[string]refusalCase{
 	"custom-role": {change: bound(pullerRole, "serviceAccount:"+nodeAccount), reason: "AlreadyGranted", words: []string{"by " + pullerRole}},
 	"account-anew": {
 		change: func(t *testing.T, s *site, p *v1alpha1.PullAccessPolicy, d *appsv1.Deployment) {
+			t.Helper()
 			bound(readerRole, "deleted:serviceAccount:"+nodeAccount+"?uid=123")(t, s, p, d)
 			p.Spec.Repositories[0].Name = "another"
 		},

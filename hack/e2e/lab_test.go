@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,6 +40,8 @@ const (
 // operator looks at the whole cluster; what is in one lab may.
 type lab struct {
 	cloud *emulator.Emulator
+	// decrees keeps apart those that set policies with a delay of their own.
+	decrees sync.Mutex
 	// image is what the sites' images hold, if they have to run.
 	image v1.Image
 }

@@ -49,7 +49,7 @@ var refusalNodes = []node{
 var refusalCases = map[string]refusalCase{
 	"missing-manifest": {
 		change: func(_ *testing.T, s *site, _ *v1alpha1.PullAccessPolicy, d *appsv1.Deployment) {
-			decree(s, 0, func() { s.allow(s.member()) })
+			s.decree(0, func() { s.allow(s.member()) })
 			d.Spec.Template.Spec.Containers[0].Image = strings.TrimSuffix(s.image, "1") + "2"
 		},
 		reason: "ImageNotFound", words: []string{"does not exist", "correct the image or push it"},
@@ -88,7 +88,7 @@ var refusalCases = map[string]refusalCase{
 	"access-there": {
 		change: func(_ *testing.T, s *site, _ *v1alpha1.PullAccessPolicy, _ *appsv1.Deployment) {
 			// The API shows the policy, and what judges pulls does not know it yet.
-			decree(s, time.Hour, func() { s.allow(s.member()) })
+			s.decree(time.Hour, func() { s.allow(s.member()) })
 		},
 		reason: "AlreadyGranted", words: []string{"may already read repository", "a grant cannot help", "VPC Service Controls"},
 	},

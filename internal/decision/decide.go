@@ -100,9 +100,10 @@ func judge(policy *v1alpha1.PullAccessPolicy, in Input) *Refusal {
 	)
 	for i, s := range steps {
 		if !s.passes {
+			sentence, why := say(policy, in.Diagnosis, s)
 			return &Refusal{
 				Reason: s.reason, Policy: policy.Name, Field: s.field, Command: commandAfter(s, in.Diagnosis),
-				Sentence: refusalSentence(policy, in.Diagnosis, s), rank: i + 1,
+				Sentence: sentence, Why: why, rank: i + 1,
 			}
 		}
 	}

@@ -29,6 +29,8 @@ type Refusal struct {
 	Reason string
 	// Sentence says why, and what to do.
 	Sentence string
+	// Why is the part of Sentence that is about the policies, "" if none was asked.
+	Why string
 	// Command is what a person can paste next, "" if none.
 	Command string
 	// Policy is the policy that came closest to allowing it, "" if none was asked.
@@ -41,26 +43,30 @@ type Refusal struct {
 }
 
 func withoutPolicy(d diagnosis.Diagnosis) *Refusal {
-	sentence := d.Sentence + " No PullAccessPolicy allows the operator to grant it; make one, or grant it by hand."
+	why := "No PullAccessPolicy allows the operator to grant it; make one, or grant it by hand."
 	if d.Reason == diagnosis.WaitingForPropagation {
-		sentence = d.Sentence + notCovered
+		why = notCovered
 	}
-	return &Refusal{Reason: ReasonNoPolicy, Sentence: sentence, Command: d.Command}
+	return &Refusal{Reason: ReasonNoPolicy, Sentence: d.Sentence + " " + why, Why: why, Command: d.Command}
 }
 
 // notCovered is for a pod whose access was granted for the sake of others.
-const notCovered = " No PullAccessPolicy in mode Enforce covers this pod, so its workload is not restarted; the kubelet pulls by itself once the access works."
+const notCovered = "No PullAccessPolicy in mode Enforce covers this pod, so its workload is not restarted; the kubelet pulls by itself once the access works."
 
-func refusalSentence(policy *v1alpha1.PullAccessPolicy, d diagnosis.Diagnosis, s step) string {
+// say gives the sentence, and the part of it that is about the policy. What would
+// be done but for DryRun needs no word on what is wrong.
+func say(policy *v1alpha1.PullAccessPolicy, d diagnosis.Diagnosis, s step) (sentence, why string) {
 	switch {
 	case d.Reason == diagnosis.WaitingForPropagation:
-		return d.Sentence + notCovered
+		why = notCovered
 	case s.reason == v1alpha1.ReasonDryRun:
-		return fmt.Sprintf("Would grant service account %s read access to repository %s, but policy %s is in mode DryRun; set its spec.mode to Enforce to have it done.",
+		why = fmt.Sprintf("Would grant service account %s read access to repository %s, but policy %s is in mode DryRun; set its spec.mode to Enforce to have it done.",
 			d.Facts.Puller.Email, d.Facts.Reference.Repository, policy.Name)
+		return why, why
 	default:
-		return fmt.Sprintf("%s Policy %s does not allow the grant: %s (%s).", d.Sentence, policy.Name, s.say, s.field)
+		why = fmt.Sprintf("Policy %s does not allow the grant: %s (%s).", policy.Name, s.say, s.field)
 	}
+	return d.Sentence + " " + why, why
 }
 
 // commandAfter offers to grant by hand only what the policy is silent about, not

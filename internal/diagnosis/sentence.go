@@ -49,7 +49,7 @@ var sentences = map[Reason]func(Facts) string{
 			f.Puller.Email, f.Reference.Repository)
 	},
 	permissionDenied: func(f Facts) string {
-		return fmt.Sprintf("Artifact Registry refused whoever pulled image %s; whether a grant helps takes facts of the cluster and the cloud that were not read.", f.Image)
+		return fmt.Sprintf("Artifact Registry refused whoever pulled image %s; to tell whether a grant helps, the node's account and the repository must be read.", f.Image)
 	},
 	DenialUnclear: func(f Facts) string {
 		return fmt.Sprintf("The pull of image %s was denied, but the text does not show that the image's own registry refused the node's account, so nothing is granted; read the pod's events.", f.Image)

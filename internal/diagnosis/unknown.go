@@ -8,9 +8,12 @@ import "strings"
 // unknowns lists what was needed and is not known, in the order of the flow.
 func unknowns(f Facts) []string {
 	need := Needs(f)
+	if need.Access && nothingRead(f) {
+		return []string{"the node's service account, the repository, its IAM policy and the image in it: they were not read"}
+	}
 	var list []string
 	add := func(needed bool, state State, what string, o Obstacle) {
-		if needed && state == Unknown && (o.Kind != NotRead || nothingRead(f)) {
+		if needed && state == Unknown && o.Kind != NotRead {
 			list = append(list, what+": "+detail(o))
 		}
 	}

@@ -63,7 +63,7 @@ type Observer struct {
 
 // New completes an observer.
 func New(o Observer) *Observer {
-	o.accounts, o.secrets = newAccounts(), cache.NewLRUExpireCache(secretsKept)
+	o.accounts, o.secrets = newAccounts(o.Clock), cache.NewLRUExpireCacheWithClock(secretsKept, o.Clock)
 	return &o
 }
 

@@ -166,7 +166,7 @@ func TestObserve(t *testing.T) {
 		asked []string
 	}{
 		"all there":          {want: diagnosis.AccessMissing, asked: everything},
-		"file without nodes": {setting: setting{offline: true, edit: func(p *corev1.Pod) { p.Spec.NodeName = "node-2" }}, want: "PermissionDenied", says: "were not read"},
+		"file without nodes": {setting: setting{offline: true, edit: func(p *corev1.Pod) { p.Spec.NodeName = "node-2" }}, want: "PermissionDenied", says: "must be read"},
 		"no node yet":        {setting: setting{edit: func(p *corev1.Pod) { p.Spec.NodeName = "" }}, want: diagnosis.PullerUnknown, says: "the pod has no node", asked: located},
 		"node forbidden":     {setting: setting{funcs: forbidding[*corev1.Node]()}, want: diagnosis.PullerUnknown, says: "may not be read", asked: located},
 		"account forbidden":  {setting: setting{funcs: forbidding[*corev1.ServiceAccount]()}, want: diagnosis.PullerUnknown, says: "was not read", asked: everything},

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/cache"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
@@ -93,7 +94,9 @@ type accounts struct {
 	known *cache.LRUExpireCache
 }
 
-func newAccounts() accounts { return accounts{known: cache.NewLRUExpireCache(accountsKept)} }
+func newAccounts(c clock.PassiveClock) accounts {
+	return accounts{known: cache.NewLRUExpireCacheWithClock(accountsKept, c)}
+}
 
 // federated tells whether the account pulls; one that may not be read leaves it unknown.
 func (a accounts) federated(ctx context.Context, live client.Reader, key client.ObjectKey) (diagnosis.State, error) {

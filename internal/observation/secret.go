@@ -78,18 +78,27 @@ func (o *Observer) readSecret(ctx context.Context, namespace, name string, image
 	case err != nil:
 		return found, fmt.Errorf("read pull secret %s/%s: %w", namespace, name, err)
 	}
+	credential, valid := credentialFor(ctx, secret, image)
+	switch {
+	case !valid:
+		found.Obstacle = diagnosis.Obstacle{Kind: diagnosis.Unreadable, Detail: "what it holds is no pull secret"}
+	case credential == authn.Anonymous:
+		found.State = diagnosis.Missing
+	default:
+		found.State, found.Email = diagnosis.Present, keyOwner(credential)
+	}
+	return found, nil
+}
+
+// credentialFor looks up the image as the kubelet does; authn.Anonymous if the
+// secret has nothing for it, and not valid if it is no pull secret.
+func credentialFor(ctx context.Context, secret corev1.Secret, image imageref.Image) (_ authn.Authenticator, valid bool) {
 	ring, err := keyring.NewFromPullSecrets(ctx, []corev1.Secret{secret})
 	if err != nil {
-		found.Obstacle = diagnosis.Obstacle{Kind: diagnosis.Unreadable, Detail: "what it holds is no pull secret"}
-		return found, nil
+		return nil, false
 	}
 	credential, err := ring.Resolve(target(image))
-	if err != nil || credential == authn.Anonymous {
-		found.State = diagnosis.Missing
-		return found, nil
-	}
-	found.State, found.Email = diagnosis.Present, keyOwner(credential)
-	return found, nil
+	return credential, err == nil
 }
 
 // target is the image as credentials are looked up for it.

@@ -39,6 +39,8 @@ type Options struct {
 	LeaderNamespace string
 	// Development writes logs for people instead of JSON.
 	Development bool
+	// Version asks for the version, and for nothing else to be done.
+	Version bool
 	// Verbosity 1 also logs decisions that lead to no write.
 	Verbosity int
 }
@@ -59,6 +61,7 @@ func ParseFlags(args []string, usage io.Writer) (Options, error) {
 	flags.BoolVar(&o.LeaderElect, "leader-elect", false, "let only one of several operators act")
 	flags.StringVar(&o.LeaderNamespace, "leader-election-namespace", "", "`namespace` of the lease; in a pod its own is the default")
 	flags.BoolVar(&o.Development, "development", false, "write logs for people instead of JSON")
+	flags.BoolVar(&o.Version, "version", false, "print the version and exit")
 	flags.IntVarP(&o.Verbosity, "verbosity", "v", 0, "1 also logs decisions that lead to no write")
 	flags.Usage = func() {
 		_, _ = fmt.Fprintf(usage, "Usage: manager [flags]\n\n%s", flags.FlagUsages())
