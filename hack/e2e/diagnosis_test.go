@@ -75,8 +75,9 @@ func kept(format, mode string) siteChange {
 	}
 }
 
-func blocked(why emulator.Blockage) siteChange {
+func blocked(number int64, why emulator.Blockage) siteChange {
 	return func(_ *testing.T, s *site, _ *v1alpha1.PullAccessPolicy, _ *appsv1.Deployment) {
+		s.cloud.AddProject(s.repository.Project, number) // By which Google names it.
 		s.cloud.Block(s.repository.Project, why)
 	}
 }
@@ -145,9 +146,9 @@ var diagnosisCases = map[string]refusalCase{
 		},
 		reason: "DeniedByPolicy", words: []string{"deny policy refuses service account " + nodeAccount},
 	},
-	"api-off":     {project: "acme-api-off", change: blocked(emulator.APIDisabled), reason: "APIDisabled", words: []string{"not enabled", "gcloud services enable artifactregistry.googleapis.com --project=acme-api-off"}},
-	"billing-off": {project: "acme-billing-off", change: blocked(emulator.BillingDisabled), reason: "APIDisabled", words: []string{"billing is off", "gcloud billing projects describe"}},
-	"perimeter":   {project: "acme-perimeter", change: blocked(emulator.Perimeter), reason: "VPCServiceControls", words: []string{"perimeter", "an administrator of the perimeter"}},
+	"api-off":     {project: "acme-api-off", change: blocked(501, emulator.APIDisabled), reason: "APIDisabled", words: []string{"not enabled", "gcloud services enable artifactregistry.googleapis.com --project=acme-api-off"}},
+	"billing-off": {project: "acme-billing-off", change: blocked(502, emulator.BillingDisabled), reason: "APIDisabled", words: []string{"billing is off", "gcloud billing projects describe"}},
+	"perimeter":   {project: "acme-perimeter", change: blocked(503, emulator.Perimeter), reason: "VPCServiceControls", words: []string{"perimeter", "an administrator of the perimeter"}},
 	"secret-with-key": {
 		change: func(t *testing.T, s *site, p *v1alpha1.PullAccessPolicy, d *appsv1.Deployment) {
 			t.Helper()

@@ -58,6 +58,7 @@ func newLab(t *testing.T) *lab {
 		}
 	})
 	cloud.AddProject(nodeProject, 417)
+	cloud.AddProject(sharedProject, 306)
 	cloud.AddServiceAccount(nodeAccount)
 	t.Cleanup(func() { clearCluster(t) })
 	return &lab{cloud: cloud}

@@ -24,7 +24,7 @@ func (c *Client) Access(ctx context.Context, repo imageref.Repository, member st
 	}
 	policy, f := c.policy(ctx, repo)
 	if f != nil {
-		return diagnosis.Access{Obstacle: f.obstacle(permissionGetPolicy)}
+		return diagnosis.Access{Obstacle: c.obstacle(ctx, f, repo.Project, permissionGetPolicy)}
 	}
 	return c.judge(ctx, policy, member)
 }
@@ -37,7 +37,7 @@ func (c *Client) ProjectAccess(ctx context.Context, repo imageref.Repository, me
 	}
 	policy, f := c.projectPolicy(ctx, repo.Project)
 	if f != nil {
-		return diagnosis.Access{Obstacle: f.obstacle(permissionGetProjectPolicy)}
+		return diagnosis.Access{Obstacle: c.obstacle(ctx, f, repo.Project, permissionGetProjectPolicy)}
 	}
 	return c.judge(ctx, policy, member)
 }

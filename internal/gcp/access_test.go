@@ -84,9 +84,8 @@ func TestAccessByPermission(t *testing.T) {
 		"look-up forbidden": {
 			bindings: []*iampb.Binding{bound(ownRole, nodesMember)}, forbid: true, lookUps: 1,
 			want: diagnosis.Access{Obstacle: diagnosis.Obstacle{
-				Kind: diagnosis.Forbidden, Permission: permissionGetRole,
-				Detail: "what the role projects/acme/roles/puller permits cannot be told: Google refuses the asking account: " +
-					"Permission 'iam.roles.get' denied on resource '//iam.googleapis.com/projects/acme/roles/puller' (or it may not exist)",
+				Kind:   diagnosis.Unreadable,
+				Detail: "role projects/acme/roles/puller cannot be read: the asking account lacks permission iam.roles.get",
 			}},
 		},
 		"look-up not needed": {
@@ -99,8 +98,7 @@ func TestAccessByPermission(t *testing.T) {
 		},
 		"no name of a role": {
 			bindings: []*iampb.Binding{bound("roles/../projects/acme", nodesMember)},
-			want: diagnosis.Access{Obstacle: unreadable(
-				"what the role roles/../projects/acme permits cannot be told: this is no name of a role")},
+			want:     diagnosis.Access{Obstacle: unreadable("role roles/../projects/acme cannot be read: this is no name of a role")},
 		},
 		"condition":        {bindings: []*iampb.Binding{onlyIf(bound(iampolicy.Role, nodesMember))}, want: diagnosis.Access{Obstacle: unreadable("a condition decides whether its role " + iampolicy.Role + " applies")}},
 		"condition beside": {bindings: []*iampb.Binding{onlyIf(bound(iampolicy.Role, nodesMember)), bound("roles/viewer", nodesMember)}, want: diagnosis.Access{State: diagnosis.Present, Role: "roles/viewer"}},
@@ -240,7 +238,7 @@ func TestLookUpsAreBounded(t *testing.T) {
 		kind    diagnosis.ObstacleKind
 	}{
 		"all are readable":     {status: http.StatusOK, lookUps: maxLookUps, kind: diagnosis.Unreadable},
-		"none is readable":     {status: http.StatusForbidden, lookUps: maxLookUps, kind: diagnosis.Forbidden},
+		"none is readable":     {status: http.StatusForbidden, lookUps: maxLookUps, kind: diagnosis.Unreadable},
 		"Google does not tell": {status: http.StatusServiceUnavailable, lookUps: 1, kind: diagnosis.Unavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -248,8 +246,8 @@ func TestLookUpsAreBounded(t *testing.T) {
 			g.SetPolicy(services.ResourceName(), policy)
 			g.InjectFault(emulator.Fault{Method: "roles.get", HTTPStatus: tc.status, Body: "{}"})
 			got := g.client.Access(t.Context(), services, nodesMember)
-			if got.State != diagnosis.Unknown || got.Obstacle.Kind != tc.kind {
-				t.Errorf("got %+v, want unknown by obstacle %d", got, tc.kind)
+			if got.State != diagnosis.Unknown || got.Obstacle.Kind != tc.kind || !strings.HasPrefix(got.Obstacle.Detail, "role roles/compute.viewer") {
+				t.Errorf("got %+v, want unknown by obstacle %d to a role", got, tc.kind)
 			}
 			if lookUps := g.count("roles.get"); lookUps != tc.lookUps {
 				t.Errorf("%d look-ups, want %d", lookUps, tc.lookUps)

@@ -77,6 +77,24 @@ func (c *cache[K, V]) keep(key K, answer V, era int) {
 	}
 }
 
+// now is the era, for renew.
+func (c *cache[K, V]) now() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.era
+}
+
+// renew forgets all that was read up to the era. If somebody did so already, what
+// was read since is kept: of many who want a new answer, one makes the read.
+func (c *cache[K, V]) renew(era int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if era == c.era {
+		c.era++
+		c.answers.RemoveAll(func(any) bool { return true })
+	}
+}
+
 // drop forgets the answers whose keys match, and those being read.
 func (c *cache[K, V]) drop(match func(K) bool) {
 	c.mu.Lock()

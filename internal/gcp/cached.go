@@ -16,9 +16,12 @@ import (
 
 // How long an answer serves. What may be cured by a person is asked for again soon.
 const (
-	repositoryTTL    = 5 * time.Minute
-	contentTTL       = 5 * time.Minute
-	accountTTL       = time.Hour
+	repositoryTTL = 5 * time.Minute
+	contentTTL    = 5 * time.Minute
+	accountTTL    = time.Hour
+	// poolAccountTTL is for accounts that are told of whole node pools: those are
+	// replaced under the same name.
+	poolAccountTTL   = 5 * time.Minute
 	projectAccessTTL = time.Minute
 	// briefTTL is for access, which others change too, for what is missing, and
 	// for what could not be read.
@@ -35,7 +38,7 @@ const (
 
 // Cloud is what a Client does.
 type Cloud interface {
-	NodeAccount(ctx context.Context, node diagnosis.Node) diagnosis.Puller
+	NodeAccount(ctx context.Context, node diagnosis.Node) (puller diagnosis.Puller, byPool bool)
 	Repository(ctx context.Context, repo imageref.Repository) diagnosis.Repository
 	Access(ctx context.Context, repo imageref.Repository, member string) diagnosis.Access
 	ProjectAccess(ctx context.Context, repo imageref.Repository, member string) diagnosis.Access
@@ -48,12 +51,17 @@ type Cloud interface {
 // same time are one read. It is safe for concurrent use.
 type Cached struct {
 	cloud           Cloud
-	accounts        *cache[diagnosis.Node, diagnosis.Puller]
+	accounts        *cache[diagnosis.Node, nodeAccount]
 	repositories    *cache[imageref.Repository, diagnosis.Repository]
 	accesses        *cache[accessKey, diagnosis.Access]
 	projectAccesses *cache[projectKey, diagnosis.Access]
 	overalls        *cache[accessKey, diagnosis.Overall]
 	contents        *cache[imageref.Image, diagnosis.Content]
+}
+
+type nodeAccount struct {
+	puller diagnosis.Puller
+	byPool bool
 }
 
 type accessKey struct {
@@ -67,8 +75,11 @@ type projectKey struct{ project, member string }
 func NewCached(cloud Cloud, c clock.PassiveClock) *Cached {
 	return &Cached{
 		cloud: cloud,
-		accounts: newCache[diagnosis.Node](c, maxAccounts, func(p diagnosis.Puller) time.Duration {
-			return ttl(p.State, accountTTL)
+		accounts: newCache[diagnosis.Node](c, maxAccounts, func(a nodeAccount) time.Duration {
+			if a.byPool {
+				return ttl(a.puller.State, poolAccountTTL)
+			}
+			return ttl(a.puller.State, accountTTL)
 		}),
 		repositories: newCache[imageref.Repository](c, maxRepositories, func(r diagnosis.Repository) time.Duration {
 			return ttl(r.State, repositoryTTL)
@@ -99,15 +110,17 @@ func ttl(state diagnosis.State, found time.Duration) time.Duration {
 var givenUp = diagnosis.Obstacle{Kind: diagnosis.Unavailable, Detail: "the answer was not waited for"}
 
 // NodeAccount is Client.NodeAccount, from memory for up to an hour: an account is
-// changed only while the instance is stopped.
+// changed only while the instance is stopped. What the GKE API told serves for up
+// to five minutes.
 func (c *Cached) NodeAccount(ctx context.Context, node diagnosis.Node) diagnosis.Puller {
-	answer, err := c.accounts.get(ctx, node, func(ctx context.Context) diagnosis.Puller {
-		return c.cloud.NodeAccount(ctx, node)
+	answer, err := c.accounts.get(ctx, node, func(ctx context.Context) nodeAccount {
+		puller, byPool := c.cloud.NodeAccount(ctx, node)
+		return nodeAccount{puller, byPool}
 	})
 	if err != nil {
 		return diagnosis.Puller{Obstacle: givenUp}
 	}
-	return answer
+	return answer.puller
 }
 
 // Repository is Client.Repository, from memory for up to five minutes.

@@ -25,6 +25,7 @@ type fakeCloud struct {
 	repository diagnosis.Repository
 	access     diagnosis.Access
 	puller     diagnosis.Puller
+	byPool     bool
 	overall    diagnosis.Overall
 	content    diagnosis.Content
 	nextErr    error
@@ -73,9 +74,9 @@ func (f *fakeCloud) Content(ctx context.Context, _ imageref.Image) diagnosis.Con
 	return f.content
 }
 
-func (f *fakeCloud) NodeAccount(ctx context.Context, _ diagnosis.Node) diagnosis.Puller {
+func (f *fakeCloud) NodeAccount(ctx context.Context, _ diagnosis.Node) (diagnosis.Puller, bool) {
 	f.ask(ctx)
-	return f.puller
+	return f.puller, f.byPool
 }
 
 func (f *fakeCloud) EditPolicy(context.Context, imageref.Repository, iampolicy.Edit, string, Recorder) (Write, error) {
@@ -95,6 +96,7 @@ func TestCachedKeepsAnswers(t *testing.T) {
 		"access there":       {cloud: &fakeCloud{access: diagnosis.Access{State: present}}, read: readAccess, want: 30 * time.Second},
 		"access missing":     {cloud: &fakeCloud{access: diagnosis.Access{State: missing}}, read: readAccess, want: 30 * time.Second},
 		"account":            {cloud: &fakeCloud{puller: diagnosis.Puller{State: present}}, read: readAccount, want: time.Hour},
+		"account of a pool":  {cloud: &fakeCloud{puller: diagnosis.Puller{State: present}, byPool: true}, read: readAccount, want: 5 * time.Minute},
 		"no account":         {cloud: &fakeCloud{puller: diagnosis.Puller{State: missing}}, read: readAccount, want: 30 * time.Second},
 		"account unknown":    {cloud: &fakeCloud{puller: diagnosis.Puller{State: unknown}}, read: readAccount, want: 30 * time.Second},
 

@@ -121,6 +121,8 @@ func (a answer) fault() *fault {
 	switch f.kind {
 	case forbidden:
 		f.permission = a.permission
+	case apiOff, billingOff:
+		f.consumer = a.consumer
 	case missingAccount:
 		f.account = a.account
 	case unavailable:

@@ -67,14 +67,14 @@ func (c *Client) fromPool(ctx context.Context, node diagnosis.Node) (account, di
 	if node.Pool == "" {
 		return account{}, unreadable("the node's labels name no node pool")
 	}
-	cluster, f := c.readCluster(ctx)
+	cluster, f := c.clusterWith(ctx, node.Pool)
 	switch {
 	case f != nil && f.kind == notFound:
 		return account{}, unreadable(fmt.Sprintf("GKE has no cluster %s in %s of project %s", c.cluster.Name, c.cluster.Location, c.cluster.Project))
 	case f != nil:
-		return account{}, f.obstacle(permissionGetCluster)
+		return account{}, c.obstacle(ctx, f, c.cluster.Project, permissionGetCluster)
 	}
-	found, detail := poolAccount(cluster, node)
+	found, detail := poolAccount(cluster, node.Pool)
 	if detail != "" {
 		return account{}, unreadable(detail)
 	}
@@ -93,20 +93,19 @@ func (c *Client) fromPool(ctx context.Context, node diagnosis.Node) (account, di
 // leave it out.
 const defaultAccount = "default"
 
-// poolAccount finds the account of the node's pool in what GKE told, or says
-// why it does not.
-func poolAccount(cluster *container.Cluster, node diagnosis.Node) (account, string) {
-	at := slices.IndexFunc(cluster.NodePools, func(p *container.NodePool) bool { return p.Name == node.Pool })
-	if at >= 0 {
+// poolAccount finds the account of the node pool in what GKE told, or says why it
+// does not. Pools that GKE makes by itself are listed as well, and may have an
+// account of their own; what they are made with counts for Autopilot alone, which
+// keeps its pools to itself.
+func poolAccount(cluster *container.Cluster, pool string) (account, string) {
+	if at := indexOf(cluster, pool); at >= 0 {
 		if config := cluster.NodePools[at].Config; config != nil {
 			return account{config.ServiceAccount, config.OauthScopes}, ""
 		}
-		return account{}, "GKE does not tell as whom node pool " + clean(node.Pool) + " runs"
+		return account{}, "GKE does not tell as whom node pool " + clean(pool) + " runs"
 	}
-	automatic := strings.HasPrefix(node.Pool, "nap-") || strings.HasPrefix(node.Name, "gk3-") ||
-		cluster.Autopilot != nil && cluster.Autopilot.Enabled
-	if !automatic {
-		return account{}, fmt.Sprintf("the cluster has no node pool %q", clean(node.Pool))
+	if cluster.Autopilot == nil || !cluster.Autopilot.Enabled {
+		return account{}, fmt.Sprintf("the cluster has no node pool %q", clean(pool))
 	}
 	if cluster.Autoscaling != nil {
 		// Without scopes it is not told which ones GKE takes.
@@ -117,18 +116,36 @@ func poolAccount(cluster *container.Cluster, node diagnosis.Node) (account, stri
 	return account{}, "the cluster does not tell as whom the node pools run that it makes by itself"
 }
 
-// readCluster reads the cluster once for all its nodes.
-func (c *Client) readCluster(ctx context.Context) (*container.Cluster, *fault) {
-	return remember(ctx, c.shared.clusters, c.cluster, func(ctx context.Context) (*container.Cluster, *fault) {
-		var found *container.Cluster
-		name := "projects/" + c.cluster.Project + "/locations/" + c.cluster.Location + "/clusters/" + c.cluster.Name
-		f := c.call(ctx, func(ctx context.Context, s *apis) (err error) {
-			found, err = s.clusters.Get(name).Fields(
-				"nodePools(name,config(serviceAccount,oauthScopes))", "autopilot(enabled)",
-				"autoscaling(autoprovisioningNodePoolDefaults(serviceAccount,oauthScopes))",
-			).Context(ctx).Do()
-			return err
+func indexOf(cluster *container.Cluster, pool string) int {
+	return slices.IndexFunc(cluster.NodePools, func(p *container.NodePool) bool { return p.Name == pool })
+}
+
+// clusterWith reads the cluster once for all its nodes, and once more when that
+// was before a pool was made: the node is there, so its pool is by now.
+func (c *Client) clusterWith(ctx context.Context, pool string) (*container.Cluster, *fault) {
+	era, fresh := c.shared.clusters.now(), false
+	read := func() (*container.Cluster, *fault) {
+		return remember(ctx, c.shared.clusters, c.cluster, func(ctx context.Context) (*container.Cluster, *fault) {
+			fresh = true
+			return c.readCluster(ctx)
 		})
+	}
+	found, f := read()
+	if f != nil || fresh || indexOf(found, pool) >= 0 {
 		return found, f
+	}
+	c.shared.clusters.renew(era)
+	return read()
+}
+
+func (c *Client) readCluster(ctx context.Context) (found *container.Cluster, f *fault) {
+	name := "projects/" + c.cluster.Project + "/locations/" + c.cluster.Location + "/clusters/" + c.cluster.Name
+	f = c.call(ctx, func(ctx context.Context, s *apis) (err error) {
+		found, err = s.clusters.Get(name).Fields(
+			"nodePools(name,config(serviceAccount,oauthScopes))", "autopilot(enabled)",
+			"autoscaling(autoprovisioningNodePoolDefaults(serviceAccount,oauthScopes))",
+		).Context(ctx).Do()
+		return err
 	})
+	return found, f
 }

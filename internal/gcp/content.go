@@ -27,12 +27,15 @@ const (
 // thousand is hardly what was meant.
 const pageSize = 1000
 
+// maxNames bounds a list that is remembered: a version may have any number of tags.
+const maxNames = pageSize
+
 // newestFirst is the order in which lists are asked for.
 const newestFirst = "update_time desc"
 
 // Content says whether the repository holds the image, and if not, what it holds
-// that is most like it. Whether a repository of the kind has to hold what it
-// serves, the caller knows.
+// that is most like it. It is to be asked only for a repository that is there, and
+// of a kind that serves what it holds.
 func (c *Client) Content(ctx context.Context, image imageref.Image) diagnosis.Content {
 	if !wellNamed(image.Repository) || image.Package == "" || image.Tag == "" && image.Digest == "" {
 		return diagnosis.Content{Obstacle: badRepository.obstacle("")}
@@ -44,7 +47,7 @@ func (c *Client) Content(ctx context.Context, image imageref.Image) diagnosis.Co
 	case f == nil:
 		return diagnosis.Content{State: diagnosis.Present}
 	case f.kind != notFound:
-		return diagnosis.Content{Obstacle: f.obstacle(permission)}
+		return diagnosis.Content{Obstacle: c.obstacle(ctx, f, image.Repository.Project, permission)}
 	}
 	content := diagnosis.Content{State: diagnosis.Missing}
 	tags, f := c.tags(ctx, packageName)
@@ -53,7 +56,7 @@ func (c *Client) Content(ctx context.Context, image imageref.Image) diagnosis.Co
 	} else if f.kind == notFound {
 		content.NoPackage = true
 		// Without the names there is less to offer; the image is missing all the same.
-		names, _ := c.packages(ctx, image.Repository)
+		names, _ := c.packages(ctx, image.Repository.ResourceName())
 		content.Nearest = nearest(image.Package, names)
 	}
 	return content
@@ -75,14 +78,17 @@ func (c *Client) look(ctx context.Context, packageName string, image imageref.Im
 	}), permissionGetTag
 }
 
-// tags lists the tags of a package's newest versions. The fields by which Google
-// can order are not documented: refused, it is asked for any thousand.
+// tags lists the tags of a package's newest versions, once for all of its images.
+// The fields by which Google can order are not documented: refused, it is asked
+// for any thousand.
 func (c *Client) tags(ctx context.Context, packageName string) ([]diagnosis.Candidate, *fault) {
-	tags, f := c.tagsBy(ctx, packageName, newestFirst)
-	if f != nil && f.kind == invalid {
-		return c.tagsBy(ctx, packageName, "")
-	}
-	return tags, f
+	return remember(ctx, c.shared.tags, packageName, func(ctx context.Context) ([]diagnosis.Candidate, *fault) {
+		tags, f := c.tagsBy(ctx, packageName, newestFirst)
+		if f != nil && f.kind == invalid {
+			return c.tagsBy(ctx, packageName, "")
+		}
+		return tags, f
+	})
 }
 
 func (c *Client) tagsBy(ctx context.Context, packageName, order string) (tags []diagnosis.Candidate, f *fault) {
@@ -92,7 +98,7 @@ func (c *Client) tagsBy(ctx context.Context, packageName, order string) (tags []
 			View: artifactregistrypb.VersionView_FULL, // The basic one leaves the tags out.
 		})
 		return eachOfFirstPage(versions, func(v *artifactregistrypb.Version) {
-			for _, tag := range v.GetRelatedTags() {
+			for _, tag := range v.GetRelatedTags()[:min(len(v.GetRelatedTags()), maxNames-len(tags))] {
 				tags = append(tags, diagnosis.Candidate{Name: clean(lastPart(tag.GetName())), Updated: v.GetUpdateTime().AsTime()})
 			}
 		})
@@ -100,17 +106,17 @@ func (c *Client) tagsBy(ctx context.Context, packageName, order string) (tags []
 	return tags, f
 }
 
-// packages lists the images of a repository.
-func (c *Client) packages(ctx context.Context, repo imageref.Repository) (names []diagnosis.Candidate, f *fault) {
-	f = c.call(ctx, func(ctx context.Context, s *apis) error {
-		packages := s.artifacts.ListPackages(ctx, &artifactregistrypb.ListPackagesRequest{
-			Parent: repo.ResourceName(), PageSize: pageSize,
+// packages lists the images of a repository, once for all that are not among them.
+func (c *Client) packages(ctx context.Context, repository string) ([]diagnosis.Candidate, *fault) {
+	return remember(ctx, c.shared.packages, repository, func(ctx context.Context) (names []diagnosis.Candidate, f *fault) {
+		f = c.call(ctx, func(ctx context.Context, s *apis) error {
+			packages := s.artifacts.ListPackages(ctx, &artifactregistrypb.ListPackagesRequest{Parent: repository, PageSize: pageSize})
+			return eachOfFirstPage(packages, func(p *artifactregistrypb.Package) {
+				names = append(names, diagnosis.Candidate{Name: clean(lastPart(p.GetName())), Updated: p.GetUpdateTime().AsTime()})
+			})
 		})
-		return eachOfFirstPage(packages, func(p *artifactregistrypb.Package) {
-			names = append(names, diagnosis.Candidate{Name: clean(lastPart(p.GetName())), Updated: p.GetUpdateTime().AsTime()})
-		})
+		return names, f
 	})
-	return names, f
 }
 
 // lister is what all of Google's list calls return.
@@ -151,6 +157,7 @@ func nearest(wanted string, candidates []diagnosis.Candidate) []string {
 	if wanted != "" {
 		return diagnosis.Nearest(wanted, candidates)
 	}
+	candidates = slices.Clone(candidates) // They are shared.
 	slices.SortStableFunc(candidates, func(a, b diagnosis.Candidate) int { return b.Updated.Compare(a.Updated) })
 	var names []string
 	for _, c := range candidates[:min(len(candidates), diagnosis.MaxNearest)] {

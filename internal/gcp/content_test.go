@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -170,5 +172,92 @@ func TestContentWhereGoogleRefusesTheOrder(t *testing.T) {
 	got := g.client.Content(t.Context(), parse(t, atHost+"app@"+absentDigest))
 	if diff := cmp.Diff(diagnosis.Content{State: diagnosis.Missing, Nearest: []string{"v4", "v3", "v2"}}, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// TestListsServeAllImages: a tenant may ask for any number of tags and names that
+// are not there.
+func TestListsServeAllImages(t *testing.T) {
+	g := newGoogle(t)
+	push(t, g, atHost+"app:v1", atHost+"app:v2", atHost+"web:v7")
+	ask := func(image string, want diagnosis.Content, wantTags, wantPackages int) {
+		t.Helper()
+		if diff := cmp.Diff(want, g.client.Content(t.Context(), parse(t, image))); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", image, diff)
+		}
+		if tags, packages := g.count("ListVersions"), g.count("ListPackages"); tags != wantTags || packages != wantPackages {
+			t.Errorf("%s: %d lists of tags and %d of packages so far, want %d and %d", image, tags, packages, wantTags, wantPackages)
+		}
+	}
+	missing := func(nearest ...string) diagnosis.Content {
+		return diagnosis.Content{State: diagnosis.Missing, Nearest: nearest}
+	}
+	ofNothing := diagnosis.Content{State: diagnosis.Missing, NoPackage: true, Nearest: []string{"app", "web"}}
+	ask(atHost+"app:v3", missing("v2", "v1"), 1, 0)
+	ask(atHost+"app@"+absentDigest, missing("v2", "v1"), 1, 0)
+	ask(atHost+"app:v1x", missing("v1", "v2"), 1, 0)
+	ask(atHost+"web:v3", missing("v7"), 2, 0)
+	ask(atHost+"apq:v1", ofNothing, 3, 1)
+	ask(atHost+"apq:v2", ofNothing, 3, 1)
+	ask(atHost+"apr:v1", ofNothing, 4, 1)
+
+	push(t, g, atHost+"app:v3", atHost+"apq:v1")
+	ask(atHost+"app:v3", diagnosis.Content{State: diagnosis.Present}, 4, 1) // The image itself is asked for each time.
+	ask(atHost+"apq:v1", diagnosis.Content{State: diagnosis.Present}, 4, 1)
+
+	g.clock.Step(listTTL + time.Nanosecond)
+	ask(atHost+"app:v4", missing("v3", "v2", "v1"), 5, 1)
+	ask(atHost+"apq:v2", missing("v1"), 6, 1)
+}
+
+// TestAListThatCannotBeReadIsAskedForSoon, and not at once.
+func TestAListThatCannotBeReadIsAskedForSoon(t *testing.T) {
+	g := newGoogle(t)
+	push(t, g, atHost+"app:v1")
+	g.InjectFault(emulator.Fault{Method: "ListVersions", HTTPStatus: http.StatusServiceUnavailable, Times: 1})
+	image := parse(t, atHost+"app:v2")
+	for _, tc := range []struct {
+		after time.Duration
+		want  diagnosis.Content
+	}{
+		{want: diagnosis.Content{State: diagnosis.Missing}},
+		{after: briefTTL, want: diagnosis.Content{State: diagnosis.Missing}},
+		{after: time.Nanosecond, want: diagnosis.Content{State: diagnosis.Missing, Nearest: []string{"v1"}}},
+	} {
+		g.clock.Step(tc.after)
+		if diff := cmp.Diff(tc.want, g.client.Content(t.Context(), image)); diff != "" {
+			t.Errorf("after %s (-want +got)\n%s", tc.after, diff)
+		}
+	}
+}
+
+// TestNearestLeavesTheListAsItIs: others read it at the same time.
+func TestNearestLeavesTheListAsItIs(t *testing.T) {
+	list := []diagnosis.Candidate{{Name: "old", Updated: time.Unix(1, 0)}, {Name: "new", Updated: time.Unix(2, 0)}}
+	before := slices.Clone(list)
+	for _, wanted := range []string{"", "new"} {
+		if diff := cmp.Diff([]string{"new", "old"}, nearest(wanted, list)); diff != "" {
+			t.Errorf("%q (-want +got)\n%s", wanted, diff)
+		}
+		if diff := cmp.Diff(before, list); diff != "" {
+			t.Errorf("%q (-before +after)\n%s", wanted, diff)
+		}
+	}
+}
+
+// TestAListIsBounded: what is remembered must not grow with what others push.
+func TestAListIsBounded(t *testing.T) {
+	var version strings.Builder
+	for n := range maxNames - 1 {
+		fmt.Fprintf(&version, `{"name":"projects/p/tags/t%d"},`, n)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		one := `{"relatedTags":[` + strings.TrimSuffix(version.String(), ",") + `]}`
+		fmt.Fprint(w, `{"versions":[`+one+","+one+","+one+`]}`)
+	}))
+	t.Cleanup(server.Close)
+	tags, f := newClient(t, Options{Endpoint: server.URL}).tags(t.Context(), services.ResourceName()+"/packages/app")
+	if f != nil || len(tags) != maxNames {
+		t.Errorf("%d tags and %v, want %d", len(tags), f, maxNames)
 	}
 }

@@ -50,6 +50,9 @@ type fault struct {
 	detail string
 	// permission is what the asking account lacks, if Google names it.
 	permission string
+	// consumer is the project whose API or billing is off, "projects/" and its number
+	// or ID, "" if Google does not name it.
+	consumer string
 	// account is the email of a missing account.
 	account string
 	// retryAfter is when Google asks to come back, 0 if it does not say.
@@ -106,7 +109,8 @@ func (f *fault) refused() bool {
 	}
 }
 
-// obstacle says why a fact is unknown; permission is what reading it takes.
+// obstacle says why a fact is unknown; permission is what reading it takes. Of a
+// project that may not be the one asked about, Client.obstacle judges.
 func (f *fault) obstacle(permission string) diagnosis.Obstacle {
 	o := diagnosis.Obstacle{Kind: diagnosis.Unreadable, Detail: f.detail}
 	switch f.kind {

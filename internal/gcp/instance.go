@@ -5,7 +5,6 @@ package gcp
 
 import (
 	"context"
-	"fmt"
 	"regexp"
 
 	"google.golang.org/api/compute/v1"
@@ -19,20 +18,30 @@ const permissionGetInstance = "compute.instances.get"
 // instanceName is a node's provider ID: gce://PROJECT/ZONE/NAME.
 var instanceName = regexp.MustCompile(`^gce://((?:[a-z0-9][a-z0-9.-]*:)?[a-z0-9][a-z0-9-]*)/([a-z][a-z0-9-]*)/([a-z][a-z0-9-]*)$`)
 
-// fromInstance says as whom the instance behind a provider ID acts, and whether
-// somebody else may know better: not where Compute Engine told, nor where it may
-// tell in a while.
-func (c *Client) fromInstance(ctx context.Context, providerID string) (puller diagnosis.Puller, askOn bool) {
-	name := instanceName.FindStringSubmatch(providerID)
-	if name == nil {
-		return diagnosis.Puller{Obstacle: unreadable(foreign(providerID))}, true
+// instance names a virtual machine of Compute Engine.
+type instance struct {
+	project, zone, name string
+}
+
+func parseInstance(providerID string) (*instance, bool) {
+	parts := instanceName.FindStringSubmatch(providerID)
+	if parts == nil {
+		return nil, false
 	}
-	project, zone, instance := name[1], name[2], name[3]
-	puller = diagnosis.Puller{Project: project, Instance: project + "/" + zone + "/" + instance}
+	return &instance{project: parts[1], zone: parts[2], name: parts[3]}, true
+}
+
+// fromInstance says as whom a node's instance acts, and whether somebody else may
+// know better: not where Compute Engine told, nor where it may tell in a while.
+func (c *Client) fromInstance(ctx context.Context, at *instance) (puller diagnosis.Puller, askOn bool) {
+	if at == nil {
+		return diagnosis.Puller{Obstacle: unreadable("the node has no provider ID, so its instance is unknown")}, true
+	}
+	puller = diagnosis.Puller{Project: at.project, Instance: at.project + "/" + at.zone + "/" + at.name}
 
 	var found *compute.Instance
 	f := c.call(ctx, func(ctx context.Context, s *apis) (err error) {
-		found, err = s.instances.Get(project, zone, instance).Fields("serviceAccounts(email,scopes)").Context(ctx).Do()
+		found, err = s.instances.Get(at.project, at.zone, at.name).Fields("serviceAccounts(email,scopes)").Context(ctx).Do()
 		return err
 	})
 	switch {
@@ -40,7 +49,7 @@ func (c *Client) fromInstance(ctx context.Context, providerID string) (puller di
 		puller.Obstacle = unreadable("Compute Engine has no instance " + puller.Instance)
 		return puller, true
 	case f != nil:
-		puller.Obstacle = f.obstacle(permissionGetInstance)
+		puller.Obstacle = c.obstacle(ctx, f, at.project, permissionGetInstance)
 		return puller, f.refused()
 	case len(found.ServiceAccounts) == 0:
 		puller.State = diagnosis.Missing
@@ -49,13 +58,6 @@ func (c *Client) fromInstance(ctx context.Context, providerID string) (puller di
 		account := found.ServiceAccounts[0]
 		return withAccount(puller, account.Email, account.Scopes), false
 	}
-}
-
-func foreign(providerID string) string {
-	if providerID == "" {
-		return "the node has no provider ID, so its instance is unknown"
-	}
-	return fmt.Sprintf("the node's provider ID %q names no Compute Engine instance", clean(providerID))
 }
 
 func unreadable(detail string) diagnosis.Obstacle {

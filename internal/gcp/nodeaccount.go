@@ -16,33 +16,54 @@ import (
 // NodeAccount says as whom the node pulls: the service account of its instance,
 // with the scopes that bound it. Compute Engine is asked first, as it tells of
 // the very instance; where it refuses or knows none, the GKE API tells of the
-// node's pool. What else is known of a puller is left to the caller.
-func (c *Client) NodeAccount(ctx context.Context, node diagnosis.Node) diagnosis.Puller {
+// node's pool, and byPool is true. What else is known of a puller is left to the
+// caller.
+//
+// Who owns a node can forge what leads to the account: its kubelet makes the Node
+// object, so it chooses the provider ID, and it may change the node pool's label
+// at any time, as NodeRestriction does not protect that one. What it gains is
+// bounded: the account is one that our project or cluster runs nodes as, it is
+// granted nothing unless a policy lists it, and then only to read a repository
+// that the policy lists as well. The forger does not become that account.
+func (c *Client) NodeAccount(ctx context.Context, node diagnosis.Node) (puller diagnosis.Puller, byPool bool) {
 	if node.Obstacle != (diagnosis.Obstacle{}) {
-		return diagnosis.Puller{Obstacle: node.Obstacle}
+		return diagnosis.Puller{Obstacle: node.Obstacle}, false
 	}
-	puller, askOn := c.fromInstance(ctx, node.ProviderID)
-	if c.cluster == (diagnosis.Cluster{}) {
-		return puller
+	at, detail := c.locate(node.ProviderID)
+	if detail != "" {
+		return diagnosis.Puller{Obstacle: unreadable(detail)}, false
 	}
-	if puller.Project != "" && puller.Project != c.cluster.Project {
-		if askOn {
-			puller.Obstacle = both(puller.Obstacle, unreadable(fmt.Sprintf(
-				"cluster %s is not asked: the node is of project %s", c.cluster.Name, puller.Project)))
-		}
-		return puller
-	}
+	puller, askOn := c.fromInstance(ctx, at)
 	puller.Cluster = c.cluster
-	if !askOn {
-		return puller
+	if !askOn || c.cluster == (diagnosis.Cluster{}) {
+		return puller, false
 	}
 	account, obstacle := c.fromPool(ctx, node)
 	if obstacle != (diagnosis.Obstacle{}) {
 		puller.Obstacle = both(puller.Obstacle, obstacle)
-		return puller
+		return puller, false
 	}
 	puller.Project, puller.Obstacle = c.cluster.Project, diagnosis.Obstacle{}
-	return withAccount(puller, account.email, account.scopes)
+	return withAccount(puller, account.email, account.scopes), true
+}
+
+// locate finds the node's instance by its provider ID; it is nil if the node has
+// none. A detail says why the node is none of ours, so that nobody is asked as
+// whom it pulls.
+func (c *Client) locate(providerID string) (at *instance, detail string) {
+	if providerID == "" {
+		return nil, ""
+	}
+	at, ok := parseInstance(providerID)
+	switch {
+	case !ok:
+		return nil, fmt.Sprintf("the node's provider ID %q names no Compute Engine instance", clean(providerID))
+	case c.cluster != (diagnosis.Cluster{}) && at.project != c.cluster.Project:
+		return nil, fmt.Sprintf("the node's provider ID names project %s, but the nodes of cluster %s are of project %s",
+			clean(at.project), c.cluster.Name, c.cluster.Project)
+	default:
+		return at, ""
+	}
 }
 
 // both joins the obstacles on the two ways to an account, the first suspect

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -62,11 +61,18 @@ func TestNodeAccount(t *testing.T) {
 		"two lines":        {providerID: "gce://acme/us-central1-a/n1\n", want: foreignPuller("gce://acme/us-central1-a/n1")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, g.client.NodeAccount(t.Context(), diagnosis.Node{ProviderID: tc.providerID, Pool: "main"})); diff != "" {
+			if diff := cmp.Diff(tc.want, g.nodeAccount(t, diagnosis.Node{ProviderID: tc.providerID, Pool: "main"})); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
 	}
+}
+
+// nodeAccount is the client's answer without where it is from.
+func (g *google) nodeAccount(t *testing.T, node diagnosis.Node) diagnosis.Puller {
+	t.Helper()
+	puller, _ := g.client.NodeAccount(t.Context(), node)
+	return puller
 }
 
 func foreignPuller(shown string) diagnosis.Puller {
@@ -116,8 +122,7 @@ func TestNodeAccountOfPool(t *testing.T) {
 		"no service account":     {node: diagnosis.Node{Pool: "odd"}, detail: `runs as "ada@example.com", which is no service account`},
 		"no pool of that name":   {node: diagnosis.Node{Pool: "gone"}, detail: `the cluster has no node pool "gone"`},
 		"no label":               {node: diagnosis.Node{Name: "n"}, detail: "the node's labels name no node pool"},
-		"made by GKE":            {cluster: emulator.Cluster{Autoprovisioning: made}, node: diagnosis.Node{Pool: "nap-1"}, email: batch, scopes: []string{fullScope}},
-		"made by GKE, by node":   {cluster: emulator.Cluster{Autoprovisioning: made}, node: diagnosis.Node{Name: "gk3-prod-x", Pool: "x"}, email: batch, scopes: []string{fullScope}},
+		"made by GKE, unlisted":  {cluster: emulator.Cluster{Autoprovisioning: made}, node: diagnosis.Node{Name: "gk3-prod-nap-1", Pool: "nap-1"}, detail: `the cluster has no node pool "nap-1"`},
 		"made by Autopilot":      {cluster: emulator.Cluster{Autopilot: true, Autoprovisioning: made}, node: diagnosis.Node{Pool: "x"}, email: batch, scopes: []string{fullScope}},
 		"made by hand":           {cluster: emulator.Cluster{Autoprovisioning: made}, node: diagnosis.Node{Pool: "x"}, detail: `the cluster has no node pool "x"`},
 		"made by default":        {cluster: emulator.Cluster{Autopilot: true, Autoprovisioning: &emulator.NodePool{ServiceAccount: "default"}}, node: diagnosis.Node{Pool: "x"}, email: byDefault, scopes: []string{fullScope}},
@@ -128,7 +133,7 @@ func TestNodeAccountOfPool(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tc.cluster.NodePools = pools
 			g := newCluster(t, tc.cluster)
-			got := g.client.NodeAccount(t.Context(), tc.node)
+			got := g.nodeAccount(t, tc.node)
 			want := diagnosis.Puller{State: diagnosis.Present, Email: tc.email, Scopes: tc.scopes, Project: "acme", Cluster: prod}
 			if tc.email == "" {
 				if got.Obstacle.Kind != diagnosis.Unreadable || !strings.Contains(got.Obstacle.Detail, tc.detail) {
@@ -152,6 +157,7 @@ func TestNodeAccountAsksOn(t *testing.T) {
 		providerID string
 		want       string
 		obstacle   diagnosis.Obstacle
+		silent     bool // Nothing is asked.
 	}{
 		"Compute tells":    {providerID: n1.ProviderID, want: batch},
 		"forbidden":        {providerID: n1.ProviderID, fault: refused, want: nodes},
@@ -159,32 +165,40 @@ func TestNodeAccountAsksOn(t *testing.T) {
 		"perimeter":        {providerID: n1.ProviderID, fault: compute(emulator.Fault{HTTPStatus: http.StatusForbidden, Body: errorInfo("SECURITY_POLICY_VIOLATED")}), want: nodes},
 		"no such instance": {providerID: "gce://acme/us-central1-a/none", want: nodes},
 		"no provider ID":   {want: nodes},
-		"not Google's":     {providerID: "kind://docker/kind/node", want: nodes},
 		"not just now": {
 			providerID: n1.ProviderID, fault: compute(emulator.Fault{HTTPStatus: http.StatusServiceUnavailable, Message: "later"}),
 			obstacle: diagnosis.Obstacle{Kind: diagnosis.Unavailable, Detail: "Google answered HTTP 503: later"},
 		},
 		"of another project": {
-			providerID: "gce://other/us-central1-a/n1", fault: refused,
-			obstacle: diagnosis.Obstacle{
-				Kind: diagnosis.Forbidden, Permission: permissionGetInstance,
-				Detail: "Google refuses the asking account: no; cluster prod is not asked: the node is of project other",
-			},
+			providerID: "gce://other/us-central1-a/n1", silent: true,
+			obstacle: unreadable("the node's provider ID names project other, but the nodes of cluster prod are of project acme"),
 		},
+		"not Google's": {
+			providerID: "kind://docker/kind/node", silent: true,
+			obstacle: foreignPuller("kind://docker/kind/node").Obstacle,
+		},
+		"half Google's": {providerID: "gce://acme/n1", silent: true, obstacle: foreignPuller("gce://acme/n1").Obstacle},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newCluster(t, emulator.Cluster{NodePools: []emulator.NodePool{{Name: "main", ServiceAccount: nodes}}})
 			g.UnrestrictCaller("")
 			g.AddInstance(emulator.Instance{Project: "acme", Zone: "us-central1-a", Name: "n1", ServiceAccount: batch})
+			g.AddInstance(emulator.Instance{Project: "other", Zone: "us-central1-a", Name: "n1", ServiceAccount: batch})
 			if tc.fault != nil {
 				g.InjectFault(*tc.fault)
 			}
-			got := g.client.NodeAccount(t.Context(), diagnosis.Node{ProviderID: tc.providerID, Pool: "main"})
+			got, byPool := g.client.NodeAccount(t.Context(), diagnosis.Node{ProviderID: tc.providerID, Pool: "main"})
 			if got.Email != tc.want {
 				t.Errorf("got %+v, want %q", got, tc.want)
 			}
 			if diff := cmp.Diff(tc.obstacle, got.Obstacle); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
+			}
+			if byPool != (tc.want == nodes) {
+				t.Errorf("the cluster is said to have told: %t", byPool)
+			}
+			if tc.silent && len(g.Requests()) != 0 {
+				t.Errorf("%d requests were sent about what is none of ours", len(g.Requests()))
 			}
 			if asked := g.count("clusters.get") > 0; asked != (tc.want == nodes) {
 				t.Errorf("the cluster was asked: %t", asked)
@@ -245,7 +259,7 @@ func TestNodeAccountNeitherWayTells(t *testing.T) {
 			for _, fault := range tc.faults {
 				g.InjectFault(fault)
 			}
-			got := g.client.NodeAccount(t.Context(), diagnosis.Node{ProviderID: tc.providerID, Pool: "plain"})
+			got := g.nodeAccount(t, diagnosis.Node{ProviderID: tc.providerID, Pool: "plain"})
 			if diff := cmp.Diff(tc.want, got.Obstacle); diff != "" || got.Member() != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
@@ -256,24 +270,8 @@ func TestNodeAccountNeitherWayTells(t *testing.T) {
 func TestNodeAccountOfUnknownNode(t *testing.T) {
 	g := newGoogle(t)
 	obstacle := diagnosis.Obstacle{Kind: diagnosis.Unavailable, Detail: "the node cannot be read"}
-	got := g.client.NodeAccount(t.Context(), diagnosis.Node{Name: "n", Obstacle: obstacle})
+	got := g.nodeAccount(t, diagnosis.Node{Name: "n", Obstacle: obstacle})
 	if diff := cmp.Diff(diagnosis.Puller{Obstacle: obstacle}, got); diff != "" || len(g.Requests()) != 0 {
 		t.Errorf("%d requests; (-want +got)\n%s", len(g.Requests()), diff)
-	}
-}
-
-// TestOneReadOfAClusterServesItsNodes counts what is sent.
-func TestOneReadOfAClusterServesItsNodes(t *testing.T) {
-	g := newCluster(t, emulator.Cluster{NodePools: []emulator.NodePool{{Name: "main"}, {Name: "more"}}})
-	for n, pool := range []string{"main", "more", "main", "gone"} {
-		g.client.NodeAccount(t.Context(), diagnosis.Node{Name: fmt.Sprint(n), Pool: pool})
-	}
-	if clusters, projects := g.count("clusters.get"), g.count("projects.get"); clusters != 1 || projects != 1 {
-		t.Errorf("%d reads of the cluster and %d of the project, want one each", clusters, projects)
-	}
-	g.clock.Step(clusterTTL + time.Nanosecond)
-	g.client.NodeAccount(t.Context(), diagnosis.Node{Pool: "main"})
-	if clusters, projects := g.count("clusters.get"), g.count("projects.get"); clusters != 2 || projects != 1 {
-		t.Errorf("%d reads of the cluster and %d of the project, want 2 and 1: pools come and go, the number stays", clusters, projects)
 	}
 }

@@ -39,7 +39,7 @@ func (c *Client) Overall(ctx context.Context, repo imageref.Repository, member s
 		return err
 	})
 	if f != nil {
-		return diagnosis.Overall{Obstacle: f.obstacle("")}
+		return diagnosis.Overall{Obstacle: c.obstacle(ctx, f, repo.Project, "")}
 	}
 	deny := found.DenyPolicyExplanation
 	switch found.OverallAccessState {

@@ -52,7 +52,7 @@ func (c *Client) Repository(ctx context.Context, repo imageref.Repository) diagn
 	case f != nil && f.kind == notFound:
 		return diagnosis.Repository{State: diagnosis.Missing}
 	case f != nil:
-		return diagnosis.Repository{Obstacle: f.obstacle(permissionGetRepository)}
+		return diagnosis.Repository{Obstacle: c.obstacle(ctx, f, repo.Project, permissionGetRepository)}
 	}
 	return diagnosis.Repository{
 		State:       diagnosis.Present,

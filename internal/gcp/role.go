@@ -41,14 +41,26 @@ func (c *Client) holding(ctx context.Context, roles []string) (map[string]bool, 
 			continue
 		}
 		if obstacle == (diagnosis.Obstacle{}) {
-			obstacle = f.obstacle(permissionGetRole)
-			obstacle.Detail = "what the role " + clean(name) + " permits cannot be told: " + f.detail
+			obstacle = unreadableRole(name, f)
 		}
 		if n >= maxLookUps || f.kind == unavailable {
 			break // Each further one would cost the same time-out.
 		}
 	}
 	return found, obstacle
+}
+
+// unreadableRole says which role is in the way. It is never Forbidden: of that
+// people are shown the permission alone, and not the role that it is for.
+func unreadableRole(name string, f *fault) diagnosis.Obstacle {
+	o := f.obstacle(permissionGetRole)
+	if o.Permission != "" {
+		o.Detail = "the asking account lacks permission " + o.Permission
+	}
+	if o.Kind != diagnosis.Unavailable {
+		o.Kind = diagnosis.Unreadable
+	}
+	return diagnosis.Obstacle{Kind: o.Kind, Detail: "role " + clean(name) + " cannot be read: " + o.Detail}
 }
 
 // role tells whether a role lets somebody pull.

@@ -22,6 +22,9 @@ const (
 	clusterTTL = time.Minute
 	// numberTTL: a project keeps its number.
 	numberTTL = 24 * time.Hour
+	// listTTL: whoever makes up tags or names of images, pod after pod, makes us
+	// list each package and repository once in that time.
+	listTTL = time.Minute
 )
 
 // How many such answers are kept.
@@ -29,6 +32,7 @@ const (
 	maxRoles    = 1024
 	maxClusters = 16
 	maxNumbers  = 1024
+	maxLists    = 64 // Each is of up to maxNames names.
 )
 
 // shared remembers what several answers rest on: one read of a cluster serves
@@ -37,6 +41,8 @@ type shared struct {
 	roles    *cache[string, read[bool]]
 	clusters *cache[diagnosis.Cluster, read[*container.Cluster]]
 	numbers  *cache[string, read[string]]
+	// tags are by package, packages by repository.
+	tags, packages *cache[string, read[[]diagnosis.Candidate]]
 }
 
 // read is what came of one: a value or a fault.
@@ -50,6 +56,8 @@ func newShared(c clock.PassiveClock) *shared {
 		roles:    newCache[string](c, maxRoles, kept[bool](roleTTL)),
 		clusters: newCache[diagnosis.Cluster](c, maxClusters, kept[*container.Cluster](clusterTTL)),
 		numbers:  newCache[string](c, maxNumbers, kept[string](numberTTL)),
+		tags:     newCache[string](c, maxLists, keptList),
+		packages: newCache[string](c, maxLists, keptList),
 	}
 }
 
@@ -60,6 +68,14 @@ func kept[V any](found time.Duration) func(read[V]) time.Duration {
 		}
 		return found
 	}
+}
+
+// keptList keeps a list; that there is nothing to list is an answer as well.
+func keptList(r read[[]diagnosis.Candidate]) time.Duration {
+	if r.fault != nil && r.fault.kind != notFound {
+		return briefTTL
+	}
+	return listTTL
 }
 
 // remember answers from memory, or by do.

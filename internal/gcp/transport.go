@@ -5,9 +5,13 @@ package gcp
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"net/url"
+	"regexp"
+	"syscall"
 
 	"cloud.google.com/go/auth"
 	"cloud.google.com/go/compute/metadata"
@@ -19,20 +23,20 @@ func faultOfTransport(err error) *fault {
 		refused  *auth.Error
 		metaCode *metadata.Error
 		undefd   metadata.NotDefinedError
-		dial     *net.OpError
+		network  *net.OpError
 		sent     *url.Error
 	)
 	switch {
 	case errors.As(err, &refused), errors.As(err, &metaCode), errors.As(err, &undefd):
 		return &fault{kind: noCredentials, detail: "no Google access token was given"}
-	case errors.As(err, &dial) && dial.Op == "dial":
-		return &fault{kind: unavailable, detail: host(err) + " cannot be reached: " + clean(dial.Err.Error())}
+	case errors.As(err, &network) && network.Op == "dial":
+		return &fault{kind: unavailable, detail: host(err) + " cannot be reached" + reason(network)}
 	case errors.Is(err, context.DeadlineExceeded):
 		return &fault{kind: unavailable, uncertain: true, detail: host(err) + " did not answer in time"}
 	case errors.Is(err, context.Canceled):
 		return &fault{kind: unavailable, uncertain: true, detail: "the call was given up"}
-	case errors.As(err, &sent):
-		return &fault{kind: unavailable, uncertain: true, detail: host(err) + " broke off: " + clean(sent.Err.Error())}
+	case errors.As(err, &sent), errors.As(err, &network):
+		return &fault{kind: unavailable, uncertain: true, detail: host(err) + " broke off" + reason(err)}
 	default:
 		return &fault{kind: senseless, uncertain: true, detail: "Google's answer makes no sense"}
 	}
@@ -47,4 +51,48 @@ func host(err error) string {
 		}
 	}
 	return "Google"
+}
+
+// reason is the plain reason of an error, with a colon before it, or nothing. It
+// is the same at every try: errors of the network tell the port that was ours, and
+// each new sentence is told to people again.
+func reason(err error) string {
+	var (
+		lookUp  *net.DNSError
+		code    syscall.Errno
+		expired x509.CertificateInvalidError
+		named   x509.HostnameError
+		timeout net.Error
+	)
+	switch {
+	case errors.As(err, &lookUp) && lookUp.IsNotFound:
+		return ": no such host"
+	case errors.As(err, &lookUp):
+		return ": its name cannot be looked up"
+	case errors.As(err, &code):
+		return ": " + code.Error()
+	case errors.As(err, &expired) && expired.Reason == x509.Expired:
+		return ": its certificate has expired or is not yet valid"
+	case errors.As(err, &named):
+		return ": its certificate is for another name"
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return ": no answer in time"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return ": the connection was closed"
+	}
+	if text := clean(innermost(err).Error()); text != "" && !changing.MatchString(text) {
+		return ": " + text
+	}
+	return ""
+}
+
+// changing finds numbers that stand alone. Addresses, ports, times and the like
+// have some, and no text that is always the same needs any.
+var changing = regexp.MustCompile(`\b[0-9]+\b`)
+
+func innermost(err error) error {
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	return err
 }

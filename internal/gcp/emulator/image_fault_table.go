@@ -17,7 +17,7 @@ var imageFaults = map[ImageFault]imageFaultSpec{
 	TokenVPCServiceControls: {stage: atToken, cause: pullfailure.VPCServiceControls, text: pullfailure.PermissionDenied, refuses: true, play: forbid(perimeterMessage)},
 	TokenAPIDisabled:        {stage: atToken, cause: pullfailure.APIDisabled, text: pullfailure.PermissionDenied, refuses: true, play: forbid(apiMessage)},
 	TokenBillingDisabled:    {stage: atToken, cause: pullfailure.APIDisabled, text: pullfailure.PermissionDenied, refuses: true, play: forbid(billingMessage)},
-	TokenRepositoryMissing:  {stage: atToken, cause: pullfailure.RepositoryNotFound, text: pullfailure.ImageNotFound, play: missRepository},
+	TokenRepositoryMissing:  {stage: atToken, cause: pullfailure.RepositoryNotFound, play: missRepository},
 	TokenRateLimited:        {stage: atToken, cause: pullfailure.RateLimited, play: say(http.StatusTooManyRequests, quotaMessage)},
 	TokenInternalError:      {stage: atToken, cause: pullfailure.RegistryUnavailable, play: say(http.StatusInternalServerError, "Internal error encountered.")},
 	TokenUnavailable:        {stage: atToken, cause: pullfailure.RegistryUnavailable, play: say(http.StatusServiceUnavailable, "The service is currently unavailable.")},
