@@ -52,7 +52,7 @@ const (
 	//
 	// True: AccessGranted, AlreadyGranted. False: Granting, and why it cannot be
 	// done: CloudForbidden, AccountNotFound, OrganizationPolicy, RepositoryNotFound,
-	// RepositoryUnreadable, TooManyPrincipals, PolicyGone, WriteRefused. Unknown
+	// RepositoryUnreadable, TooManyPrincipals, PolicyGone, Expired, WriteRefused. Unknown
 	// (tried again by itself): CloudUnreachable, Conflict.
 	ConditionGranted = "Granted"
 
@@ -66,6 +66,8 @@ const (
 const (
 	ReasonPolicyEnforces        = "PolicyEnforces"
 	ReasonPolicyGone            = "PolicyGone"
+	ReasonExpired               = "Expired"
+	ReasonEnding                = "Ending"
 	ReasonGranting              = "Granting"
 	ReasonAccessGranted         = "AccessGranted"
 	ReasonAlreadyGranted        = "AlreadyGranted"

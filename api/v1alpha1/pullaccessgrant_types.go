@@ -22,6 +22,8 @@ import (
 // +kubebuilder:printcolumn:name="Effective",type=string,JSONPath=`.status.conditions[?(@.type=="Effective")].status`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Ends",type=date,priority=1,JSONPath=`.status.ending.dueTime`
+// +kubebuilder:printcolumn:name="Expires",type=date,priority=1,JSONPath=`.status.lifetime.expireTime`
 // +kubebuilder:printcolumn:name="Project",type=string,priority=1,JSONPath=`.spec.repository.project`
 // +kubebuilder:printcolumn:name="Location",type=string,priority=1,JSONPath=`.spec.repository.location`
 // +kubebuilder:printcolumn:name="Member",type=string,priority=1,JSONPath=`.spec.member`
@@ -181,6 +183,20 @@ type PullAccessGrantStatus struct {
 	// +optional
 	EffectiveTime *metav1.Time `json:"effectiveTime,omitempty"`
 
+	// lifetime says when the grant is taken back. Unset: nothing was written yet.
+	// +optional
+	Lifetime Lifetime `json:"lifetime,omitzero"`
+
+	// ending announces that the grant is about to be taken back. Unset: it stays.
+	// +optional
+	Ending *Ending `json:"ending,omitempty"`
+
+	// endedTime is when the operator took the member out again, for the reason that
+	// the condition Granted shows. A pod that fails after that asks anew. Unset: it
+	// did not, or was asked anew.
+	// +optional
+	EndedTime *metav1.Time `json:"endedTime,omitempty"`
+
 	// workloads are those that waited for this grant, in the order in which they
 	// came; when there are more than fit, the first that is done makes room.
 	// +optional
@@ -196,26 +212,6 @@ type PullAccessGrantStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	RecoveredWorkloads int32 `json:"recoveredWorkloads,omitempty"`
-}
-
-// PolicyWrite is one change of a repository's IAM policy. It is recorded before
-// the change is sent, and completed after: when only the first half is there,
-// the operator died in between and looks for itself what became of it.
-type PolicyWrite struct {
-	// intendedTime is when the change was about to be sent.
-	// +required
-	IntendedTime metav1.Time `json:"intendedTime,omitzero"`
-
-	// etagBefore is the policy's etag as read before the change.
-	// +optional
-	// +kubebuilder:validation:MaxLength=256
-	EtagBefore string `json:"etagBefore,omitempty"`
-
-	// etagAfter is the policy's etag as the change left it. Unset: what became of
-	// the change is not known yet.
-	// +optional
-	// +kubebuilder:validation:MaxLength=256
-	EtagAfter string `json:"etagAfter,omitempty"`
 }
 
 // WorkloadState says where a workload stands.

@@ -132,6 +132,13 @@ type PullAccessPolicySpec struct {
 	// +optional
 	// +kubebuilder:default={}
 	Restart RestartSpec `json:"restart,omitzero"`
+
+	// grant says when what this policy allowed is taken back. What holds for a grant
+	// is noted on it when it is written: the policy may be gone by the end. Unset
+	// means: not by time, and when no policy allows it any more.
+	// +optional
+	// +kubebuilder:default={}
+	Grant LifetimeSpec `json:"grant,omitzero"`
 }
 
 // RepositoryPattern names one repository, or by a trailing * several of one project.

@@ -180,6 +180,30 @@ func TestFullListIsLookedAtAgain(t *testing.T) {
 	}
 }
 
+// TestEndedGrantIsAskedForAnew: what was taken back comes back by the same record.
+func TestEndedGrantIsAskedForAnew(t *testing.T) {
+	w := newWorld()
+	w.grant = grantOf("prod", deploymentNamed("api"))
+	record.Grant(w.grant, v1alpha1.OriginAdded, "etag-2", start)
+	record.End(w.grant, v1alpha1.EndExpired, start)
+	r := w.build(t)
+	for range 2 {
+		if _, err := w.fail(t, r, "ErrImagePull", denial(image)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	grants := w.grants(t)
+	if len(grants) != 1 || record.Ended(&grants[0]) {
+		t.Fatalf("grants %+v, want the one, asked for anew", grants)
+	}
+	if joined := grants[0].Status.Workloads; len(joined) == 0 || joined[len(joined)-1].Workload != deploymentNamed("web") {
+		t.Errorf("joined are %+v, want Deployment web", joined)
+	}
+	if said := w.said(); len(said) != 1 || !strings.HasPrefix(said[0], "Normal AccessRequested ") {
+		t.Errorf("said %q", said)
+	}
+}
+
 // TestGrantInDeletionIsLeftAlone: it is on its way out, and made anew after.
 func TestGrantInDeletionIsLeftAlone(t *testing.T) {
 	w := newWorld()

@@ -112,6 +112,11 @@ func cut(text string) string {
 
 // ensureJoined puts the workload on the grant's record, unless that is full.
 func (r *Reconciler) ensureJoined(ctx context.Context, grant *v1alpha1.PullAccessGrant, owner v1alpha1.Workload, policy string) (full bool, _ error) {
+	if record.Ended(grant) && grant.DeletionTimestamp == nil {
+		before := grant.DeepCopy()
+		record.Reopen(grant, owner, policy, r.Clock.Now())
+		return false, outcome.PatchStatus(ctx, r.Client, before, grant)
+	}
 	// The first workload is put on record together with the intent to write.
 	first := record.Same(grant.Spec.Workload, owner) && !record.Granted(grant)
 	if first || grant.DeletionTimestamp != nil {

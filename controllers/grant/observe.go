@@ -38,6 +38,8 @@ func (r *Reconciler) observe(ctx context.Context, repository imageref.Repository
 		repository:  repository,
 		void:        map[*v1alpha1.PullAccessGrant]refusal{},
 		undo:        map[*v1alpha1.PullAccessGrant]refusal{},
+		end:         map[*v1alpha1.PullAccessGrant]v1alpha1.EndReason{},
+		announce:    map[*v1alpha1.PullAccessGrant]*v1alpha1.Ending{},
 		interrupted: map[string]bool{},
 		intended:    map[string]bool{},
 	}
@@ -47,11 +49,34 @@ func (r *Reconciler) observe(ctx context.Context, repository imageref.Repository
 		switch {
 		case g.DeletionTimestamp != nil:
 			w.take(g)
-		case !record.Granted(g):
+		case record.Granted(g):
+			r.considerEnd(ctx, w, g, policies.Items)
+		case !record.Ended(g):
 			r.consider(ctx, w, g, policies.Items)
 		}
 	}
 	return w, nil
+}
+
+// considerEnd asks whether the grant has come to its end: by time, or because no
+// policy names it any more. It is announced first, and taken back when it is due.
+func (r *Reconciler) considerEnd(ctx context.Context, w *work, g *v1alpha1.PullAccessGrant, policies []v1alpha1.PullAccessPolicy) {
+	virtual := diagnosis.IsVirtual(r.Cloud.Repository(ctx, w.repository))
+	named := decision.Names(policies, w.repository, virtual, g.Spec.Member)
+	now := r.Clock.Now()
+	end, again := record.EndOf(g, named, now)
+	switch {
+	case end != nil && !end.DueTime.After(now):
+		w.remove = append(w.remove, g)
+		w.end[g] = end.Reason
+	case !record.SameEnd(end, g.Status.Ending):
+		w.announce[g] = end
+	case end == nil && record.Interrupted(g):
+		w.add = append(w.add, g) // Its end was begun, and called off since.
+	}
+	if w.again.IsZero() || !again.IsZero() && again.Before(w.again) {
+		w.again = again
+	}
 }
 
 // take sorts a grant that is being deleted: what the operator added, or may have

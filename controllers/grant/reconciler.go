@@ -93,12 +93,23 @@ func (r *Reconciler) Reconcile(ctx context.Context, repository imageref.Reposito
 			errs = append(errs, r.afterError(ctx, culprit, err))
 		}
 	}
+	return outcome.Of(r.next(w, refused), errors.Join(errs...))
+}
+
+// next is when to look again: for what was refused, and for the next grant to end.
+func (r *Reconciler) next(w *work, refused bool) reconcile.Result {
 	var result reconcile.Result
 	if refused {
 		result.RequeueAfter = recheckAfter
 	}
-	return outcome.Of(result, errors.Join(errs...))
+	if until := w.again.Sub(r.Clock.Now()); !w.again.IsZero() && (!refused || until < recheckAfter) {
+		result.RequeueAfter = max(until, soon)
+	}
+	return result
 }
+
+// soon is a wait that is none to people, and more than none to a queue.
+const soon = time.Second
 
 func (r *Reconciler) edit(ctx context.Context, w *work) (iampolicy.Write, error) {
 	ctx, cancel := context.WithTimeout(ctx, editTimeout)

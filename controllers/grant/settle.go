@@ -36,7 +36,19 @@ func (r *Reconciler) settle(ctx context.Context, w *work) error {
 			errs = append(errs, fmt.Errorf("read repository %s: %w", w.repository, iampolicy.ErrUnavailable))
 		}
 	}
+	for g, end := range w.announce {
+		errs = append(errs, r.announce(ctx, g, end))
+	}
 	return errors.Join(errs...)
+}
+
+// announce says that the grant is about to end, or that it stays after all.
+func (r *Reconciler) announce(ctx context.Context, g *v1alpha1.PullAccessGrant, end *v1alpha1.Ending) error {
+	if err := r.patch(ctx, g, func() { record.Announce(g, end) }); err != nil || end == nil {
+		return err
+	}
+	events.GrantEnding(r.Recorder, g, r.policyOf(ctx, g), record.EndingSentence(end))
+	return nil
 }
 
 // errRecord says that nothing was sent because of our own side: the API server
@@ -87,9 +99,14 @@ func (r *Reconciler) complete(ctx context.Context, w *work, written iampolicy.Wr
 		errs = append(errs, r.granted(ctx, g, origin, written.EtagAfter))
 	}
 	for _, g := range w.remove {
-		if refused, undone := w.undo[g]; undone {
+		refused, undone := w.undo[g]
+		reason, ended := w.end[g]
+		switch {
+		case undone:
 			errs = append(errs, r.refuse(ctx, g, refused, true))
-		} else {
+		case ended:
+			errs = append(errs, r.ended(ctx, g, reason))
+		default:
 			errs = append(errs, r.revoked(ctx, g))
 		}
 	}
@@ -101,10 +118,13 @@ func named(members []string, g *v1alpha1.PullAccessGrant) bool {
 }
 
 func (r *Reconciler) granted(ctx context.Context, g *v1alpha1.PullAccessGrant, origin v1alpha1.GrantOrigin, etag string) error {
-	if err := r.patch(ctx, g, func() { record.Grant(g, origin, etag, r.Clock.Now()) }); err != nil {
+	policy := r.policyOf(ctx, g)
+	if err := r.patch(ctx, g, func() {
+		record.Grant(g, origin, etag, r.Clock.Now())
+		record.Begin(g, policy.Spec.Grant, r.Clock.Now())
+	}); err != nil {
 		return err
 	}
-	policy := r.policyOf(ctx, g)
 	say, result := events.AccessGranted, v1alpha1.ReasonAccessGranted
 	if origin == v1alpha1.OriginFound {
 		say, result = events.AccessFound, v1alpha1.ReasonAlreadyGranted
@@ -112,6 +132,18 @@ func (r *Reconciler) granted(ctx context.Context, g *v1alpha1.PullAccessGrant, o
 	say(r.Recorder, g, policy, g)
 	say(r.Recorder, policy, g, g)
 	metrics.Grant(result)
+	return nil
+}
+
+// ended puts on record, and tells, that the grant has come to its end.
+func (r *Reconciler) ended(ctx context.Context, g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason) error {
+	if err := r.patch(ctx, g, func() { record.End(g, reason, r.Clock.Now()) }); err != nil {
+		return err
+	}
+	policy := r.policyOf(ctx, g)
+	events.GrantEnded(r.Recorder, g, policy, string(reason), record.EndSentence(reason))
+	events.GrantEnded(r.Recorder, policy, g, string(reason), record.EndSentence(reason))
+	metrics.Grant(string(reason))
 	return nil
 }
 

@@ -6,12 +6,15 @@ package grant
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -32,17 +35,19 @@ const workers = 8
 const firstRetry, lastRetry = time.Second, 2 * time.Minute
 
 // SetupWithManager registers the reconciler and what wakes it: a grant that is
-// made, changed or deleted, and a policy for the grants that are not written yet.
-// Status is not a trigger: it is this controller's own word.
+// made, changed or deleted, and a policy for those that are not written yet, or
+// that it may allow no more.
+// Status is no trigger, being this controller's own word, except where a pod asks
+// anew for what has ended.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) error {
 	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.PullAccessGrant{}, byRepository, indexRepository); err != nil {
 		return fmt.Errorf("index grants: %w", err)
 	}
 	grants := source.TypedKind(mgr.GetCache(), &v1alpha1.PullAccessGrant{},
 		handler.TypedEnqueueRequestsFromMapFunc(repositoryOf),
-		predicate.TypedGenerationChangedPredicate[*v1alpha1.PullAccessGrant]{})
+		predicate.Or[*v1alpha1.PullAccessGrant](predicate.TypedGenerationChangedPredicate[*v1alpha1.PullAccessGrant]{}, reopened()))
 	policies := source.TypedKind(mgr.GetCache(), &v1alpha1.PullAccessPolicy{},
-		handler.TypedEnqueueRequestsFromMapFunc(r.openRepositories),
+		handler.TypedEnqueueRequestsFromMapFunc(r.repositories),
 		predicate.TypedGenerationChangedPredicate[*v1alpha1.PullAccessPolicy]{})
 	return builder.TypedControllerManagedBy[imageref.Repository](mgr).
 		Named("grant").
@@ -53,6 +58,14 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[imageref.Repository](firstRetry, lastRetry),
 		}).
 		Complete(r)
+}
+
+func reopened() predicate.TypedFuncs[*v1alpha1.PullAccessGrant] {
+	never := predicate.NewTypedPredicateFuncs(func(*v1alpha1.PullAccessGrant) bool { return false })
+	never.UpdateFunc = func(e event.TypedUpdateEvent[*v1alpha1.PullAccessGrant]) bool {
+		return record.Ended(e.ObjectOld) && !record.Ended(e.ObjectNew)
+	}
+	return never
 }
 
 func indexRepository(object client.Object) []string {
@@ -67,18 +80,16 @@ func repositoryOf(_ context.Context, g *v1alpha1.PullAccessGrant) []imageref.Rep
 	return []imageref.Repository{imageref.Of(g.Spec.Repository)}
 }
 
-// openRepositories lists the repositories with grants that are not written yet.
-func (r *Reconciler) openRepositories(ctx context.Context, _ *v1alpha1.PullAccessPolicy) []imageref.Repository {
+// repositories lists those with grants, each once.
+func (r *Reconciler) repositories(ctx context.Context, _ *v1alpha1.PullAccessPolicy) []imageref.Repository {
 	var grants v1alpha1.PullAccessGrantList
 	if err := r.Client.List(ctx, &grants); err != nil {
 		log.FromContext(ctx).Error(err, "Listing grants")
 		return nil
 	}
-	var open []imageref.Repository
+	all := map[imageref.Repository]bool{}
 	for i := range grants.Items {
-		if !record.Granted(&grants.Items[i]) {
-			open = append(open, imageref.Of(grants.Items[i].Spec.Repository))
-		}
+		all[imageref.Of(grants.Items[i].Spec.Repository)] = true
 	}
-	return open
+	return slices.Collect(maps.Keys(all))
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
@@ -26,6 +27,11 @@ type work struct {
 	// undo are those of remove that are not being deleted: written by an operator
 	// that died before it knew, and not allowed any more since.
 	undo map[*v1alpha1.PullAccessGrant]refusal
+	// end are those of remove that have come to their end, announce those that are
+	// about to, or no more (nil); again is when the next of them has to be looked at.
+	end      map[*v1alpha1.PullAccessGrant]v1alpha1.EndReason
+	announce map[*v1alpha1.PullAccessGrant]*v1alpha1.Ending
+	again    time.Time
 	// interrupted are those with a write of unknown outcome behind them, of an
 	// earlier pass or of this one; intended those whose intent was put on record
 	// since: the policy was read without them.

@@ -39,6 +39,8 @@ const (
 	accountMessage  = "entries in nodeServiceAccounts must be the email of a service account, or *@PROJECT.iam.gserviceaccount.com"
 	uniqueMessage   = "entries in repositories must be unique"
 	delayMessage    = "delay must be from 0s to 1h"
+	expireMessage   = "expireAfter must be from 10m to 8760h"
+	graceMessage    = "gracePeriod must be from 0s to 24h"
 	memberMessage   = "member must be serviceAccount:EMAIL"
 	requiredMessage = "Required value"
 	enumMessage     = "Unsupported value"
@@ -145,6 +147,17 @@ var policyCases = map[string]schemaCase{
 	"strategy DeleteStuckPods":      {change{"spec.restart.strategy", "DeleteStuckPods"}, ""},
 	"strategy None":                 {change{"spec.restart.strategy", "None"}, ""},
 	"unknown strategy":              {change{"spec.restart.strategy", "Recreate"}, enumMessage},
+	"ten minutes' grant":            {change{"spec.grant.expireAfter", "10m"}, ""},
+	"a year's grant":                {change{"spec.grant.expireAfter", "8760h"}, ""},
+	"a shorter grant":               {change{"spec.grant.expireAfter", "9m59s"}, expireMessage},
+	"a longer grant":                {change{"spec.grant.expireAfter", "8760h1s"}, expireMessage},
+	"a grant for days":              {change{"spec.grant.expireAfter", "30d"}, expireMessage},
+	"no grace":                      {change{"spec.grant.gracePeriod", "0s"}, ""},
+	"a day's grace":                 {change{"spec.grant.gracePeriod", "24h"}, ""},
+	"a longer grace":                {change{"spec.grant.gracePeriod", "24h1s"}, graceMessage},
+	"a negative grace":              {change{"spec.grant.gracePeriod", "-1s"}, graceMessage},
+	"keep without policy":           {change{"spec.grant.whenPolicyGone", "Keep"}, ""},
+	"neither keep nor revoke":       {change{"spec.grant.whenPolicyGone", "Ask"}, enumMessage},
 	"no delay":                      {change{"spec.restart.delay", "0s"}, ""},
 	"an hour's delay":               {change{"spec.restart.delay", "1h"}, ""},
 	"a longer delay":                {change{"spec.restart.delay", "1h1s"}, delayMessage},

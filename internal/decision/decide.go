@@ -84,6 +84,15 @@ func Permits(policies []v1alpha1.PullAccessPolicy, repository imageref.Repositor
 	})
 }
 
+// Names tells whether one of the policies names what a grant records, in whatever
+// mode: one that is set to DryRun allows nothing new and takes nothing back.
+func Names(policies []v1alpha1.PullAccessPolicy, repository imageref.Repository, virtual bool, member string) bool {
+	email, ok := v1alpha1.EmailOf(member)
+	return ok && slices.ContainsFunc(policies, func(p v1alpha1.PullAccessPolicy) bool {
+		return p.DeletionTimestamp == nil && pass(grantSteps(&p, repository, virtual, email))
+	})
+}
+
 // Covers tells whether the policy is in force for the pod, so that what owns it
 // may be restarted.
 func Covers(policy *v1alpha1.PullAccessPolicy, pod Pod) bool {

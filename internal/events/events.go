@@ -94,6 +94,16 @@ func AccessRevoked(r Recorder, about, related runtime.Object, g *v1alpha1.PullAc
 		"Took back read access to "+repository(g)+" from "+account(g)+"; while a policy allows it, the next pod that cannot pull has it granted again.")
 }
 
+// GrantEnding tells that the grant is about to be taken back, why and when.
+func GrantEnding(r Recorder, about, related runtime.Object, sentence string) {
+	emit(r, about, related, corev1.EventTypeNormal, v1alpha1.ReasonEnding, actionRevoke, sentence)
+}
+
+// GrantEnded tells why the member was taken out of the repository's policy.
+func GrantEnded(r Recorder, about, related runtime.Object, reason, sentence string) {
+	emit(r, about, related, corev1.EventTypeNormal, reason, actionRevoke, sentence)
+}
+
 // Restarted tells the owner of a workload that its stuck pods are replaced.
 func Restarted(r Recorder, about, related runtime.Object, w v1alpha1.Workload, g *v1alpha1.PullAccessGrant) {
 	emit(r, about, related, corev1.EventTypeNormal, "Restarted", actionRestart,

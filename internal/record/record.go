@@ -92,7 +92,7 @@ func Refuse(g *v1alpha1.PullAccessGrant, status metav1.ConditionStatus, reason, 
 	if settled {
 		Withdraw(g)
 	}
-	if g.DeletionTimestamp != nil && Granted(g) {
+	if Granted(g) && (g.DeletionTimestamp != nil || g.Status.Ending != nil) {
 		set(g, v1alpha1.ConditionReady, status, reason, message)
 		return
 	}

@@ -25,6 +25,9 @@ func summary(g *v1alpha1.PullAccessGrant) (metav1.ConditionStatus, string, strin
 	} else if granted.Status != metav1.ConditionTrue {
 		return granted.Status, granted.Reason, granted.Message
 	}
+	if end := g.Status.Ending; end != nil {
+		return metav1.ConditionFalse, v1alpha1.ReasonEnding, EndingSentence(end)
+	}
 	if effective := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionEffective); effective != nil && effective.Status == metav1.ConditionFalse {
 		return effective.Status, effective.Reason, effective.Message
 	}
