@@ -22,7 +22,8 @@ func GoogleImage(fault emulator.ImageFault) string {
 
 // OtherImage is GoogleImage on another registry, which no grant can open. It is not there for a fault that is Google's own.
 func OtherImage(fault emulator.ImageFault) (image string, ok bool) {
-	if fault == emulator.ManifestShutDown || fault == emulator.ManifestDeniedAnonymous {
+	switch fault {
+	case emulator.ManifestShutDown, emulator.ManifestDeniedAnonymous, emulator.TokenRepositoryMissing:
 		return "", false
 	}
 	return "registry.example.com/team/" + string(fault) + ":1", true

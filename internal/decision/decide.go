@@ -54,7 +54,8 @@ func (g Grant) Name() string { return GrantName(g.repository, g.member) }
 // Enforce decides; one that only differs by DryRun comes next; else the refusal
 // is that of the policy that came closest.
 func Decide(in Input) (*Grant, *Refusal) {
-	if in.Diagnosis.Help != diagnosis.HelpYes {
+	// Whoever is nobody's member is granted nothing, whatever a diagnosis says of help.
+	if in.Diagnosis.Help != diagnosis.HelpYes || in.Diagnosis.Facts.Puller.Member() == "" {
 		return nil, &Refusal{Reason: string(in.Diagnosis.Reason), Sentence: in.Diagnosis.Sentence, Command: in.Diagnosis.Command}
 	}
 	closest := withoutPolicy(in.Diagnosis)

@@ -11,6 +11,23 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
+// The reasons of the kubelet's Events that tell of a pull. They are few, and Failed
+// is shared with much else.
+// https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/events/event.go
+const (
+	eventFailed    = "Failed"
+	eventBackOff   = "BackOff"
+	eventInspect   = "InspectFailed"
+	eventNeverPull = "ErrImageNeverPull"
+	eventSandbox   = "FailedCreatePodSandBox"
+)
+
+// EventReasons lists the reasons of Events that tell why a pull failed. Back-offs,
+// of which there are many, repeat what these say.
+func EventReasons() []string {
+	return []string{eventFailed, eventInspect, eventNeverPull, eventSandbox}
+}
+
 // FromEvent reads a failure from an Event that the kubelet wrote of pod. It gives
 // false for an Event that tells of something else, of another pod or of an image
 // that the pod no longer has, and for one that is older than the container's last
@@ -21,7 +38,7 @@ func FromEvent(pod *corev1.Pod, event *corev1.Event) (Failure, bool) {
 		return Failure{}, false
 	}
 	message := strings.TrimPrefix(event.Message, combined)
-	if event.Reason == "FailedCreatePodSandBox" {
+	if event.Reason == eventSandbox {
 		return ofSandbox(pod, event, message)
 	}
 	reason, ok := reasonOfEvent(event.Reason, message)
@@ -52,24 +69,23 @@ func finished(pod *corev1.Pod) bool {
 }
 
 // reasonOfEvent gives the waiting reason that goes with an Event about a pull.
-// The reasons of Events are few and shared; the kubelet's own words tell them apart.
-// https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/events/event.go
+// The kubelet's own words tell apart what shares a reason.
 func reasonOfEvent(reason, message string) (waiting string, ok bool) {
 	switch reason {
-	case "Failed":
+	case eventFailed:
 		if strings.HasPrefix(message, "Failed to pull image ") {
 			return "ErrImagePull", true
 		}
 		waiting, _ = strings.CutPrefix(message, "Error: ")
 		return waiting, waitingOnPull[waiting]
-	case "BackOff":
+	case eventBackOff:
 		return "ImagePullBackOff", strings.HasPrefix(message, "Back-off pulling image ")
-	case "InspectFailed":
+	case eventInspect:
 		if strings.HasPrefix(message, "Failed to apply default image tag ") {
 			return "InvalidImageName", true
 		}
 		return "ImageInspectError", strings.HasPrefix(message, "Failed to inspect image ")
-	case "ErrImageNeverPull":
+	case eventNeverPull:
 		return reason, true
 	}
 	return "", false

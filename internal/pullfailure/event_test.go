@@ -4,6 +4,8 @@
 package pullfailure
 
 import (
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -218,4 +220,23 @@ func crashing(name string, last *corev1.ContainerStateTerminated) corev1.Contain
 func ready(pod *corev1.Pod, since int) *corev1.Pod {
 	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReadyToStartContainers, Status: corev1.ConditionTrue, LastTransitionTime: at(since)}}
 	return pod
+}
+
+// TestEventReasons: whoever selects events by these reasons hears of every failure
+// that an Event alone can tell of, and of nothing that never is one.
+func TestEventReasons(t *testing.T) {
+	told := map[string]*corev1.Event{
+		"Failed":                 event(1, "Failed", inApp, refused),
+		"InspectFailed":          event(1, "InspectFailed", inApp, `Failed to inspect image "": rpc error: code = Unknown desc = x`),
+		"ErrImageNeverPull":      event(1, "ErrImageNeverPull", inApp, `Container image "`+google1+`" is not present with pull policy of Never`),
+		"FailedCreatePodSandBox": event(1, "FailedCreatePodSandBox", "", noSandbox),
+	}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(told)), slices.Sorted(slices.Values(EventReasons()))); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, reason := range EventReasons() {
+		if _, ok := FromEvent(cart(), told[reason]); !ok {
+			t.Errorf("an event of reason %s tells of nothing", reason)
+		}
+	}
 }

@@ -78,6 +78,9 @@ func TestTextsOfRuntimesWithOtherStatus(t *testing.T) {
 		}
 		for status, want := range of {
 			changed++
+			if want == ImageNotFound && google(l.text.Image) && strings.Contains(l.text.Message, " token: ") {
+				want = RepositoryNotFound // Of a token's repository.
+			}
 			message := strings.Replace(l.text.Message, "503 Service Unavailable", status, 1)
 			if got := Classify(Text{Message: message, Image: l.text.Image, Reason: l.text.Reason}); got.Cause != want || got.Repairable() {
 				t.Errorf("%s with %s: %s on %q, want %s\n%s", l.name, status, got.Cause, got.Evidence, want, message)

@@ -20,6 +20,9 @@ func (a *attempt) settle(image string, all mark) {
 	if a.causes == permissionDenied && all&pulls == 0 && a.unframed() {
 		a.causes = noAccess // The beginning is lost, and with it whether anybody was named.
 	}
+	if a.status == statusNotFound && a.atToken() && (google(image) || image == "" && googleHost(a.server.host)) {
+		a.causes = repositoryNotFound // Google gives a token, or not, for a whole repository.
+	}
 	if image == "" {
 		return
 	}
@@ -41,11 +44,16 @@ func (a *attempt) unframed() bool {
 	return a.marks&(sent|notSent|silent) == 0 && (a.server.host == "" || a.server.token)
 }
 
+// atToken tells whether it was the token endpoint that answered.
+func (a *attempt) atToken() bool { return a.server.token || a.marks&atToken != 0 }
+
 // google tells whether image is on a host that Artifact Registry serves.
 func google(image string) bool {
 	host, _, ok := strings.Cut(image, "/")
-	return ok && imageref.Image{Registry: host}.Google()
+	return ok && googleHost(host)
 }
+
+func googleHost(host string) bool { return imageref.Image{Registry: host}.Google() }
 
 // repairable tells whether all that the text says is that an identity was
 // refused the download of this image, by the image's own registry. Whatever
@@ -88,7 +96,7 @@ func (s *scanner) refused(a *attempt, host string) bool {
 // cut tells whether the text lacks a part: there is an ellipsis in its place, or
 // the list of attempts is closed and was never opened.
 func cut(text string) bool {
-	return strings.Contains(text, "…") || strings.Count(text, "[") != strings.Count(text, "]")
+	return strings.Contains(text, ellipsis) || strings.Count(text, "[") != strings.Count(text, "]")
 }
 
 // DownloadPermission is the one that a pull needs on Artifact Registry.

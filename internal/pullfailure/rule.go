@@ -79,6 +79,8 @@ const (
 	notSent
 	// asked: a token was asked for; unless sent, the text may have lost by whom.
 	asked
+	// atToken: it was the token endpoint that was asked.
+	atToken
 	// silent: the runtime never says by whom it asked.
 	silent
 	// iam: the registry names the permission that the caller lacks.

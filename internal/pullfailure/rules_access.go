@@ -27,9 +27,10 @@ var cloudRules = slices.Concat(
 // and the node's own failures to get one.
 var credentialRules = slices.Concat(
 	say(unauthenticated, sentence, pulls|notSent, "no basic auth credentials", "no credential was supplied"),
-	say(unauthenticated, word, notSent, "no credentials", "no auth credentials", "anonymous pull", "missing username or secret"),
+	say(unauthenticated, word, notSent, "no auth credentials", "anonymous pull", "missing username or secret"),
+	say(unauthenticated, weak, notSent, "no credentials"), // Old kubelets guess so of every failure.
 	say(unauthenticated, sentence, sent, "invalid_token", "incorrect username or password", "token has expired", "token expired", "access token is expired",
-		"does not match bearer token", "unable to parse json key"),
+		"does not match bearer token", "unable to parse json key", "security token included in the request"), // The last is Amazon's.
 	say(unauthenticated, sentence, 0, "no valid credential was supplied", "invalid authentication credentials", "http basic: access denied", "cannot be authenticated",
 		"not login yet"),
 	say(unauthenticated, sentence, pulls, "authorization header"),
@@ -53,5 +54,5 @@ var refusalRules = slices.Concat(
 		"insufficient permission", "insufficient permissions", "insufficient privileges", "does not have permission", "do not have permission", "have access",
 		"not permitted", "not authorized to access", "not authorized to pull", "is not authorized"),
 	sayInPlace(permissionDenied, word, explained, "forbidden"),
-	say(network, sentence, 0, "is not allowed access"), // Azure's firewall: the address is refused, not the caller.
+	say(permissionDenied, sentence, unlikely|explained, "is not allowed access"), // Azure's firewall: whoever it is, from that address.
 )

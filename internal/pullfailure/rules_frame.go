@@ -17,7 +17,9 @@ var frameRules = slices.Concat(
 	// Which credential asked for the token. CRI-O and docker do not say.
 	say(answered, weak, sent|pulls, "fetch oauth token"),
 	say(answered, weak, notSent|pulls, "fetch anonymous token"),
-	say(0, mute, asked, "token: unexpected status"),
+	say(0, mute, asked|atToken, "token: unexpected status"),
+
+	say(unread, weak, pulls|atToken, "requesting bearer token", "requesting bear token"),
 
 	// CRI-O, what else is made of containers/image, and docker.
 	say(0, mute, silent, "invalid status code from registry", "received unexpected http status", "error parsing http", "statuscode"),
@@ -27,10 +29,12 @@ var frameRules = slices.Concat(
 
 	// A stage that failed: what can't have been reached yet is no candidate.
 	say(answered, weak, 0, "unexpected status"),
-	say(unread, weak, pulls, "failed to resolve", "failed to authorize", "requesting bearer token", "requesting bear token",
+	say(unread, weak, pulls, "failed to resolve", "failed to authorize",
 		"reading manifest", "fetching manifest", "pinging container registry", "pinging docker registry"),
 	say(network|tls|cancelled, weak, pulls, "failed to do request"),
-	say(network, weak, pulls, "no available registry endpoint"), // containerd 1.2, when no host answered
+	say(network, weak, pulls, "no available registry endpoint"),        // containerd 1.2, when no host answered
+	say(network, weak, pulls, "after attempts=*"),                      // docker repeats what the network broke
+	say(unauthenticated, weak, pulls, "unable to retrieve auth token"), // containers/image, of every 401
 
 	// That the text is about a pull.
 	say(0, mute, pulls, "failed to pull", "unable to pull", "error pulling", "failed pulling", "pulling image", "pull image", "pulling from host",

@@ -11,6 +11,7 @@ import "slices"
 var hintRules = slices.Concat(
 	say(noAccess, weak, 0, "access denied", "forbidden", "unauthorized", "unauthenticated", "authentication", "authenticate", "credentials", "password"),
 	say(noAccess|missing, weak, 0, "denied"),
+	say(permissionDenied, weak, unlikely, "permission denied"),
 	say(imageNotFound, weak, 0, "could not be found", "was not found", "does not exist", "doesn't exist"),
 	say(rateLimited, weak, 0, "too many"),
 	say(network, weak, 0, "timeout", "timed out", "unreachable", "proxy"),

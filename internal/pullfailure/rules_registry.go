@@ -10,8 +10,9 @@ import "slices"
 // (crane, buildkit), or in the registry's own JSON.
 // https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
 var codeRules = slices.Concat(
-	sayInPlace(permissionDenied, code, pulls|explained, "denied", "permission_denied"), // The second is GHCR's, within the first.
-	sayInPlace(unauthenticated, lesserCode, pulls|explained, "unauthorized"),           // Beside denied, it only repeats it.
+	sayInPlace(permissionDenied, code, pulls|explained, "denied"),
+	sayInPlace(permissionDenied, code, explained, "permission_denied"),       // GHCR's, within the former, and many a program's own.
+	sayInPlace(unauthenticated, lesserCode, pulls|explained, "unauthorized"), // Beside denied, it only repeats it.
 	sayInPlace(repositoryNotFound, code, pulls, "name unknown", "name_unknown"),
 	sayInPlace(imageNotFound, code, pulls, "manifest unknown", "manifest_unknown", "manifest blob unknown", "manifest_blob_unknown",
 		"blob unknown", "blob_unknown", "unknown blob"),
@@ -34,9 +35,10 @@ var codeRules = slices.Concat(
 
 // absenceRules know how registries and runtimes say that something is missing.
 var absenceRules = slices.Concat(
-	sayInPlace(imageNotFound, word, 0, "not found"), // containerd, of every 404
+	sayInPlace(imageNotFound, word, 0, "not found"),                 // containerd, of every 404
+	say(imageNotFound, word, 0, "response was http.statusnotfound"), // containerd's log, of a mirror
 	say(imageNotFound, sentence, 0, "requested entity was not found"),
-	say(imageNotFound, sentence, pulls, "manifest for * not found", "artifact * not found", "image * not found", "tag * not found", "tag * does not exist",
+	say(imageNotFound, sentence, pulls, "manifest for * not found", "content at * not found", "artifact * not found", "image * not found", "tag * not found", "tag * does not exist",
 		"tag does not exist", "unknown tag", "no such tag", "no such image", "no such manifest", "manifest not found", "image not found", "image not known",
 		"image does not exist", "requested image not found", "is not known to the registry"),
 	say(repositoryNotFound, sentence, 0, "project * not found", "namespace * not found"),

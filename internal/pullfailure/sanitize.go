@@ -12,6 +12,9 @@ import (
 // maxShown bounds what is shown of a text from outside, in bytes.
 const maxShown = 512
 
+// ellipsis stands for what was left out, by us or by others.
+const ellipsis = "…"
+
 // Sanitize makes a text from outside fit for logs, events and conditions: at
 // most 512 bytes of valid UTF-8 on one line, without control characters or
 // characters that change the direction of the text around them.
@@ -19,7 +22,6 @@ func Sanitize(message string) string {
 	if plain(message) {
 		return message
 	}
-	const ellipsis = "…"
 	var b strings.Builder
 	b.Grow(min(len(message), maxShown))
 	space := true // Leading white space is dropped.

@@ -195,6 +195,8 @@ func codeStarts(low []byte, i int) bool {
 			return true
 		case '.':
 			return i >= 2 && string(low[i-2:i]) == ".." // Somebody left out what stood before.
+		case ellipsis[len(ellipsis)-1]:
+			return i >= 2 && string(low[i-2:i+1]) == ellipsis
 		default:
 			return false
 		}

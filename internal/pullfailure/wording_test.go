@@ -29,6 +29,15 @@ func TestClassifyWordings(t *testing.T) {
 		"anonymous users are refused":    {message: "unable to pull image or OCI artifact: ... denied: Anonymous users may read public repositories only", image: foreign, want: Unauthenticated},
 		"a code of Docker's registry v1": {message: "fbea2d67e633: Error pulling image (2.2.1) from gcr.io/google_containers/etcd, HTTP code 404", image: foreign, want: ImageNotFound},
 		"a code that a program returned": {message: "you are not authorized to perform this operation: server returned 401.", image: foreign, want: Unauthenticated},
+		"its 404 is the registry's":      {message: nobody + "404 Not Found", image: google1, want: RepositoryNotFound},
+		"its 404, without a URL":         {message: frame + "failed to authorize: failed to fetch oauth token: unexpected status: 404 Not Found", image: google1, want: RepositoryNotFound},
+		"its 404, of CRI-O":              {message: "Requesting bearer token: received unexpected HTTP status: 404 Not Found", image: google1, want: RepositoryNotFound},
+		"its 404, of no image":           {message: token + "404 Not Found", want: RepositoryNotFound},
+		"another registry's 404":         {message: unpack("failed to authorize: failed to fetch oauth token: unexpected status from GET request to https://registry.example/token: 404 Not Found"), image: foreign, want: ImageNotFound},
+		"a manifest's 404":               {message: frame + head + "404 Not Found", image: google1, want: ImageNotFound},
+		"its 401, without a reason":      {message: "Requesting bearer token: unable to retrieve auth token: no answer", image: foreign, want: Unauthenticated},
+		"Amazon's session":               {message: "level=error msg=\"pull stopped: denied: The security token included in the request is not one of ours\"", image: foreign, want: Unauthenticated},
+		"an address that is kept out":    {message: "Error response from daemon: denied: client with IP '192.0.2.7' is not allowed access.", image: google1, want: PermissionDenied},
 
 		// The cloud.
 		"a service that is off":    {message: "Error response from daemon: " + url + "unknown: Service 'containerregistry.googleapis.com' is not enabled for consumer 'project:acme'.", want: APIDisabled},
@@ -60,6 +69,17 @@ func TestClassifyWordings(t *testing.T) {
 		"the sandbox's image":            {message: `Failed to create pod sandbox: failed to start sandbox "5f": failed to get sandbox image "registry.example/pause:3": failed to do request: ` + url + "EOF", reason: "FailedCreatePodSandBox", want: Network},
 		"a volume that can't be mounted": {message: "Error: ImageVolumeMountFailed: failed to mount image volume: no such file or directory", image: foreign, reason: "Failed", want: NotPullFailure},
 		"a user that must not be root":   {message: "Error: container has runAsNonRoot and image will run as root", image: foreign, reason: "Failed", want: NotPullFailure},
+		"a call to another service":      {message: "PERMISSION_DENIED: The caller does not have permission", want: NotPullFailure},
+
+		// Left out, or guessed at.
+		"an ellipsis before the end":       {message: "Failed to pull image \"" + foreign + "\": failed to resolve image: … not found", image: foreign, want: ImageNotFound},
+		"somebody's permission":            {message: "Failed to pull image \"" + foreign + "\": ... permission denied", image: foreign, want: PermissionDenied},
+		"an old kubelet's guess":           {message: "image pull failed for " + foreign + ", this may be because there are no credentials on this request. details: (failed to register layer: rename a)", image: foreign, want: CorruptContent},
+		"an old kubelet's guess and a 500": {message: "image pull failed for " + foreign + ", this may be because there are no credentials on this request. details: (Error pulling image (1) from " + foreign + ", HTTP code 500)", image: foreign, want: RegistryUnavailable},
+		"a download given up":              {message: "error pulling image configuration: download failed after attempts=6 without a word", image: foreign, want: Network},
+		"a download given up for a reason": {message: "error pulling image configuration: download failed after attempts=1: x509: certificate signed by unknown authority", image: foreign, want: TLS},
+		"a mirror that has no such image":  {message: "level=info msg=\"trying next host - response was http.StatusNotFound\" host=mirror.example", image: foreign, want: ImageNotFound},
+		"content that is gone":             {message: "failed to copy: httpReadSeeker: failed open: content at https://registry.example/v2/team/app/manifests/sha256:ab not found", image: foreign, want: ImageNotFound},
 
 		// What nobody has said before.
 		"certificates, somehow":   {message: unpack("the peer showed a certificate that we did not like"), want: TLS},
