@@ -5,8 +5,7 @@
 // with the same judgement as the operator's. Installed on the PATH it is used as
 // "kubectl pullaccess". It writes nothing, neither to the cluster nor to the cloud.
 //
-// Exit codes: 0 nothing is failing, 1 failures were found, 2 the call or its
-// input was wrong, 3 the cluster could not be reached.
+// Package exit has its exit codes.
 package main
 
 import (

@@ -61,7 +61,10 @@ func (p plugin) run(t *testing.T, arguments ...string) (code int, out, errOut st
 // explain wants failures to be found, and returns them.
 func (p plugin) explain(t *testing.T, arguments ...string) report.Document {
 	t.Helper()
-	arguments = append([]string{"explain", "-o", "json", "--gcp-endpoint=" + p.endpoint}, arguments...)
+	arguments = append([]string{"explain", "-o", "json"}, arguments...)
+	if p.endpoint != "" {
+		arguments = append(arguments, "--cloud", "--gcp-endpoint="+p.endpoint)
+	}
 	code, out, errOut := p.run(t, arguments...)
 	if code != exit.Failures || errOut != "" {
 		t.Fatalf("%v: exit code %d, want %d; it says %q", arguments, code, exit.Failures, errOut)
@@ -107,8 +110,8 @@ func TestKubectl(t *testing.T) {
 	event(t, ledger.namespace, "Pod", "", "NoPolicy")
 	p := newPlugin(t, l.cloud.URL())
 	eventually(t, "all pods cannot pull", func(context.Context) (bool, any) {
-		_, out, _ := p.run(t, "explain", "-A", "--no-cloud", "-o", "json")
-		return strings.Contains(out, `"pods": 5,`), out
+		_, out, _ := p.run(t, "explain", "-A", "--cloud=false", "-o", "json")
+		return strings.Contains(out, `"podCount": 5,`), out
 	})
 
 	t.Run("says what the event says", func(t *testing.T) {
@@ -128,7 +131,7 @@ func TestKubectl(t *testing.T) {
 			t.Fatalf("it finds %s", show(d))
 		}
 		o := d.Outages[i]
-		if o.Pods != 4 || len(o.Workloads) != 2 || o.GrantHelps != "Yes" || o.Puller != nodeAccount || o.Repository != denied.repository.String() {
+		if o.PodCount != 4 || len(o.Workloads) != 2 || o.GrantHelps != "Yes" || o.Puller != nodeAccount || o.Repository != denied.repository.String() {
 			t.Errorf("it finds %s", show(o))
 		}
 		_, out, _ := p.run(t, "explain", "-A", "--gcp-endpoint="+p.endpoint)
@@ -150,7 +153,7 @@ func TestKubectl(t *testing.T) {
 			if strings.HasSuffix(argument, pod) {
 				want = 1
 			}
-			if o := only(t, p.explain(t, argument, "-n", denied.namespace)); o.Pods != want || o.Reason != "AccessMissing" {
+			if o := only(t, p.explain(t, argument, "-n", denied.namespace)); o.PodCount != want || o.Reason != "AccessMissing" {
 				t.Errorf("%s: %s", argument, show(o))
 			}
 		}
@@ -167,10 +170,17 @@ func TestKubectl(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, namespace := range []string{denied.namespace, missing.namespace} {
-				if diff := cmp.Diff(p.explain(t, "-n", namespace, "--no-cloud"), p.explain(t, "-f", file, "-n", namespace)); diff != "" {
+				alone := plugin{binary: p.binary}
+				live, offline := only(t, alone.explain(t, "-n", namespace, "--cloud=false")), only(t, alone.explain(t, "-f", file, "-n", namespace))
+				if live.Reason == "PermissionDenied" { // What to do next is to ask the cloud, of the cluster here, and of the file there.
+					wantWords(t, live.Command, "kubectl pullaccess explain app-", " --namespace="+namespace+" --cloud")
+					wantWords(t, offline.Command, "kubectl pullaccess explain -f "+file+" -n "+namespace+" --cloud")
+					live.Command, offline.Command = "", ""
+				}
+				if diff := cmp.Diff(live, offline); diff != "" {
 					t.Errorf("without the cloud, in %s, %s (-live +offline):\n%s", namespace, format, diff)
 				}
-				live, offline := only(t, p.explain(t, "-n", namespace)), only(t, p.explain(t, "-f", file, "-n", namespace, "--no-cloud=false"))
+				live, offline = only(t, p.explain(t, "-n", namespace)), only(t, p.explain(t, "-f", file, "-n", namespace))
 				live.Policy = "" // The file shows no policies.
 				if diff := cmp.Diff(live, offline); diff != "" {
 					t.Errorf("with the cloud, in %s, %s (-live +offline):\n%s", namespace, format, diff)
@@ -200,10 +210,10 @@ func TestKubectl(t *testing.T) {
 				Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "looker"}},
 			})
 		d := p.explain(t, "-n", denied.namespace, "--as=looker")
-		if len(d.Notes) != 1 || len(d.Outages) != 1 || d.Outages[0].GrantHelps != "Unknown" || d.Pods != 3 {
+		if len(d.Notes) != 1 || len(d.Outages) != 1 || d.Outages[0].GrantHelps != "Unknown" || d.PodCount != 3 {
 			t.Errorf("it finds %s", show(d))
 		}
-		wantWords(t, strings.Join(d.Notes, ""), "Events were not read", "forbidden")
+		wantWords(t, strings.Join(d.Notes, ""), "Events of reason Failed, ", "were not read", "forbidden")
 	})
 	t.Run("ends as it should", func(t *testing.T) { endsAsItShould(t, p, denied.namespace) })
 }
@@ -222,15 +232,16 @@ func endsAsItShould(t *testing.T, p plugin, namespace string) {
 		"nothing selected":  {[]string{"explain", "-n", namespace, "-l", "app=none"}, exit.OK, "No pod was found", nil},
 		"not there":         {[]string{"explain", "none", "-n", namespace}, exit.Usage, "", []string{`pods "none" not found`}},
 		"workload is gone":  {[]string{"explain", "deploy/none", "-n", namespace}, exit.Usage, "", []string{`deployments.apps "none" not found`}},
-		"unknown type":      {[]string{"explain", "service/app"}, exit.Usage, "", []string{`"service"`, "types are: pod, deployment"}},
+		"unknown type":      {[]string{"explain", "service/app"}, exit.Usage, "", []string{`"service"`, "not supported; types are: pod, deployment"}},
 		"name and all":      {[]string{"explain", "app", "-A"}, exit.Usage, "", []string{"-n instead of -A"}},
 		"unknown flag":      {[]string{"explain", "--unknown"}, exit.Usage, "", []string{"unknown flag: --unknown", "--help"}},
 		"unknown format":    {[]string{"explain", "-o", "xml"}, exit.Usage, "", []string{`"xml"`, "table,wide,json,yaml"}},
 		"unknown context":   {[]string{"explain", "--context=none"}, exit.Usage, "", []string{"specified context: none"}},
 		"wrong endpoint":    {[]string{"explain", "--gcp-endpoint=x"}, exit.Usage, "", []string{"--gcp-endpoint", "URL"}},
+		"cloud and none":    {[]string{"explain", "--cloud=false", "--cloud-timeout=1s"}, exit.Usage, "", []string{"--cloud-timeout", "--cloud=false"}},
 		"wrong cluster":     {[]string{"explain", "--gke-cluster=x"}, exit.Usage, "", []string{"--gke-cluster", "projects/"}},
-		"nobody answers":    {[]string{"explain", "-A", server}, exit.Unreachable, "", []string{"connection refused"}},
-		"nobody, for a pod": {[]string{"explain", "app", server}, exit.Unreachable, "", []string{"connection refused"}},
+		"nobody answers":    {[]string{"explain", "-A", server}, exit.Unreachable, "", []string{strings.TrimPrefix(server, "--server=") + ": dial tcp", "connection refused"}},
+		"nobody, for a pod": {[]string{"explain", "app", server}, exit.Unreachable, "", []string{strings.TrimPrefix(server, "--server=") + ": dial tcp", "connection refused"}},
 		"not allowed":       {[]string{"explain", "-n", "default", "--as=looker"}, exit.Unreachable, "", []string{"pods is forbidden"}},
 	}
 	for name, tc := range tests {

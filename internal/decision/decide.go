@@ -54,8 +54,7 @@ func (g Grant) Name() string { return GrantName(g.repository, g.member) }
 // Enforce decides; one that only differs by DryRun comes next; else the refusal
 // is that of the policy that came closest.
 func Decide(in Input) (*Grant, *Refusal) {
-	// Whoever is nobody's member is granted nothing, whatever a diagnosis says of help.
-	if in.Diagnosis.Help != diagnosis.HelpYes || in.Diagnosis.Facts.Puller.Member() == "" {
+	if in.Diagnosis.Help != diagnosis.HelpYes {
 		return nil, &Refusal{Reason: string(in.Diagnosis.Reason), Sentence: in.Diagnosis.Sentence, Command: in.Diagnosis.Command}
 	}
 	closest := withoutPolicy(in.Diagnosis)
@@ -103,9 +102,10 @@ func Covers(policy *v1alpha1.PullAccessPolicy, pod Pod) bool {
 // judge tries one policy, step by step; nil means that it allows everything.
 func judge(policy *v1alpha1.PullAccessPolicy, in Input) *Refusal {
 	facts := in.Diagnosis.Facts
+	email, _ := v1alpha1.EmailOf(facts.Puller.Member()) // None, unless it is known to be the puller's.
 	steps := slices.Concat(
 		podSteps(policy, in.Pod),
-		grantSteps(policy, facts.Reference.Repository, in.Diagnosis.Virtual(), facts.Puller.Email),
+		grantSteps(policy, facts.Reference.Repository, in.Diagnosis.Virtual(), email),
 		forceSteps(policy),
 	)
 	for i, s := range steps {

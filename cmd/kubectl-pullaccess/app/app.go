@@ -24,10 +24,7 @@ import (
 const name = "kubectl pullaccess"
 
 const long = `Tell why pods cannot pull their images, whether an IAM grant can help, and who
-must do what. Nothing is written, neither to the cluster nor to the cloud.
-
-Exit codes: 0 nothing is failing, 1 failures were found, 2 the call or its input
-is wrong, 3 the cluster could not be reached.`
+must do what. Nothing is written, neither to the cluster nor to the cloud.`
 
 // Run runs the command line of arguments, the program's own name first, and
 // returns the exit code.
@@ -64,7 +61,7 @@ func newCommand(ctx context.Context, version string, streams genericiooptions.IO
 		Use:               "kubectl-pullaccess",
 		Annotations:       map[string]string{cobra.CommandDisplayNameAnnotation: name},
 		Short:             "Tell why pods cannot pull their images",
-		Long:              long,
+		Long:              long + "\n\n" + exit.Help(exit.Explain()),
 		Version:           version,
 		SilenceErrors:     true,
 		SilenceUsage:      true,

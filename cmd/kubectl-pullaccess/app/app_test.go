@@ -8,8 +8,12 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -49,11 +53,16 @@ func TestRun(t *testing.T) {
 		// not is what must not be said.
 		not string
 	}{
-		"nothing":          {nil, exit.OK, []string{"classify", "Exit codes: 0", "kubectl pullaccess COMMAND"}, nil, "kubectl-pullaccess"},
+		"nothing":          {nil, exit.OK, []string{"classify", "Exit codes:\n  0  nothing is failing\n", "kubectl pullaccess COMMAND"}, nil, "kubectl-pullaccess"},
 		"help":             {[]string{"--help"}, exit.OK, []string{"classify"}, nil, ""},
-		"help of a verb":   {[]string{"classify", "-h"}, exit.OK, []string{"kubectl pullaccess classify [-f FILE|-] [flags]", "Exit codes: 0", "Examples:"}, nil, ""},
+		"help of a verb":   {[]string{"classify", "-h"}, exit.OK, []string{"kubectl pullaccess classify [-f FILE|-] [flags]", "Exit codes:\n  0  every line was classified", "Examples:"}, nil, ""},
 		"version":          {[]string{"version"}, exit.OK, []string{"v1.2.3\n"}, nil, ""},
+		"help of explain":  {[]string{"explain", "-h"}, exit.OK, []string{"Exit codes:\n  0  nothing is failing\n", "  3  the cluster gives no answer"}, nil, ""},
 		"version by flag":  {[]string{"--version"}, exit.OK, []string{"v1.2.3\n"}, nil, ""},
+		"verbosity":        {[]string{"version", "-v=6"}, exit.OK, []string{"v1.2.3\n"}, nil, ""},
+		"verbosity, apart": {[]string{"version", "-v", "6"}, exit.OK, []string{"v1.2.3\n"}, nil, ""},
+		"verbosity, long":  {[]string{"--v=6", "version"}, exit.OK, []string{"v1.2.3\n"}, nil, ""},
+		"verbosity alone":  {[]string{"-v"}, exit.Usage, nil, []string{"flag needs an argument: 'v' in -v"}, "v1.2.3"},
 		"completion":       {[]string{"completion", "bash"}, exit.OK, []string{"complete"}, nil, ""},
 		"verb":             {[]string{"classify"}, exit.OK, nil, nil, ""},
 		"unknown verb":     {[]string{"clasify"}, exit.Usage, nil, []string{`error: unknown command "clasify"`, "classify", hint + " --help'"}, ""},
@@ -75,6 +84,47 @@ func TestRun(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestVerbosity: with -v=6 the requests to the cluster are shown, as kubectl shows them.
+func TestVerbosity(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	for _, verbosity := range []string{"0", "6"} {
+		c := program(t, "explain", "--server="+server.URL, "--kubeconfig="+os.DevNull, "-v="+verbosity)
+		out, err := c.CombinedOutput()
+		if code := c.ProcessState.ExitCode(); code != exit.Unreachable {
+			t.Errorf("exit code %d (%v), want %d", code, err, exit.Unreachable)
+		}
+		if shown := strings.Contains(string(out), "/api/v1/namespaces/default/"); shown != (verbosity == "6") {
+			t.Errorf("with -v=%s it says\n%s", verbosity, out)
+		}
+	}
+}
+
+// TestNoKubeconfig: the server is named, and not all that was asked of it.
+func TestNoKubeconfig(t *testing.T) {
+	c := program(t, "explain", "--kubeconfig="+os.DevNull)
+	c.Env = append(c.Env, "KUBERNETES_SERVICE_HOST=", "KUBERNETES_MASTER=http://"+freeAddress(t))
+	out, _ := c.CombinedOutput()
+	if code := c.ProcessState.ExitCode(); code != exit.Unreachable {
+		t.Errorf("exit code %d, want %d", code, exit.Unreachable)
+	}
+	want := regexp.MustCompile(`^error: the cluster gives no answer: http://127\.0\.0\.1:\d+: dial tcp [^/]*connection refused; no kubeconfig was found, see --kubeconfig and --context\n$`)
+	if !want.Match(out) {
+		t.Errorf("it says %q", out)
+	}
+}
+
+// freeAddress is one that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
 }
 
 func wantWords(t *testing.T, what, got string, words []string) {

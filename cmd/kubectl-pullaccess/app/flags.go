@@ -5,19 +5,24 @@ package app
 
 import (
 	"context"
+	"flag"
 	"maps"
 	"slices"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/tools/clientcmd/api"
+	"k8s.io/klog/v2"
 
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/explain"
 )
 
-// addFlags gives all verbs the flags by which kubectl finds a cluster.
+// addFlags gives all verbs the flags by which kubectl finds a cluster, and that by
+// which it shows its requests.
 func addFlags(ctx context.Context, root *cobra.Command, config *genericclioptions.ConfigFlags) {
 	config.AddFlags(root.PersistentFlags())
+	addVerbosity(root.PersistentFlags())
 	complete := func(flag string, offer func() []string) {
 		// It fails only for a flag that is not there.
 		_ = root.RegisterFlagCompletionFunc(flag, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -36,6 +41,14 @@ func addFlags(ctx context.Context, root *cobra.Command, config *genericclioption
 	complete("context", func() []string { return slices.Sorted(maps.Keys(raw().Contexts)) })
 	complete("cluster", func() []string { return slices.Sorted(maps.Keys(raw().Clusters)) })
 	complete("user", func() []string { return slices.Sorted(maps.Keys(raw().AuthInfos)) })
+}
+
+// addVerbosity takes -v as kubectl does: client-go logs its requests by klog. Since
+// the letter is taken, --version has none.
+func addVerbosity(flags *pflag.FlagSet) {
+	var all flag.FlagSet
+	klog.InitFlags(&all)
+	flags.AddGoFlag(all.Lookup("v"))
 }
 
 func newOptionsCommand() *cobra.Command {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -17,6 +18,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"sigs.k8s.io/yaml"
 
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/outage"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
 )
@@ -71,6 +73,49 @@ func TestPageHasFlags(t *testing.T) {
 	}
 }
 
+// TestPageHasExitCodes: the table says what the program's help says, of both verbs.
+func TestPageHasExitCodes(t *testing.T) {
+	_, explains, _ := run(t, "explain", "--help")
+	_, classifies, _ := run(t, "classify", "--help")
+	_, root, _ := run(t, "--help")
+	row := regexp.MustCompile(`(?m)^\| (\d) \| (.*?) \| (.*?) ?\|$`)
+	rows := row.FindAllStringSubmatch(section(t, "Exit codes"), -1)
+	if want := len(exit.Explain()); len(rows) != want {
+		t.Fatalf("the page has %d codes, want %d", len(rows), want)
+	}
+	var ofExplain, ofClassify []exit.Meaning
+	for _, r := range rows {
+		code, _ := strconv.Atoi(r[1]) // It matched a digit.
+		ofExplain = append(ofExplain, exit.Meaning{Code: code, Says: r[2]})
+		if r[3] != "" {
+			ofClassify = append(ofClassify, exit.Meaning{Code: code, Says: r[3]})
+		}
+	}
+	for help, meanings := range map[string][]exit.Meaning{explains: ofExplain, classifies: ofClassify, root: ofExplain} {
+		if want := exit.Help(meanings) + "\n\n"; !strings.Contains(help, want) {
+			t.Errorf("the page says\n%sand the help\n%s", want, help)
+		}
+	}
+}
+
+// TestPageHasExample: what an administrator has to run is found by the same words in
+// the help as on the page, and it is gcloud's commands alone.
+func TestPageHasExample(t *testing.T) {
+	_, help, _ := run(t, "explain", "--help")
+	_, after, found := strings.Cut(help, "  # What an administrator has to run in Google Cloud, without repetition\n")
+	if !found {
+		t.Fatalf("the help has no such example:\n%s", help)
+	}
+	example, _, _ := strings.Cut(after, "\n\n")
+	example = strings.ReplaceAll(example, "\n  ", "\n")[len("  "):]
+	if !strings.Contains(example, `startswith("gcloud ")`) {
+		t.Errorf("it chooses other commands too: %s", example)
+	}
+	if !strings.Contains(section(t, "explain"), "\n"+example+"\n") {
+		t.Errorf("the page has another example than the help:\n%s", example)
+	}
+}
+
 // TestPageHasDocument: the example has the fields that the document has, and no other.
 func TestPageHasDocument(t *testing.T) {
 	_, after, _ := strings.Cut(section(t, "explain"), "```yaml\n")
@@ -78,7 +123,7 @@ func TestPageHasDocument(t *testing.T) {
 	if !found {
 		t.Fatal("the page shows no document")
 	}
-	made := report.New([]outage.Outage{{Workloads: []outage.Workload{{}}}}, nil)
+	made := report.New([]outage.Outage{{Workloads: []outage.Affected{{}}}}, nil)
 	text, err := json.Marshal(made)
 	if err != nil {
 		t.Fatal(err)

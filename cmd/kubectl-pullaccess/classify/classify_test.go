@@ -6,9 +6,7 @@ package classify
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"io"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -17,10 +15,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/golden"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/input"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // classify runs the verb and returns what it printed.
 func classify(t *testing.T, stdin io.Reader, arguments ...string) (out, errOut string, err error) {
@@ -46,19 +43,7 @@ func TestGolden(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				golden := strings.TrimSuffix(file, ".in") + "." + output
-				if *update {
-					if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
-						t.Fatal(err)
-					}
-				}
-				want, err := os.ReadFile(golden)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if diff := cmp.Diff(string(want), got); diff != "" {
-					t.Errorf("%s (-want +got):\n%s", golden, diff)
-				}
+				golden.Check(t, strings.TrimSuffix(file, ".in")+"."+output, got)
 			})
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/input"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
@@ -43,10 +44,8 @@ repairable, evidence, httpStatus, permission, credentialSent.
 Give the image where it is known: it is cut out of the text before anything is
 read from it, and without it nothing is repairable.
 
-Neither the cluster nor the cloud is asked.
-
-Exit codes: 0 every line was classified, whatever it says; 2 the call or a line
-is wrong. It stops at the first wrong line; what came before is printed.`
+Neither the cluster nor the cloud is asked. It stops at the first wrong line; what
+came before is printed.`
 
 const example = `  # What one message says
   echo 'Failed to pull image "nginx:1.99": ... not found' | kubectl pullaccess classify
@@ -64,7 +63,7 @@ func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	c := &cobra.Command{
 		Use:               "classify [-f FILE|-]",
 		Short:             "Tell the cause of failure texts, one a line",
-		Long:              long,
+		Long:              long + "\n\n" + exit.Help(exit.Classify()),
 		Example:           example,
 		Args:              noArguments,
 		ValidArgsFunction: cobra.NoFileCompletions,

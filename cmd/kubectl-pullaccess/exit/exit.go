@@ -6,10 +6,13 @@ package exit
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"syscall"
 )
 
-// The codes are a promise to scripts; docs/kubectl.md has them.
+// The codes are a promise to scripts. What each means is said by Explain and
+// Classify, for the help of both verbs; the user documentation has the same words.
 const (
 	// OK: nothing is failing, or all that was asked for was done.
 	OK = 0
@@ -20,6 +23,40 @@ const (
 	// Unreachable: the cluster gave no answer, or refused it.
 	Unreachable = 3
 )
+
+// Meaning is what a code means to one verb.
+type Meaning struct {
+	Code int
+	Says string
+}
+
+// Explain says with which codes the verb that looks at pods ends.
+func Explain() []Meaning {
+	return []Meaning{
+		{OK, "nothing is failing"},
+		{Failures, "pods were found that cannot pull"},
+		{Usage, "the call is wrong, what it names is not there, or a file cannot be read"},
+		{Unreachable, "the cluster gives no answer, or refuses it"},
+	}
+}
+
+// Classify says with which codes the verb that looks at texts ends.
+func Classify() []Meaning {
+	return []Meaning{
+		{OK, "every line was classified, whatever it says"},
+		{Usage, "the call is wrong, or a line is"},
+	}
+}
+
+// Help is the part of a verb's help that says with which codes it ends.
+func Help(meanings []Meaning) string {
+	var b strings.Builder
+	b.WriteString("Exit codes:")
+	for _, m := range meanings {
+		fmt.Fprintf(&b, "\n  %d  %s", m.Code, m.Says)
+	}
+	return b.String()
+}
 
 // ErrFailures ends a command that did its work and found pods that cannot pull.
 // It is not shown: the output has said it.

@@ -11,6 +11,12 @@ import (
 	"testing"
 )
 
+func TestHelp(t *testing.T) {
+	if got, want := Help([]Meaning{{OK, "nothing"}, {Unreachable, "gone"}}), "Exit codes:\n  0  nothing\n  3  gone"; got != want {
+		t.Errorf("it says %q, want %q", got, want)
+	}
+}
+
 func TestCode(t *testing.T) {
 	cause := errors.New("cause")
 	for _, tc := range []struct {

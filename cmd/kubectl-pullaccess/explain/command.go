@@ -6,7 +6,6 @@
 package explain
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
@@ -28,12 +28,13 @@ type options struct {
 	genericiooptions.IOStreams
 
 	version         string
+	clock           clock.PassiveClock
 	config          *genericclioptions.ConfigFlags
 	files           []string
 	allNamespaces   bool
 	selector        string
 	output          string
-	noCloud         bool
+	cloud           bool
 	cloudTimeout    time.Duration
 	gcpEndpoint     string
 	gkeCluster      string
@@ -49,10 +50,7 @@ each reason has a sentence, a command to paste, what is not known, and a link.
 
 The cluster is read with your kubeconfig, Google Cloud with your Application
 Default Credentials; without them the facts of the cloud are listed as not known.
-With -f nothing is asked but the file, unless --no-cloud=false is given.
-
-Exit codes: 0 nothing is failing, 1 failures were found, 2 the call or a file is
-wrong, 3 the cluster could not be reached.`
+With -f nothing is asked but the file, unless --cloud is given.`
 
 const example = `  # Everything that fails in the current namespace, and in all
   kubectl pullaccess explain
@@ -66,16 +64,17 @@ const example = `  # Everything that fails in the current namespace, and in all
   kubectl get pods,events,nodes,serviceaccounts -A -o json > cluster.json
   kubectl pullaccess explain -f cluster.json
 
-  # The commands that an administrator has to run
-  kubectl pullaccess explain -A -o json | jq -r '.outages[].command'`
+  # What an administrator has to run in Google Cloud, without repetition
+  kubectl pullaccess explain -A -o json |
+    jq -r '.outages[].command | select(startswith("gcloud "))' | sort -u`
 
 // NewCommand makes the verb.
 func NewCommand(version string, config *genericclioptions.ConfigFlags, streams genericiooptions.IOStreams) *cobra.Command {
-	o := &options{IOStreams: streams, version: version, config: config}
+	o := &options{IOStreams: streams, version: version, clock: clock.RealClock{}, config: config}
 	c := &cobra.Command{
 		Use:               "explain [POD | TYPE/NAME] [-n NAMESPACE | -A] [-l SELECTOR] [-o FORMAT] [-f FILE|-]",
 		Short:             "Tell why pods cannot pull, and what to do",
-		Long:              long,
+		Long:              long + "\n\n" + exit.Help(exit.Explain()),
 		Example:           example,
 		Args:              atMostOne,
 		ValidArgsFunction: o.complete,
@@ -86,7 +85,7 @@ func NewCommand(version string, config *genericclioptions.ConfigFlags, streams g
 	flags.BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "Look at all namespaces.")
 	flags.StringVarP(&o.selector, "selector", "l", "", "Selector (label query) of pods.")
 	flags.StringVarP(&o.output, "output", "o", report.Table, "Output format. One of: ("+strings.Join(report.Formats(), ", ")+"). Wide has a row for each workload.")
-	flags.BoolVar(&o.noCloud, "no-cloud", false, "Do not ask Google Cloud. With -f this is the default.")
+	flags.BoolVar(&o.cloud, "cloud", false, "Ask Google Cloud. Unless it is set, a cluster is explained with it, and files are without.")
 	flags.DurationVar(&o.cloudTimeout, "cloud-timeout", 20*time.Second, "How long Google Cloud is asked in all; what is not answered by then is not known.")
 	flags.StringVar(&o.gkeCluster, "gke-cluster", "", "projects/PROJECT/locations/LOCATION/clusters/NAME, to ask GKE for node accounts that Compute Engine does not tell. Contexts made by gcloud name it.")
 	flags.BoolVar(&o.troubleshoot, "policy-troubleshooter", false, "Ask Policy Troubleshooter too, which sees deny policies and inherited access.")
@@ -105,8 +104,9 @@ func atMostOne(_ *cobra.Command, arguments []string) error {
 }
 
 func (o *options) run(c *cobra.Command, arguments []string) error {
-	if len(o.files) > 0 && !c.Flags().Changed("no-cloud") {
-		o.noCloud = true
+	cloud, err := o.settleCloud(c.Context(), c.Flags())
+	if err != nil {
+		return err
 	}
 	request, err := o.request(arguments)
 	if err != nil {
@@ -114,21 +114,20 @@ func (o *options) run(c *cobra.Command, arguments []string) error {
 	}
 	snapshot, reader, err := o.snapshot(c, request)
 	if err != nil {
-		return err
+		return o.hinted(err)
 	}
-	observer, err := o.observer(c.Context(), reader)
+	found, err := findings(c.Context(), o.observer(reader, cloud), snapshot)
 	if err != nil {
 		return err
 	}
-	found, err := findings(c.Context(), observer, snapshot)
-	if err != nil {
-		return err
+	if !o.cloud {
+		o.offerCloud(found, arguments)
 	}
 	document := report.New(outage.Group(found), snapshot.Notes)
 	if err := report.Write(o.Out, document, o.output, report.Colored(o.Out)); err != nil {
 		return err
 	}
-	if document.Pods > 0 {
+	if document.PodCount > 0 {
 		return exit.ErrFailures
 	}
 	return nil
@@ -153,9 +152,6 @@ func (o *options) request(arguments []string) (source.Request, error) {
 	if !slices.Contains(report.Formats(), o.output) {
 		return request, fmt.Errorf("unable to match a printer suitable for the output format %q, allowed formats are: %s",
 			o.output, strings.Join(report.Formats(), ","))
-	}
-	if o.cloudTimeout <= 0 {
-		return request, errors.New("--cloud-timeout must be more than 0; --no-cloud asks nothing")
 	}
 	if o.selector != "" {
 		if request.Selector, err = labels.Parse(o.selector); err != nil {

@@ -4,22 +4,18 @@
 package explain
 
 import (
-	"context"
 	"fmt"
-	"regexp"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
+	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
-	"github.com/pull-access/pull-access-operator/internal/diagnosis"
-	"github.com/pull-access/pull-access-operator/internal/gcp"
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
 	"github.com/pull-access/pull-access-operator/internal/observation"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
@@ -63,59 +59,33 @@ func mapperOf(scheme *runtime.Scheme) meta.RESTMapper {
 	return mapper
 }
 
-// observer reads facts through reader, and from the cloud unless it is not to be asked.
-func (o *options) observer(ctx context.Context, reader client.Reader) (*observation.Observer, error) {
-	now := clock.RealClock{}
+// hinted says of a cluster that does not answer that nothing has said where it is,
+// if that is so: localhost is then a guess.
+func (o *options) hinted(err error) error {
+	if exit.Code(err) != exit.Unreachable {
+		return err
+	}
+	raw, rawErr := o.config.ToRawKubeConfigLoader().RawConfig()
+	config, configErr := o.config.ToRESTConfig()
+	if rawErr != nil || configErr != nil || len(raw.Clusters) > 0 || given(o.config.APIServer) || config.Host != clientcmd.ClusterDefaults.Server {
+		return err
+	}
+	return fmt.Errorf("%w; no kubeconfig was found, see --kubeconfig and --context", err)
+}
+
+func given(flag *string) bool { return flag != nil && *flag != "" }
+
+// observer reads facts through reader, and from the cloud unless it is nil.
+func (o *options) observer(reader client.Reader, cloud observation.Cloud) *observation.Observer {
 	reader = tolerant{reader}
-	observer := observation.Observer{Client: reader, Live: reader, Nodes: workload.NewNodes(reader), Clock: now}
+	observer := observation.Observer{Client: reader, Live: reader, Nodes: workload.NewNodes(reader), Clock: o.clock}
 	if o.readPullSecrets {
 		observer.Secrets = reader
 	}
-	if o.noCloud {
-		return observation.New(observer), nil
+	if cloud != nil {
+		observer.Cloud = bounded{cloud, o.clock.Now().Add(o.cloudTimeout)}
 	}
-	cluster, err := o.cluster()
-	if err != nil {
-		return nil, err
-	}
-	cloud, err := gcp.New(ctx, gcp.Options{
-		Endpoint: o.gcpEndpoint, UserAgent: "kubectl-pullaccess/" + o.version, Cluster: cluster, Troubleshoot: o.troubleshoot,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("--gcp-endpoint: %w", err)
-	}
-	observer.Cloud = bounded{gcp.NewCached(cloud, now), time.Now().Add(o.cloudTimeout)}
-	return observation.New(observer), nil
-}
-
-// contextName is how gcloud names the context of a GKE cluster.
-var contextName = regexp.MustCompile(`^gke_([^_]+)_([^_]+)_([^_]+)$`)
-
-// cluster is the GKE cluster that the flag names, or the name of the context.
-func (o *options) cluster() (diagnosis.Cluster, error) {
-	if o.gkeCluster != "" {
-		cluster, err := gcp.ParseCluster(o.gkeCluster)
-		if err != nil {
-			return diagnosis.Cluster{}, fmt.Errorf("--gke-cluster: %w", err)
-		}
-		return cluster, nil
-	}
-	if len(o.files) > 0 {
-		return diagnosis.Cluster{}, nil // The file need not be of the current context.
-	}
-	raw, err := o.config.ToRawKubeConfigLoader().RawConfig()
-	if err != nil {
-		return diagnosis.Cluster{}, err
-	}
-	name := raw.CurrentContext
-	if o.config.Context != nil && *o.config.Context != "" {
-		name = *o.config.Context
-	}
-	parts := contextName.FindStringSubmatch(name)
-	if parts == nil {
-		return diagnosis.Cluster{}, nil
-	}
-	return diagnosis.Cluster{Project: parts[1], Location: parts[2], Name: parts[3]}, nil
+	return observation.New(observer)
 }
 
 // namespace is the one that the flags mean, "" for all.

@@ -6,22 +6,19 @@ package explain
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/golden"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // explain runs the verb with a kubeconfig that knows no cluster.
 func explain(t *testing.T, stdin string, arguments ...string) (out string, err error) {
@@ -51,19 +48,7 @@ func TestGolden(t *testing.T) {
 			if !errors.Is(err, exit.ErrFailures) {
 				t.Fatalf("got %v, want %v", err, exit.ErrFailures)
 			}
-			golden := filepath.Join("testdata", "cluster."+format+".golden")
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", golden, diff)
-			}
+			golden.Check(t, filepath.Join("testdata", "cluster."+format+".golden"), got)
 			if strings.ContainsAny(got, "\x1b\u202e\x07") {
 				t.Error("it carries control characters of the pods")
 			}
@@ -115,20 +100,30 @@ func TestWrongUse(t *testing.T) {
 		words     []string
 	}{
 		"two arguments":      {"", []string{"deployment", "app"}, []string{"at most one", "for example deployment/app"}},
-		"unknown type":       {"", []string{"service/app"}, []string{`"service"`, "types are: pod, deployment"}},
+		"unknown type":       {"", []string{"service/app"}, []string{`type "service" is not supported; types are: pod, deployment`}},
 		"no name":            {"", []string{"pod/"}, []string{"neither POD nor TYPE/NAME"}},
 		"name and -A":        {"", []string{"app", "-A"}, []string{"pod/app", "-n instead of -A"}},
 		"name and selector":  {"", []string{"app", "-l", "a=b"}, []string{"not both"}},
 		"selector":           {"", []string{"-l", "=="}, []string{"--selector"}},
 		"format":             {"", []string{"-o", "xml"}, []string{`"xml"`, "table,wide,json,yaml"}},
-		"time-out":           {"", []string{"--cloud-timeout", "0s"}, []string{"--cloud-timeout", "--no-cloud"}},
+		"time-out":           {"", []string{"--cloud-timeout", "0s"}, []string{"--cloud-timeout", "--cloud=false"}},
 		"no file":            {"", []string{"-f", "testdata/none"}, []string{"testdata/none", "no such file"}},
 		"nothing":            {"", []string{"-f", "-"}, []string{"standard input:1:", "kubectl get pods,events -o json"}},
 		"table":              {"NAME READY STATUS\nweb 0/1 ErrImagePull\n", []string{"-f", "-"}, []string{"standard input:1:", "kubectl get pods,events -o json"}},
 		"cut off":            {"{\n \"kind\": \"List\",\n \"items\": [\n  {\"kind\"", []string{"-f", "-"}, []string{"standard input:4:", "broken or cut off"}},
-		"target not in file": {`{"kind":"List","apiVersion":"v1","items":[]}`, []string{"-f", "-", "deploy/app"}, []string{"no pod of deployment/app is in the file"}},
-		"endpoint":           {"", []string{"-f", "testdata/cluster.json", "--no-cloud=false", "--gcp-endpoint=x"}, []string{"--gcp-endpoint"}},
-		"cluster":            {"", []string{"-f", "testdata/cluster.json", "--no-cloud=false", "--gke-cluster=x"}, []string{"--gke-cluster", "projects/"}},
+		"target not in file": {`{"kind":"List","apiVersion":"v1","items":[]}`, []string{"-f", "-", "deploy/app"}, []string{"no pod of deployment/app is in standard input"}},
+		"pod not in file":    {"", []string{"-f", "testdata/cluster.json", "zz", "-n", "shop"}, []string{"pod/zz in namespace shop is not in testdata/cluster.json"}},
+		"no such namespace":  {"", []string{"-f", "testdata/cluster.json", "-n", "none"}, []string{"no pod in namespace none is in testdata/cluster.json"}},
+		"no pods":            {`{"kind":"Node","apiVersion":"v1","metadata":{"name":"n"}}`, []string{"-f", "-"}, []string{"no pod is in standard input"}},
+		"endpoint":           {"", []string{"-f", "testdata/cluster.json", "--cloud", "--gcp-endpoint=x"}, []string{"--gcp-endpoint", "URL"}},
+		"cluster":            {"", []string{"-f", "testdata/cluster.json", "--cloud", "--gke-cluster=x"}, []string{"--gke-cluster", "projects/"}},
+		"endpoint, no cloud": {"", []string{"-f", "testdata/cluster.json", "--gcp-endpoint=x"}, []string{"--gcp-endpoint", "URL"}},
+		"cluster, no cloud":  {"", []string{"-f", "testdata/cluster.json", "--gke-cluster=x"}, []string{"--gke-cluster", "projects/"}},
+		"endpoint for none":  {"", []string{"-f", "testdata/cluster.json", "--gcp-endpoint=http://127.0.0.1:1"}, []string{"--gcp-endpoint", "not asked with -f: add --cloud"}},
+		"cluster for none":   {"", []string{"-f", "testdata/cluster.json", "--gke-cluster=" + someCluster}, []string{"--gke-cluster", "add --cloud"}},
+		"time-out for none":  {"", []string{"--cloud=false", "--cloud-timeout=5s"}, []string{"--cloud-timeout", "--cloud=false", "give one of both"}},
+		"asking for none":    {"", []string{"-f", "testdata/cluster.json", "--policy-troubleshooter"}, []string{"--policy-troubleshooter", "add --cloud"}},
+		"no cloud":           {"", []string{"--no-cloud"}, []string{"unknown flag: --no-cloud"}},
 		"context":            {"", []string{"--context=none"}, []string{"none"}},
 	}
 	for name, tc := range tests {
@@ -151,15 +146,16 @@ func TestNothingFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "{\n  \"version\": \"v1\",\n  \"pods\": 0,\n  \"outages\": [],\n  \"notes\": []\n}\n"; got != want {
+	if want := "{\n  \"version\": \"v1\",\n  \"podCount\": 0,\n  \"outages\": [],\n  \"notes\": []\n}\n"; got != want {
 		t.Errorf("it prints %q, want %q", got, want)
 	}
 }
 
+const someCluster = "projects/acme-prod-417/locations/us-central1/clusters/flagged"
+
 // TestCluster: gcloud's contexts name the cluster, the flag comes first, and a
 // file need not be of the context.
 func TestCluster(t *testing.T) {
-	flagged := "projects/acme-prod-417/locations/us-central1/clusters/flagged"
 	tests := map[string]struct {
 		context, flag string
 		files         []string
@@ -167,9 +163,9 @@ func TestCluster(t *testing.T) {
 	}{
 		"gcloud's":    {context: "gke_acme-prod-417_us-central1_main", want: diagnosis.Cluster{Project: "acme-prod-417", Location: "us-central1", Name: "main"}},
 		"another's":   {context: "kind-main"},
-		"flag":        {context: "gke_acme-prod-417_us-central1_main", flag: flagged, want: diagnosis.Cluster{Project: "acme-prod-417", Location: "us-central1", Name: "flagged"}},
+		"flag":        {context: "gke_acme-prod-417_us-central1_main", flag: someCluster, want: diagnosis.Cluster{Project: "acme-prod-417", Location: "us-central1", Name: "flagged"}},
 		"file":        {context: "gke_acme-prod-417_us-central1_main", files: []string{"-"}},
-		"file, flag":  {files: []string{"-"}, flag: flagged, want: diagnosis.Cluster{Project: "acme-prod-417", Location: "us-central1", Name: "flagged"}},
+		"file, flag":  {files: []string{"-"}, flag: someCluster, want: diagnosis.Cluster{Project: "acme-prod-417", Location: "us-central1", Name: "flagged"}},
 		"looks alike": {context: "gke_acme_us_main_extra"},
 	}
 	for name, tc := range tests {

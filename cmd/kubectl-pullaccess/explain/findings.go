@@ -6,7 +6,6 @@ package explain
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
@@ -25,14 +24,11 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
-// parallel bounds the pods that are looked at at once.
-const parallel = 8
-
 // findings diagnoses every failure of the snapshot as the operator does.
 func findings(ctx context.Context, observer *observation.Observer, snapshot source.Snapshot) ([]outage.Finding, error) {
 	found := make([][]outage.Finding, len(snapshot.Pods))
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallel)
+	group.SetLimit(source.Parallel)
 	for i, p := range snapshot.Pods {
 		if p.DeletionTimestamp != nil {
 			continue // It will not be tried again.
@@ -61,27 +57,35 @@ func inPod(ctx context.Context, observer *observation.Observer, p *corev1.Pod, e
 		if in.Diagnosis.Reason == "" && err != nil {
 			return nil, fmt.Errorf("pod %s/%s: %w", p.Namespace, p.Name, err)
 		}
-		finding := outage.Finding{
-			Workload: source.WorkloadOf(p), Pod: p.Name, Container: failure.Container, Diagnosis: in.Diagnosis,
-		}
-		if err == nil { // Else the policies could not be read, and they are all that is missing.
-			finding.Policy = policy(in)
-		}
-		found = append(found, finding)
+		finding := outage.Finding{Workload: source.WorkloadOf(p), Pod: p.Name, Container: failure.Container}
+		// An error means no more here than that the policies could not be read.
+		found = append(found, withPolicies(finding, in, err == nil))
 	}
 	return found, nil
 }
 
-// policy says what the policies make of a grant that would help.
-func policy(in decision.Input) string {
+// withPolicies adds the diagnosis, and what the policies make of a grant that would
+// help. The operator acts where one allows it; where none does, or none was read,
+// people must. An access that was granted already spreads and is tried by itself.
+func withPolicies(finding outage.Finding, in decision.Input, read bool) outage.Finding {
+	finding.Diagnosis, finding.Actor = in.Diagnosis, in.Diagnosis.Actor
 	if in.Diagnosis.Help != diagnosis.HelpYes {
-		return ""
+		return finding
+	}
+	finding.Actor = diagnosis.PlatformTeam
+	if in.Diagnosis.Reason == diagnosis.WaitingForPropagation {
+		finding.Actor = diagnosis.Nobody
+	}
+	if !read {
+		return finding
 	}
 	grant, refusal := decision.Decide(in)
-	if refusal == nil {
-		return "Policy " + grant.Policy() + " allows the operator to grant it."
+	if refusal != nil {
+		finding.Policy, finding.Diagnosis.Command = refusal.Why, refusal.Command
+		return finding
 	}
-	return strings.TrimPrefix(refusal.Sentence, in.Diagnosis.Sentence+" ")
+	finding.Actor, finding.Policy = diagnosis.Operator, "Policy "+grant.Policy()+" allows the operator to grant it."
+	return finding
 }
 
 // tolerant reads the cluster for somebody who may not see the operator's own

@@ -15,10 +15,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	testclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/outage"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/source"
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
@@ -74,9 +76,12 @@ func (c *cloud) Content(ctx context.Context, _ imageref.Image) diagnosis.Content
 	return diagnosis.Content{State: diagnosis.Present}
 }
 
+// someday is a time that tests do not live to see.
+var someday = time.Date(2126, 11, 1, 3, 0, 0, 0, time.UTC)
+
 // TestBounded: every question ends with the time that there is for all.
 func TestBounded(t *testing.T) {
-	until := time.Now().Add(time.Hour)
+	until := someday
 	asked := &cloud{}
 	b := bounded{asked, until}
 	ctx := t.Context()
@@ -152,24 +157,22 @@ func TestFindings(t *testing.T) {
 		reason  diagnosis.Reason
 		// policy is how what is said of the policies begins.
 		policy string
+		actor  diagnosis.Actor
 		code   int
 	}{
-		"all is read":          {cluster{}, diagnosis.AccessMissing, "No PullAccessPolicy allows", exit.OK},
-		"grants forbidden":     {cluster{forbidden: "grants"}, diagnosis.AccessMissing, "No PullAccessPolicy allows", exit.OK},
-		"policies forbidden":   {cluster{forbidden: "policies"}, diagnosis.AccessMissing, "", exit.OK},
-		"namespaces forbidden": {cluster{forbidden: "namespaces"}, diagnosis.AccessMissing, "", exit.OK},
-		"accounts forbidden":   {cluster{forbidden: "serviceaccounts"}, diagnosis.PullerUnknown, "", exit.OK},
-		"grants gone":          {cluster{down: "grants"}, "", "", exit.Unreachable},
-		"nodes gone":           {cluster{down: "nodes"}, "", "", exit.Unreachable},
+		"all is read":          {cluster{}, diagnosis.AccessMissing, "No PullAccessPolicy allows", diagnosis.PlatformTeam, exit.OK},
+		"grants forbidden":     {cluster{forbidden: "grants"}, diagnosis.AccessMissing, "No PullAccessPolicy allows", diagnosis.PlatformTeam, exit.OK},
+		"policies forbidden":   {cluster{forbidden: "policies"}, diagnosis.AccessMissing, "", diagnosis.PlatformTeam, exit.OK},
+		"namespaces forbidden": {cluster{forbidden: "namespaces"}, diagnosis.AccessMissing, "", diagnosis.PlatformTeam, exit.OK},
+		"accounts forbidden":   {cluster{forbidden: "serviceaccounts"}, diagnosis.PullerUnknown, "", diagnosis.PlatformTeam, exit.OK},
+		"grants gone":          {cluster{down: "grants"}, "", "", "", exit.Unreachable},
+		"nodes gone":           {cluster{down: "nodes"}, "", "", "", exit.Unreachable},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			o := options{noCloud: true}
-			observer, err := o.observer(t.Context(), tc.cluster)
-			if err != nil {
-				t.Fatal(err)
-			}
-			observer.Cloud = bounded{&cloud{}, time.Now().Add(time.Hour)}
+			o := options{clock: testclock.NewFakePassiveClock(someday), cloudTimeout: time.Minute}
+			asked := &cloud{}
+			observer := o.observer(tc.cluster, asked)
 			found, err := findings(t.Context(), observer, source.Snapshot{Pods: []*corev1.Pod{pod}})
 			if code := exit.Code(err); code != tc.code {
 				t.Fatalf("exit code %d (%v), want %d", code, err, tc.code)
@@ -177,20 +180,30 @@ func TestFindings(t *testing.T) {
 			if tc.code != exit.OK {
 				return
 			}
-			if len(found) != 1 {
-				t.Fatalf("it finds %d failures", len(found))
+			if len(found) != 1 || len(asked.deadlines) == 0 {
+				t.Fatalf("it finds %d failures after %d questions", len(found), len(asked.deadlines))
+			}
+			for _, deadline := range asked.deadlines {
+				if want := someday.Add(time.Minute); !deadline.Equal(want) {
+					t.Errorf("the cloud may answer until %v, want %v", deadline, want)
+				}
 			}
 			got := found[0]
 			if got.Diagnosis.Reason != tc.reason || !strings.HasPrefix(got.Policy, tc.policy) || (tc.policy == "") != (got.Policy == "") {
 				t.Errorf("it finds %s and %q, want %s and %q", got.Diagnosis.Reason, got.Policy, tc.reason, tc.policy)
 			}
+			if got.Actor != tc.actor {
+				t.Errorf("%s is to act, want %s", got.Actor, tc.actor)
+			}
 		})
 	}
 }
 
-// TestPolicy: what is said of the policies stands beside the diagnosis' own sentence, and does not repeat it.
-func TestPolicy(t *testing.T) {
-	facts := diagnosis.Diagnosis{Help: diagnosis.HelpYes, Reason: diagnosis.AccessMissing, Sentence: "No access."}
+// TestWithPolicies: what is said of the policies stands beside the diagnosis' own
+// sentence, and the operator acts only where one of them allows it.
+func TestWithPolicies(t *testing.T) {
+	const command = "gcloud bind"
+	facts := diagnosis.Diagnosis{Help: diagnosis.HelpYes, Actor: diagnosis.Operator, Reason: diagnosis.AccessMissing, Sentence: "No access.", Command: command}
 	facts.Facts.Puller = diagnosis.Puller{State: diagnosis.Present, Email: "nodes@acme-prod-417.iam.gserviceaccount.com"}
 	facts.Facts.Reference.Repository = imageref.Repository{Project: "acme-prod-417", Location: "us", Name: "services"}
 	allows := v1alpha1.PullAccessPolicy{
@@ -201,22 +214,43 @@ func TestPolicy(t *testing.T) {
 			NodeServiceAccounts: []string{"nodes@acme-prod-417.iam.gserviceaccount.com"},
 		},
 	}
-	dry, other := *allows.DeepCopy(), *allows.DeepCopy()
+	dry, other, deleted := *allows.DeepCopy(), *allows.DeepCopy(), *allows.DeepCopy()
 	dry.Spec.Mode = v1alpha1.ModeDryRun
 	other.Spec.Repositories[0].Name = "other"
-	for want, policies := range map[string][]v1alpha1.PullAccessPolicy{
-		"Policy prod allows the operator to grant it.":        {allows},
-		"No PullAccessPolicy allows the operator":             nil,
-		"Policy prod does not allow the grant: ":              {other},
-		"Would grant service account nodes@acme-prod-417.iam": {dry},
-	} {
-		got := policy(decision.Input{Diagnosis: facts, Policies: policies})
-		if !strings.HasPrefix(got, want) {
-			t.Errorf("it says %q, want it to begin with %q", got, want)
-		}
+	deleted.DeletionTimestamp = &metav1.Time{Time: someday}
+	spreading, virtual, notHelped := facts, facts, facts
+	spreading.Reason = diagnosis.WaitingForPropagation
+	virtual.Facts.Repository.Mode = "VIRTUAL_REPOSITORY"
+	notHelped.Help, notHelped.Actor = diagnosis.HelpNo, diagnosis.Developer
+	tests := map[string]struct {
+		diagnosis diagnosis.Diagnosis
+		policies  []v1alpha1.PullAccessPolicy
+		unread    bool
+		// policy is how what is said of them begins.
+		policy, command string
+		actor           diagnosis.Actor
+	}{
+		"allowed":             {facts, []v1alpha1.PullAccessPolicy{allows}, false, "Policy prod allows the operator to grant it.", command, diagnosis.Operator},
+		"none":                {facts, nil, false, "No PullAccessPolicy allows the operator", command, diagnosis.PlatformTeam},
+		"not listed":          {facts, []v1alpha1.PullAccessPolicy{other}, false, "Policy prod does not allow the grant: ", command, diagnosis.PlatformTeam},
+		"dry run":             {facts, []v1alpha1.PullAccessPolicy{dry}, false, "Would grant service account nodes@acme-prod-417.iam", command, diagnosis.PlatformTeam},
+		"being deleted":       {facts, []v1alpha1.PullAccessPolicy{deleted}, false, "Policy prod does not allow the grant: ", command, diagnosis.PlatformTeam},
+		"forbidden":           {virtual, []v1alpha1.PullAccessPolicy{allows}, false, "Policy prod does not allow the grant: ", "", diagnosis.PlatformTeam},
+		"not read":            {facts, nil, true, "", command, diagnosis.PlatformTeam},
+		"spreading":           {spreading, []v1alpha1.PullAccessPolicy{allows}, false, "Policy prod allows", command, diagnosis.Operator},
+		"spreading, none":     {spreading, nil, false, "No PullAccessPolicy in mode Enforce covers this pod", command, diagnosis.Nobody},
+		"spreading, not read": {spreading, nil, true, "", command, diagnosis.Nobody},
+		"no grant helps":      {notHelped, []v1alpha1.PullAccessPolicy{allows}, false, "", command, diagnosis.Developer},
 	}
-	facts.Help = diagnosis.HelpNo
-	if got := policy(decision.Input{Diagnosis: facts, Policies: []v1alpha1.PullAccessPolicy{allows}}); got != "" {
-		t.Errorf("where no grant helps it says %q", got)
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := withPolicies(outage.Finding{}, decision.Input{Diagnosis: tc.diagnosis, Policies: tc.policies}, !tc.unread)
+			if !strings.HasPrefix(got.Policy, tc.policy) || (tc.policy == "") != (got.Policy == "") {
+				t.Errorf("it says %q, want it to begin with %q", got.Policy, tc.policy)
+			}
+			if got.Actor != tc.actor || got.Diagnosis.Command != tc.command {
+				t.Errorf("%s is to act and run %q, want %s and %q", got.Actor, got.Diagnosis.Command, tc.actor, tc.command)
+			}
+		})
 	}
 }

@@ -21,29 +21,34 @@ type Finding struct {
 	Pod       string
 	Container string
 	Diagnosis diagnosis.Diagnosis
+	// Actor is who must act, the policies considered.
+	Actor diagnosis.Actor
 	// Policy says what the policies make of a grant that helps, "" if it is not known.
 	Policy string
 }
 
 // Outage is what findings have in common.
 type Outage struct {
-	// Finding is the first of them; its sentence and its command speak for all.
+	// Finding speaks for all, with its sentence and its command: the first of them, or
+	// the first that the operator will act upon, since that heals the others as well.
 	Finding
 
-	// Pods counts the pods of all workloads.
-	Pods      int
-	Workloads []Workload
+	// PodCount counts the pods of all workloads.
+	PodCount  int
+	Workloads []Affected
 	// Images, Nodes and Unknowns are those of all findings.
 	Images, Nodes, Unknowns []string
 }
 
-// Workload is one that the outage affects.
-type Workload struct {
-	source.Workload
+// Affected is a workload that the outage affects.
+type Affected struct {
+	source.Workload `json:",inline"`
 
 	// Pods and Containers are the names of those that cannot pull.
-	Pods, Containers []string
-	Images, Nodes    []string
+	Pods       []string `json:"pods"`
+	Containers []string `json:"containers"`
+	Images     []string `json:"images"`
+	Nodes      []string `json:"nodes"`
 }
 
 // Group makes outages of findings, the largest first.
@@ -52,9 +57,9 @@ func Group(findings []Finding) []Outage {
 	slices.SortStableFunc(findings, inOrder)
 	adopt(findings)
 	var outages []*Outage
-	known := map[key]*Outage{}
+	known := map[remedy]*Outage{}
 	for _, f := range findings {
-		k := keyOf(f)
+		k := remedyOf(f)
 		o := known[k]
 		if o == nil {
 			o = &Outage{Finding: f}
@@ -66,11 +71,11 @@ func Group(findings []Finding) []Outage {
 	sorted := make([]Outage, 0, len(outages))
 	for _, o := range outages {
 		for _, w := range o.Workloads {
-			o.Pods += len(w.Pods)
+			o.PodCount += len(w.Pods)
 		}
 		sorted = append(sorted, *o)
 	}
-	slices.SortStableFunc(sorted, func(a, b Outage) int { return cmp.Compare(b.Pods, a.Pods) })
+	slices.SortStableFunc(sorted, func(a, b Outage) int { return cmp.Compare(b.PodCount, a.PodCount) })
 	return sorted
 }
 
@@ -82,9 +87,12 @@ func inOrder(a, b Finding) int {
 }
 
 func (o *Outage) add(f Finding) {
+	if f.Actor == diagnosis.Operator && o.Actor != diagnosis.Operator {
+		o.Finding = f
+	}
 	// Findings come in order: those of one workload, and of one pod, one after the other.
 	if n := len(o.Workloads); n == 0 || o.Workloads[n-1].Workload != f.Workload {
-		o.Workloads = append(o.Workloads, Workload{Workload: f.Workload})
+		o.Workloads = append(o.Workloads, Affected{Workload: f.Workload})
 	}
 	w := &o.Workloads[len(o.Workloads)-1]
 	if n := len(w.Pods); n == 0 || w.Pods[n-1] != f.Pod {
@@ -125,7 +133,7 @@ func adopt(findings []Finding) {
 	for i, f := range findings {
 		if sibling, ok := told[of(f)]; ok && silent(f) {
 			node := f.Diagnosis.Facts.Puller.Node
-			findings[i].Diagnosis, findings[i].Policy = sibling.Diagnosis, sibling.Policy
+			findings[i].Diagnosis, findings[i].Actor, findings[i].Policy = sibling.Diagnosis, sibling.Actor, sibling.Policy
 			findings[i].Diagnosis.Facts.Puller.Node = node
 		}
 	}
@@ -133,8 +141,8 @@ func adopt(findings []Finding) {
 
 func silent(f Finding) bool { return f.Diagnosis.Facts.Cause.Cause == pullfailure.BackOff }
 
-// key is what makes two findings one outage.
-type key struct {
+// remedy is what makes two findings one outage: the same would heal both.
+type remedy struct {
 	reason diagnosis.Reason
 	// subject is what the remedy changes: an image, a repository, a registry, a node.
 	subject string
@@ -142,9 +150,9 @@ type key struct {
 	puller string
 }
 
-func keyOf(f Finding) key {
+func remedyOf(f Finding) remedy {
 	d := f.Diagnosis
-	k := key{reason: d.Reason, puller: d.Facts.Puller.Email}
+	k := remedy{reason: d.Reason, puller: d.Facts.Puller.Email}
 	switch d.Reason {
 	case diagnosis.Reason(pullfailure.ImageNotFound), diagnosis.Reason(pullfailure.InvalidReference),
 		diagnosis.Reason(pullfailure.PlatformMismatch), diagnosis.Reason(pullfailure.CorruptContent),

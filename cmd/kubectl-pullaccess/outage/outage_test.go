@@ -114,7 +114,7 @@ func TestGroup(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got := []row{}
 			for _, o := range Group(tc.findings) {
-				got = append(got, row{string(o.Diagnosis.Reason), o.Pods, len(o.Workloads)})
+				got = append(got, row{string(o.Diagnosis.Reason), o.PodCount, len(o.Workloads)})
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", tc.why, diff)
@@ -135,13 +135,36 @@ func TestGroupIsOneRowForManyPods(t *testing.T) {
 		findings = append(findings, finding(fmt.Sprintf("w%d", n%3), fmt.Sprintf("p%d", n), services+"a:1", cause, on(fmt.Sprintf("n%d", n%50), "")))
 	}
 	got := Group(findings)
-	if len(got) != 1 || got[0].Pods != 300 || len(got[0].Workloads) != 3 || len(got[0].Nodes) != 50 || len(got[0].Images) != 1 {
+	if len(got) != 1 || got[0].PodCount != 300 || len(got[0].Workloads) != 3 || len(got[0].Nodes) != 50 || len(got[0].Images) != 1 {
 		t.Fatalf("got %d outages: %+v", len(got), got)
 	}
 	for _, w := range got[0].Workloads {
 		if len(w.Pods) != 100 {
 			t.Errorf("workload %s has %d pods", w, len(w.Pods))
 		}
+	}
+}
+
+// TestGroupSpeaksForTheGrant: what the operator will grant for one workload heals all
+// of the outage, so it acts, although no policy covers the first of them.
+func TestGroupSpeaksForTheGrant(t *testing.T) {
+	first, second := finding("a", "a-1", services+"a:1", pullfailure.PermissionDenied), finding("b", "b-1", services+"a:1", pullfailure.PermissionDenied)
+	first.Actor, first.Policy = diagnosis.PlatformTeam, "no"
+	second.Actor, second.Policy = diagnosis.Operator, "yes"
+	got := Group([]Finding{first, second})
+	if len(got) != 1 || got[0].Actor != diagnosis.Operator || got[0].Policy != "yes" || got[0].Workload != second.Workload || got[0].PodCount != 2 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestGroupAdoptsAll: what stands in for a silent container says who acts, too.
+func TestGroupAdoptsAll(t *testing.T) {
+	silent, told := finding("a", "a-1", services+"a:1", pullfailure.BackOff), finding("a", "a-2", services+"a:1", pullfailure.PermissionDenied)
+	silent.Actor = diagnosis.Nobody
+	told.Actor, told.Policy = diagnosis.PlatformTeam, "no"
+	got := Group([]Finding{silent, told})
+	if len(got) != 1 || got[0].Actor != diagnosis.PlatformTeam || got[0].Policy != "no" {
+		t.Errorf("got %+v", got)
 	}
 }
 

@@ -14,7 +14,13 @@ import (
 // https://no-color.org
 func Colored(out io.Writer) bool {
 	file, ok := out.(interface{ Fd() uintptr })
-	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd()))
+	return ok && term.IsTerminal(int(file.Fd())) && mayColor(os.Getenv)
+}
+
+// mayColor tells whether the environment leaves colours to the program: NO_COLOR
+// of any value but none forbids them, and a dumb terminal has none.
+func mayColor(getenv func(string) string) bool {
+	return getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
 }
 
 // palette marks words, or leaves them as they are.

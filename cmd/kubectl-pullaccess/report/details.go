@@ -16,7 +16,7 @@ func (p printer) details(d Document) {
 	}
 	for i := range d.Outages {
 		o := &d.Outages[i]
-		fmt.Fprintf(p, "\n%s: %s of %s\n", p.strong(o.Reason), count(o.Pods, "pod"), p.affected(o))
+		fmt.Fprintf(p, "\n%s: %s of %s\n", p.strong(o.Reason), count(o.PodCount, "pod"), p.affected(o))
 		fmt.Fprintf(p, "  %s\n", o.Sentence)
 		if o.Policy != "" {
 			fmt.Fprintf(p, "  %s\n", o.Policy)

@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/outage"
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/source"
 )
 
 // Version is the version of the document. Fields may be added to it; what is
@@ -19,9 +20,9 @@ const Version = "v1"
 // Document is all that explain has found, in the form of -o json and -o yaml.
 type Document struct {
 	Version string `json:"version"`
-	// Pods counts the pods that cannot pull an image.
-	Pods    int      `json:"pods"`
-	Outages []Outage `json:"outages"`
+	// PodCount is how many pods cannot pull an image.
+	PodCount int      `json:"podCount"`
+	Outages  []Outage `json:"outages"`
 	// Notes say what could not be read at all.
 	Notes []string `json:"notes"`
 }
@@ -50,24 +51,13 @@ type Outage struct {
 	Repository string `json:"repository"`
 	Registry   string `json:"registry"`
 	// Puller is the service account that was refused, "" if it is not known.
-	Puller    string     `json:"puller"`
-	Pods      int        `json:"pods"`
-	Workloads []Workload `json:"workloads"`
-	Images    []string   `json:"images"`
-	Nodes     []string   `json:"nodes"`
+	Puller    string            `json:"puller"`
+	PodCount  int               `json:"podCount"`
+	Workloads []outage.Affected `json:"workloads"`
+	Images    []string          `json:"images"`
+	Nodes     []string          `json:"nodes"`
 	// Unknown names each fact that is not known, and why.
 	Unknown []string `json:"unknown"`
-}
-
-// Workload is one that is affected.
-type Workload struct {
-	Namespace  string   `json:"namespace"`
-	Kind       string   `json:"kind"`
-	Name       string   `json:"name"`
-	Pods       []string `json:"pods"`
-	Containers []string `json:"containers"`
-	Images     []string `json:"images"`
-	Nodes      []string `json:"nodes"`
 }
 
 // New makes a document that is fit to be shown.
@@ -75,25 +65,25 @@ func New(outages []outage.Outage, notes []string) Document {
 	d := Document{Version: Version, Outages: []Outage{}, Notes: cleanAll(notes)}
 	pods := map[string]bool{}
 	for i := range outages {
-		d.Outages = append(d.Outages, of(&outages[i]))
+		d.Outages = append(d.Outages, outageOf(&outages[i]))
 		for _, w := range outages[i].Workloads {
 			for _, p := range w.Pods {
 				pods[w.Namespace+"/"+p] = true
 			}
 		}
 	}
-	d.Pods = len(pods)
+	d.PodCount = len(pods)
 	return d
 }
 
-func of(o *outage.Outage) Outage {
+func outageOf(o *outage.Outage) Outage {
 	facts := o.Diagnosis.Facts
 	shown := Outage{
 		Reason: string(o.Diagnosis.Reason), Cause: string(facts.Cause.Cause), GrantHelps: o.Diagnosis.Help.String(),
-		Actor: string(o.Diagnosis.Actor), Sentence: clean(o.Diagnosis.Sentence), Command: clean(o.Diagnosis.Command),
+		Actor: string(o.Actor), Sentence: clean(o.Diagnosis.Sentence), Command: clean(o.Diagnosis.Command),
 		Page: o.Diagnosis.Reason.Page(), Policy: clean(o.Policy), Evidence: clean(facts.Cause.Evidence),
-		Registry: clean(facts.Reference.Registry), Puller: clean(facts.Puller.Email), Pods: o.Pods,
-		Candidates: []string{}, Workloads: []Workload{}, Images: cleanAll(o.Images), Nodes: cleanAll(o.Nodes), Unknown: cleanAll(o.Unknowns),
+		Registry: clean(facts.Reference.Registry), Puller: clean(facts.Puller.Email), PodCount: o.PodCount,
+		Candidates: []string{}, Workloads: []outage.Affected{}, Images: cleanAll(o.Images), Nodes: cleanAll(o.Nodes), Unknown: cleanAll(o.Unknowns),
 	}
 	for _, c := range facts.Cause.Candidates {
 		shown.Candidates = append(shown.Candidates, string(c))
@@ -102,9 +92,9 @@ func of(o *outage.Outage) Outage {
 		shown.Repository = clean(facts.Reference.Repository.String())
 	}
 	for _, w := range o.Workloads {
-		shown.Workloads = append(shown.Workloads, Workload{
-			Namespace: clean(w.Namespace), Kind: clean(w.Kind), Name: clean(w.Name),
-			Pods: cleanAll(w.Pods), Containers: cleanAll(w.Containers),
+		shown.Workloads = append(shown.Workloads, outage.Affected{
+			Workload: source.Workload{Namespace: clean(w.Namespace), Kind: clean(w.Kind), Name: clean(w.Name)},
+			Pods:     cleanAll(w.Pods), Containers: cleanAll(w.Containers),
 			Images: cleanAll(w.Images), Nodes: cleanAll(w.Nodes),
 		})
 	}

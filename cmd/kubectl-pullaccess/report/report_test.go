@@ -39,8 +39,8 @@ func hostile(text string) outage.Outage {
 			Policy:    text,
 			Diagnosis: diagnosis.Diagnosis{Reason: diagnosis.AccessMissing, Help: diagnosis.HelpYes, Sentence: text, Command: text, Facts: facts},
 		},
-		Pods: 1, Images: []string{text, text}, Nodes: []string{text}, Unknowns: []string{text},
-		Workloads: []outage.Workload{{
+		PodCount: 1, Images: []string{text, text}, Nodes: []string{text}, Unknowns: []string{text},
+		Workloads: []outage.Affected{{
 			Workload: source.Workload{Namespace: text, Kind: text, Name: text},
 			Pods:     []string{text}, Containers: []string{text}, Images: []string{text}, Nodes: []string{text},
 		}},
@@ -99,6 +99,28 @@ func fields(text string) [][]string {
 		all = append(all, strings.Fields(line))
 	}
 	return all
+}
+
+func TestMayColor(t *testing.T) {
+	tests := map[string]struct {
+		environment map[string]string
+		want        bool
+	}{
+		"nothing set":     {nil, true},
+		"a terminal":      {map[string]string{"TERM": "xterm-256color"}, true},
+		"NO_COLOR":        {map[string]string{"NO_COLOR": "1"}, false},
+		"NO_COLOR, of 0":  {map[string]string{"NO_COLOR": "0"}, false},
+		"NO_COLOR, empty": {map[string]string{"NO_COLOR": ""}, true},
+		"dumb":            {map[string]string{"TERM": "dumb"}, false},
+		"both":            {map[string]string{"NO_COLOR": "1", "TERM": "dumb"}, false},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := mayColor(func(key string) string { return tc.environment[key] }); got != tc.want {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
+	}
 }
 
 func TestColoredIsForTerminals(t *testing.T) {

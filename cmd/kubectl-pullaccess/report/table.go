@@ -74,7 +74,7 @@ func (p printer) table(d Document, wide bool) {
 	for i := range d.Outages {
 		o := &d.Outages[i]
 		if !wide {
-			row(w, p.cells(o, namespaces(o), workloads(o), o.Pods, o.Images))
+			row(w, p.cells(o, namespaces(o), workloads(o), o.PodCount, o.Images))
 			continue
 		}
 		for _, of := range o.Workloads {
@@ -98,9 +98,6 @@ func (p printer) cells(o *Outage, namespace, workload string, pods int, images [
 func row(w io.Writer, cells []string) {
 	_, _ = fmt.Fprintln(w, strings.Join(cells, "\t")) // Into memory.
 }
-
-// String is the workload as kubectl writes it.
-func (w Workload) String() string { return strings.ToLower(w.Kind) + "/" + w.Name }
 
 func namespaces(o *Outage) string {
 	var all []string

@@ -4,6 +4,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -30,7 +31,8 @@ type apiServer struct {
 	page int
 	// expire has every token be too old.
 	expire bool
-	// refuse holds errors by "list pods", "list events", "get".
+	// refuse holds errors by "list pods", "list events" and "get"; the latter two also
+	// of one reason or pod alone, as in "get web".
 	refuse map[string]error
 
 	mu       sync.Mutex
@@ -43,9 +45,12 @@ func (s *apiServer) record(request string) {
 	s.requests = append(s.requests, request)
 }
 
-func (s *apiServer) Get(_ context.Context, key client.ObjectKey, object client.Object, _ ...client.GetOption) error {
+func (s *apiServer) Get(ctx context.Context, key client.ObjectKey, object client.Object, _ ...client.GetOption) error {
 	s.record(fmt.Sprintf("get %T %s", object, key))
-	if err := s.refuse["get"]; err != nil {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := cmp.Or(s.refuse["get"], s.refuse["get "+key.Name]); err != nil {
 		return err
 	}
 	for _, o := range s.objects {
@@ -64,7 +69,10 @@ func copyInto(from, to runtime.Object) error {
 	return runtime.DefaultUnstructuredConverter.FromUnstructured(content, to)
 }
 
-func (s *apiServer) List(_ context.Context, list client.ObjectList, options ...client.ListOption) error {
+func (s *apiServer) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	var o client.ListOptions
 	o.ApplyOptions(options)
 	kind := "pods"
@@ -78,6 +86,13 @@ func (s *apiServer) List(_ context.Context, list client.ObjectList, options ...c
 	s.record(fmt.Sprintf("list %s %q %s limit %d", kind, o.Namespace, fieldText, o.Limit))
 	if err := s.refuse["list "+kind]; err != nil {
 		return err
+	}
+	if o.FieldSelector != nil {
+		for _, r := range o.FieldSelector.Requirements() {
+			if err := s.refuse["list "+kind+" "+r.Value]; err != nil {
+				return err
+			}
+		}
 	}
 	if s.expire && o.Continue != "" {
 		return apierrors.NewResourceExpired("the token is too old")

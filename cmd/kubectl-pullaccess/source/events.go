@@ -6,6 +6,8 @@ package source
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
@@ -16,35 +18,34 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
-// sandboxReason is that of the kubelet's events about a pod's sandbox.
-const sandboxReason = "FailedCreatePodSandBox"
-
-// reasons are those of the kubelet's events that tell why a pull failed. Its
-// back-offs, of which there are many, repeat what these say.
-var reasons = []string{"Failed", "InspectFailed", "ErrImageNeverPull", sandboxReason}
-
-// failures reads the kubelet's events that may tell of failed pulls. Without the
-// right to read them, the pods' own states still tell the most.
-func (l *live) failures(ctx context.Context) error {
-	for _, reason := range reasons {
+// observeEvents reads the kubelet's events that may tell of failed pulls, by each
+// of their reasons. Where they may not be read, the pods' own states still tell the most.
+func (l *live) observeEvents(ctx context.Context) error {
+	var unread []string
+	var why error
+	for _, reason := range pullfailure.EventReasons() {
 		err := each(ctx, l.reader, client.ListOptions{
 			Namespace:     l.request.Namespace,
-			FieldSelector: fields.Set{"involvedObject.kind": pod, "reason": reason}.AsSelector(),
+			FieldSelector: fields.Set{"involvedObject.kind": podKind, "reason": reason}.AsSelector(),
 		}, newEvents, func(list *corev1.EventList) {
 			for i := range list.Items {
 				if e := list.Items[i]; about(&e) {
 					e.ManagedFields = nil
-					l.Events[podOf(&e)] = append(l.Events[podOf(&e)], &e)
+					l.Events[involvedPod(&e)] = append(l.Events[involvedPod(&e)], &e)
 				}
 			}
 		})
-		if err != nil && !refused(err) {
+		switch {
+		case err == nil:
+		case !refused(err):
 			return unreached(err)
+		default:
+			unread, why = append(unread, reason), err
 		}
-		if err != nil {
-			l.note(err)
-			return nil
-		}
+	}
+	if why != nil {
+		l.Notes = append(l.Notes, fmt.Sprintf("Events of reason %s were not read, so a pod that runs and cannot pull again may not be seen: %v",
+			strings.Join(unread, ", "), why))
 	}
 	return nil
 }
@@ -55,60 +56,55 @@ func about(e *corev1.Event) bool {
 	return pullfailure.Classify(pullfailure.Text{Message: e.Message, Reason: e.Reason}).Cause != pullfailure.NotPullFailure
 }
 
-func (l *live) note(err error) {
-	l.Notes = append(l.Notes, fmt.Sprintf("Events were not read, so a pod that runs and cannot pull again is not seen: %v", err))
-}
-
-// all reads every event of one pod.
-func (l *live) all(ctx context.Context, key types.NamespacedName) ([]*corev1.Event, error) {
+// observeEventsOf reads every event of one pod.
+func (l *live) observeEventsOf(ctx context.Context, key types.NamespacedName) ([]*corev1.Event, error) {
 	var events []*corev1.Event
 	err := each(ctx, l.reader, client.ListOptions{
 		Namespace:     key.Namespace,
-		FieldSelector: fields.Set{"involvedObject.kind": pod, "involvedObject.name": key.Name}.AsSelector(),
+		FieldSelector: fields.Set{"involvedObject.kind": podKind, "involvedObject.name": key.Name}.AsSelector(),
 	}, newEvents, func(list *corev1.EventList) {
 		for i := range list.Items {
 			events = append(events, &list.Items[i])
 		}
 	})
-	return events, err
+	if err != nil {
+		return nil, err
+	}
+	return events, nil
 }
 
-// recheck reads all events of the pods that only events tell of: a later one may
-// say that the failure is over. Those that are well are dropped.
-func (l *live) recheck(ctx context.Context) {
+// observeRecoveries reads all events of the pods that only events tell of: a later
+// one may say that the failure is over. Those that are well are dropped; one whose
+// events may not be read stays, with a note.
+func (l *live) observeRecoveries(ctx context.Context) error {
 	events := make([][]*corev1.Event, len(l.Pods))
+	var unread unreadPods
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallel)
+	group.SetLimit(Parallel)
 	for i, p := range l.Pods {
 		if !l.onlyEvents(p) {
 			continue
 		}
 		group.Go(func() (err error) {
-			events[i], err = l.all(ctx, keyOf(p))
-			return err
+			events[i], err = l.observeEventsOf(ctx, podKey(p))
+			return unread.unlessAnswered(podKey(p), err)
 		})
 	}
 	if err := group.Wait(); err != nil {
-		l.note(err)
+		return err
 	}
-	var kept []*corev1.Pod
+	l.note("The later events of pods were not read, so they may be able to pull by now", &unread)
 	for i, p := range l.Pods {
 		if events[i] != nil {
-			l.Events[keyOf(p)] = events[i]
-		}
-		if l.failing(p) {
-			kept = append(kept, p)
+			l.Events[podKey(p)] = events[i]
 		}
 	}
-	l.Pods = kept
+	l.Pods = slices.DeleteFunc(l.Pods, func(p *corev1.Pod) bool { return !l.failing(p) })
+	return nil
 }
 
 // onlyEvents tells whether an event alone says that something of the pod fails.
 func (l *live) onlyEvents(p *corev1.Pod) bool {
-	for _, e := range l.Events[keyOf(p)] {
-		if e.Reason == sandboxReason {
-			return true
-		}
-	}
-	return len(pullfailure.InPod(p)) == 0
+	sandbox := func(f pullfailure.Failure) bool { return f.Role == pullfailure.Sandbox }
+	return len(pullfailure.InPod(p)) == 0 || slices.ContainsFunc(pullfailure.FromEvents(p, l.Events[podKey(p)]), sandbox)
 }

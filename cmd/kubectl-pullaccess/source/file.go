@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
@@ -34,9 +35,10 @@ func Files(names []string, stdin io.Reader, request Request) (Snapshot, *Store, 
 			return Snapshot{}, nil, err
 		}
 	}
-	found := f.keep(request)
-	if !found && !request.Target.IsZero() {
-		return Snapshot{}, nil, fmt.Errorf("no pod of %s is in the file", request.Target)
+	if found := f.keep(request); !found {
+		if err := f.missing(request); err != nil {
+			return Snapshot{}, nil, err
+		}
 	}
 	return f.Snapshot, f.store, nil
 }
@@ -46,6 +48,9 @@ type files struct {
 
 	pods  map[types.NamespacedName]*corev1.Pod
 	store *Store
+	// names are those of the files, and objects is how many they hold of all kinds.
+	names   []string
+	objects int
 }
 
 func (f *files) read(name string, stdin io.Reader) error {
@@ -54,12 +59,10 @@ func (f *files) read(name string, stdin io.Reader) error {
 		return err
 	}
 	defer opened.Close()
+	f.names = append(f.names, opened.Name)
 	data, err := input.Text(opened)
 	if err != nil {
 		return err
-	}
-	if len(data) == 0 {
-		return where(opened.Name, 1, errNoObjects)
 	}
 	return itemsOf(opened.Name, data, f.add)
 }
@@ -85,6 +88,7 @@ func (f *files) add(data json.RawMessage) error {
 	if err := json.Unmarshal(data, &head); err != nil {
 		return fmt.Errorf("it is no Kubernetes object: %w", err)
 	}
+	f.objects++
 	empty, ok := forms[head.TypeMeta]
 	if !ok {
 		return nil
@@ -96,12 +100,12 @@ func (f *files) add(data json.RawMessage) error {
 	object.SetManagedFields(nil)
 	switch o := object.(type) {
 	case *corev1.Pod:
-		f.pods[keyOf(o)] = o
+		f.pods[podKey(o)] = o
 	case *corev1.Event:
-		f.Events[podOf(o)] = append(f.Events[podOf(o)], o)
+		f.Events[involvedPod(o)] = append(f.Events[involvedPod(o)], o)
 	case *eventsv1.Event:
 		old := asCore(o)
-		f.Events[podOf(old)] = append(f.Events[podOf(old)], old)
+		f.Events[involvedPod(old)] = append(f.Events[involvedPod(old)], old)
 	default:
 		f.store.add(o)
 	}
@@ -124,6 +128,27 @@ func (f *files) keep(request Request) bool {
 	return found
 }
 
+// missing says what was asked about and is not in the files. Files that show no
+// pod at all, of the namespace if one was named, do not say that nothing fails;
+// only empty ones do, as kubectl writes them where there is nothing.
+func (f *files) missing(request Request) error {
+	place, namespace := strings.Join(f.names, ", "), ""
+	if request.Namespace != "" {
+		namespace = " in namespace " + request.Namespace
+	}
+	inNamespace := func(p *corev1.Pod) bool { return request.Namespace == "" || p.Namespace == request.Namespace }
+	switch {
+	case request.Target.Kind == podKind:
+		return fmt.Errorf("%s%s is not in %s", request.Target, namespace, place)
+	case !request.Target.IsZero():
+		return fmt.Errorf("no pod of %s%s is in %s", request.Target, namespace, place)
+	case f.objects == 0, slices.ContainsFunc(slices.Collect(maps.Values(f.pods)), inNamespace):
+		return nil
+	default:
+		return fmt.Errorf("no pod%s is in %s; write it with: kubectl get pods,events -o json", namespace, place)
+	}
+}
+
 // wants tells whether the pod is asked about.
 func (r Request) wants(p *corev1.Pod) bool {
 	switch owner := metav1.GetControllerOf(p); {
@@ -131,7 +156,7 @@ func (r Request) wants(p *corev1.Pod) bool {
 		return false
 	case r.Selector != nil && !r.Selector.Matches(labels.Set(p.Labels)):
 		return false
-	case r.Target.IsZero(), r.Target == Target{Kind: pod, Name: p.Name}:
+	case r.Target.IsZero(), r.Target == Target{Kind: podKind, Name: p.Name}:
 		return true
 	default:
 		w := WorkloadOf(p)

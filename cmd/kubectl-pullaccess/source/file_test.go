@@ -4,6 +4,7 @@
 package source
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -55,7 +57,6 @@ func TestFiles(t *testing.T) {
 		"event":                {list(repull, oldEvent), []string{"repull"}},
 		"event before its pod": {oldEvent + repull, []string{"repull"}},
 		"event of the new API": {list(repull, newEvent), []string{"repull"}},
-		"event alone":          {list(oldEvent), nil},
 		"pod without event":    {list(repull), nil},
 		"other kinds":          {list(`{"apiVersion":"apps/v1","kind":"Deployment","spec":"odd"}`, podJSON), []string{"web"}},
 		"byte order mark":      {"\xef\xbb\xbf" + podJSON, []string{"web"}},
@@ -85,6 +86,8 @@ func TestFilesNameTheLine(t *testing.T) {
 		text string
 		want []string
 	}{
+		"comments":              {"# nothing\n---\n", []string{"standard input:1:", "no Kubernetes objects"}},
+		"blanks":                {" \n", []string{"standard input:1:", "no Kubernetes objects"}},
 		"empty":                 {"", []string{"standard input:1:", "kubectl get pods,events -o json"}},
 		"no kind":               {podJSON + "\n{}", []string{"standard input:4:", "no Kubernetes objects"}},
 		"broken":                {podJSON + "\n{\n \"kind\": }", []string{"standard input:5:", "broken or cut off"}},
@@ -113,9 +116,57 @@ func TestFilesNameTheLine(t *testing.T) {
 	}
 }
 
+// TestFilesSayWhatIsMissing: a script must not take a file that shows no pods for a
+// cluster in which nothing fails.
+func TestFilesSayWhatIsMissing(t *testing.T) {
+	const form = "; write it with: kubectl get pods,events -o json"
+	healthy := strings.Replace(podJSON, `"waiting":{"reason":"ErrImagePull","message":"not found"}`, `"running":{}`, 1)
+	files := map[string]string{
+		"healthy.json": healthy,
+		"nodes.yaml":   nodeYAML,
+		"others.json":  `{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"namespace":"shop","name":"web"}}]}`,
+		"empty.json":   `{"apiVersion":"v1","kind":"List","items":[]}`,
+	}
+	tests := map[string]struct {
+		files   []string
+		request Request
+		want    string
+	}{
+		"healthy":               {[]string{"healthy.json"}, Request{}, ""},
+		"empty":                 {[]string{"empty.json"}, Request{}, ""},
+		"namespace of empty":    {[]string{"empty.json"}, Request{Namespace: "shop"}, ""},
+		"namespace":             {[]string{"healthy.json"}, Request{Namespace: "shop"}, ""},
+		"nobody selected":       {[]string{"healthy.json"}, Request{Namespace: "shop", Selector: labels.SelectorFromSet(labels.Set{"a": "b"})}, ""},
+		"no pod":                {[]string{"nodes.yaml"}, Request{}, "no pod is in nodes.yaml" + form},
+		"no pod, of no use":     {[]string{"others.json", "empty.json"}, Request{}, "no pod is in others.json, empty.json" + form},
+		"of another namespace":  {[]string{"healthy.json", "nodes.yaml"}, Request{Namespace: "pay"}, "no pod in namespace pay is in healthy.json, nodes.yaml" + form},
+		"that pod":              {[]string{"healthy.json"}, Request{Target: Target{"Pod", "zz"}}, "pod/zz is not in healthy.json"},
+		"that pod of that name": {[]string{"healthy.json", "empty.json"}, Request{Namespace: "pay", Target: Target{"Pod", "web"}}, "pod/web in namespace pay is not in healthy.json, empty.json"},
+		"that workload":         {[]string{"others.json"}, Request{Target: Target{"Deployment", "web"}}, "no pod of deployment/web is in others.json"},
+	}
+	t.Chdir(t.TempDir())
+	for name, text := range files {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, _, err := Files(tc.files, nil, tc.request)
+			says := ""
+			if err != nil {
+				says = err.Error()
+			}
+			if says != tc.want || len(got.Pods) > 0 {
+				t.Errorf("it finds %v and says %q, want %q", namesOf(got), says, tc.want)
+			}
+		})
+	}
+}
+
 // TestStore: what the file has is read, and what it has not is unknown rather than absent.
 func TestStore(t *testing.T) {
-	text := nodeYAML + "---\napiVersion: pullaccess.dev/v1alpha1\nkind: PullAccessPolicy\nmetadata: {name: p}\n" +
+	text := podYAML + "---\n" + nodeYAML + "---\napiVersion: pullaccess.dev/v1alpha1\nkind: PullAccessPolicy\nmetadata: {name: p}\n" +
 		"---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {env: prod}}\n"
 	_, store, err := Files([]string{"-"}, strings.NewReader(text), Request{})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"sync"
 
@@ -22,17 +23,14 @@ import (
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
 )
 
-// parallel bounds the reads that are under way at once.
-const parallel = 8
-
 // Live looks for failing pods in a cluster. Of all pods it lists the pending
 // ones alone, since a pod that cannot pull is pending; the few others, whose
 // containers once ran, are found by the kubelet's events and read one by one.
 func Live(ctx context.Context, reader client.Reader, request Request) (Snapshot, error) {
 	l := live{reader: reader, request: request}
 	l.Events = map[types.NamespacedName][]*corev1.Event{}
-	if request.Target.Kind == pod {
-		return l.pod(ctx, types.NamespacedName{Namespace: request.Namespace, Name: request.Target.Name})
+	if request.Target.Kind == podKind {
+		return l.observePod(ctx, types.NamespacedName{Namespace: request.Namespace, Name: request.Target.Name})
 	}
 	options := client.ListOptions{
 		Namespace:     request.Namespace,
@@ -40,24 +38,26 @@ func Live(ctx context.Context, reader client.Reader, request Request) (Snapshot,
 		FieldSelector: fields.OneTermEqualSelector("status.phase", string(corev1.PodPending)),
 	}
 	if !request.Target.IsZero() {
-		selector, err := l.selector(ctx, request.Target)
+		selector, err := l.observeSelector(ctx, request.Target)
 		if err != nil {
 			return Snapshot{}, err
 		}
 		// A workload's own pods are few, so those that run are looked at as well.
 		options.LabelSelector, options.FieldSelector = selector, nil
 	}
-	if err := l.failures(ctx); err != nil {
+	if err := l.observeEvents(ctx); err != nil {
 		return Snapshot{}, err
 	}
-	seen, err := l.pods(ctx, options)
+	seen, err := l.observePods(ctx, options)
 	if err == nil && options.FieldSelector != nil {
-		err = l.others(ctx, seen)
+		err = l.observeOthers(ctx, seen)
+	}
+	if err == nil {
+		err = l.observeRecoveries(ctx)
 	}
 	if err != nil {
 		return Snapshot{}, err
 	}
-	l.recheck(ctx)
 	slices.SortFunc(l.Pods, byName)
 	return l.Snapshot, nil
 }
@@ -69,26 +69,25 @@ type live struct {
 	request Request
 }
 
-// pod reads one pod and the events about it.
-func (l *live) pod(ctx context.Context, key types.NamespacedName) (Snapshot, error) {
+// observePod reads one pod and the events about it.
+func (l *live) observePod(ctx context.Context, key types.NamespacedName) (Snapshot, error) {
 	p := &corev1.Pod{}
 	if err := l.reader.Get(ctx, key, p); err != nil {
 		return Snapshot{}, missing(err)
 	}
 	l.Pods = append(l.Pods, p)
-	events, err := l.all(ctx, key)
-	if err != nil && !refused(err) {
-		return Snapshot{}, unreached(err)
+	events, err := l.observeEventsOf(ctx, key)
+	var unread unreadPods
+	if err := unread.unlessAnswered(key, err); err != nil {
+		return Snapshot{}, err
 	}
-	if err != nil {
-		l.note(err)
-	}
+	l.note("The events of the pod were not read, so only its own state is known", &unread)
 	l.Events[key] = events
 	return l.Snapshot, nil
 }
 
-// selector reads the workload's own selector of its pods.
-func (l *live) selector(ctx context.Context, target Target) (labels.Selector, error) {
+// observeSelector reads the workload's own selector of its pods.
+func (l *live) observeSelector(ctx context.Context, target Target) (labels.Selector, error) {
 	k, ok := kindOf(target.Kind)
 	if !ok || k.selector == nil {
 		return nil, fmt.Errorf("%s has no pods", target)
@@ -104,14 +103,14 @@ func (l *live) selector(ctx context.Context, target Target) (labels.Selector, er
 	return selector, nil
 }
 
-// pods lists what options select, keeps what fails, and returns the names of all.
-func (l *live) pods(ctx context.Context, options client.ListOptions) (map[types.NamespacedName]bool, error) {
+// observePods lists what options select, keeps what fails, and returns the names of all.
+func (l *live) observePods(ctx context.Context, options client.ListOptions) (map[types.NamespacedName]bool, error) {
 	seen := map[types.NamespacedName]bool{}
 	err := each(ctx, l.reader, options, newPods, func(list *corev1.PodList) {
 		for i := range list.Items {
 			p := list.Items[i]
-			again := seen[keyOf(&p)]
-			seen[keyOf(&p)] = true
+			again := seen[podKey(&p)]
+			seen[podKey(&p)] = true
 			if !again && l.failing(&p) {
 				p.ManagedFields = nil
 				l.Pods = append(l.Pods, &p)
@@ -121,11 +120,13 @@ func (l *live) pods(ctx context.Context, options client.ListOptions) (map[types.
 	return seen, unreached(err)
 }
 
-// others reads the pods that events name and the list had not.
-func (l *live) others(ctx context.Context, seen map[types.NamespacedName]bool) error {
+// observeOthers reads the pods that events name and the list had not. Who may list
+// pods need not be allowed to get them: those are noted.
+func (l *live) observeOthers(ctx context.Context, seen map[types.NamespacedName]bool) error {
 	var mu sync.Mutex
+	var unread unreadPods
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallel)
+	group.SetLimit(Parallel)
 	for key := range l.Events {
 		if seen[key] {
 			continue
@@ -137,7 +138,7 @@ func (l *live) others(ctx context.Context, seen map[types.NamespacedName]bool) e
 			case apierrors.IsNotFound(err):
 				return nil // Events outlive their pods.
 			case err != nil:
-				return unreached(err)
+				return unread.unlessAnswered(key, err)
 			case l.request.Selector != nil && !l.request.Selector.Matches(labels.Set(p.Labels)):
 				return nil
 			}
@@ -147,7 +148,11 @@ func (l *live) others(ctx context.Context, seen map[types.NamespacedName]bool) e
 			return nil
 		})
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	l.note("Events tell of pods that were not read, so whether they still cannot pull is not known", &unread)
+	return nil
 }
 
 // missing tells a wrong name, which is the caller's doing, from a cluster that
@@ -170,5 +175,18 @@ func unreached(err error) error {
 	if err == nil || refused(err) {
 		return exit.Unreached(err)
 	}
-	return exit.Unreached(fmt.Errorf("the cluster gives no answer: %w", err))
+	return exit.Unreached(fmt.Errorf("the cluster gives no answer: %w", ofServer(err)))
+}
+
+// ofServer names the server of a request that failed, and not all that was asked of it.
+func ofServer(err error) error {
+	var request *url.Error
+	if !errors.As(err, &request) {
+		return err
+	}
+	asked, parseErr := url.Parse(request.URL)
+	if parseErr != nil {
+		return request.Err
+	}
+	return fmt.Errorf("%s://%s: %w", asked.Scheme, asked.Host, request.Err)
 }

@@ -6,6 +6,7 @@ package source
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -41,6 +42,9 @@ func aPod(name string, phase corev1.PodPhase, state corev1.ContainerState) *core
 		Status:     corev1.PodStatus{Phase: phase, ContainerStatuses: []corev1.ContainerStatus{{Name: "app", State: state}}},
 	}
 }
+
+// sandboxReason is that of the kubelet's events about a pod's sandbox.
+const sandboxReason = "FailedCreatePodSandBox"
 
 const pullText = `Failed to pull image "nginx:1": not found`
 
@@ -94,7 +98,7 @@ func TestLiveFinds(t *testing.T) {
 	if diff := cmp.Diff([]string{"both", "repull", "sandbox", "z-pending"}, namesOf(got)); diff != "" {
 		t.Errorf("pods (-want +got):\n%s", diff)
 	}
-	if failures := pullfailure.FromEvents(got.Pods[0], got.Events[keyOf(got.Pods[0])]); len(failures) != 1 || failures[0].Role != pullfailure.Container {
+	if failures := pullfailure.FromEvents(got.Pods[0], got.Events[podKey(got.Pods[0])]); len(failures) != 1 || failures[0].Role != pullfailure.Container {
 		t.Errorf("of a pod whose sandbox was made since, it knows %+v", failures)
 	}
 	if len(got.Notes) > 0 {
@@ -171,6 +175,7 @@ func TestLiveNarrows(t *testing.T) {
 
 func TestLiveFails(t *testing.T) {
 	down := errors.New("connection refused")
+	asked := &url.Error{Op: "Get", URL: "https://192.0.2.1:6443/api/v1/pods?limit=500", Err: down}
 	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "things"}, "", errors.New("no"))
 	const usage, unreachable = exit.Usage, exit.Unreachable
 	tests := map[string]struct {
@@ -180,20 +185,22 @@ func TestLiveFails(t *testing.T) {
 		code    int
 		says    string
 	}{
-		"pods":                 {"list pods", forbidden, Request{}, unreachable, "things is forbidden"},
-		"pods, no answer":      {"list pods", down, Request{}, unreachable, "the cluster gives no answer: connection refused"},
-		"events, no answer":    {"list events", down, Request{}, unreachable, "the cluster gives no answer: connection refused"},
-		"pod's, no answer":     {"list events", down, Request{Namespace: "shop", Target: Target{"Pod", "web"}}, unreachable, "the cluster gives no answer"},
-		"pod":                  {"get", forbidden, Request{Target: Target{"Pod", "web"}}, unreachable, "things is forbidden"},
-		"no pod":               {"", nil, Request{Target: Target{"Pod", "none"}}, usage, "not found"},
-		"no workload":          {"", nil, Request{Target: Target{"Deployment", "none"}}, usage, "not found"},
-		"workload":             {"get", forbidden, Request{Target: Target{"Deployment", "web"}}, unreachable, "things is forbidden"},
-		"pods of events alone": {"get", forbidden, Request{}, unreachable, "things is forbidden"},
+		"pods":              {"list pods", forbidden, Request{}, unreachable, "things is forbidden"},
+		"pods, no answer":   {"list pods", down, Request{}, unreachable, "the cluster gives no answer: connection refused"},
+		"events, no answer": {"list events", down, Request{}, unreachable, "the cluster gives no answer: connection refused"},
+		"pod's, no answer":  {"list events", down, Request{Namespace: "shop", Target: Target{"Pod", "web"}}, unreachable, "the cluster gives no answer"},
+		"pod":               {"get", forbidden, Request{Target: Target{"Pod", "web"}}, unreachable, "things is forbidden"},
+		"no pod":            {"", nil, Request{Target: Target{"Pod", "none"}}, usage, "not found"},
+		"no workload":       {"", nil, Request{Target: Target{"Deployment", "none"}}, usage, "not found"},
+		"workload":          {"get", forbidden, Request{Target: Target{"Deployment", "web"}}, unreachable, "things is forbidden"},
+		"pods of events":    {"get", down, Request{}, unreachable, "the cluster gives no answer: connection refused"},
+		"later events":      {"list events repull", down, Request{}, unreachable, "the cluster gives no answer: connection refused"},
+		"a URL":             {"list pods", asked, Request{}, unreachable, "the cluster gives no answer: https://192.0.2.1:6443: connection refused"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := &apiServer{t: t, refuse: map[string]error{tc.refuse: tc.err}}
-			s.objects = append(s.objects, aPod("web", corev1.PodPending, notFound), anEvent("repull", "Failed", pullText, time.Minute))
+			s.objects = append(s.objects, aPod("web", corev1.PodPending, notFound), aPod("repull", corev1.PodRunning, ended), anEvent("repull", "Failed", pullText, time.Minute))
 			got, err := Live(t.Context(), s, tc.request)
 			if code := exit.Code(err); code != tc.code || len(got.Pods) > 0 {
 				t.Errorf("exit code %d (%v), want %d; pods %v", code, err, tc.code, namesOf(got))
@@ -205,19 +212,64 @@ func TestLiveFails(t *testing.T) {
 	}
 }
 
-// TestLiveWithoutEvents: who may not read events still learns from the pods, and is told.
-func TestLiveWithoutEvents(t *testing.T) {
-	s := &apiServer{t: t, refuse: map[string]error{
-		"list events": apierrors.NewForbidden(schema.GroupResource{Resource: "events"}, "", errors.New("no events for you")),
-	}}
-	s.objects = append(s.objects, aPod("web", corev1.PodPending, notFound))
-	for _, target := range []Target{{}, {"Pod", "web"}} {
-		got, err := Live(t.Context(), s, Request{Namespace: "shop", Target: target})
-		if err != nil || len(got.Pods) != 1 {
-			t.Fatalf("%v: pods %v, %v", target, namesOf(got), err)
+// TestLiveNotes: what the cluster refuses to show takes nothing from what it does
+// show, and each refusal is told with what is uncertain for it.
+func TestLiveNotes(t *testing.T) {
+	refuse := apierrors.NewForbidden(schema.GroupResource{Resource: "things"}, "", errors.New("not for you"))
+	tests := map[string]struct {
+		refuse []string
+		target Target
+		want   []string
+		// note is how the only note begins.
+		note string
+		why  string
+	}{
+		"events":             {[]string{"list events"}, Target{}, []string{"web"}, "Events of reason Failed, InspectFailed, ErrImageNeverPull, FailedCreatePodSandBox were not read, so a pod that runs", ""},
+		"events of a pod":    {[]string{"list events"}, Target{"Pod", "web"}, []string{"web"}, "The events of the pod were not read, so only its own state is known (shop/web): ", ""},
+		"events of a reason": {[]string{"list events InspectFailed"}, Target{}, []string{"repull", "second", "web"}, "Events of reason InspectFailed were not read, so ", "the other reasons are read all the same"},
+		"pods one by one":    {[]string{"get"}, Target{}, []string{"web"}, "Events tell of pods that were not read, so whether they still cannot pull is not known (shop/recovered, shop/repull, shop/second): ", "to list pods is one right, to get them another"},
+		"one pod":            {[]string{"get repull"}, Target{}, []string{"second", "web"}, "Events tell of pods that were not read, so whether they still cannot pull is not known (shop/repull): ", "the other one is read"},
+		"later events":       {[]string{"list events repull"}, Target{}, []string{"repull", "second", "web"}, "The later events of pods were not read, so they may be able to pull by now (shop/repull): ", "the pod is told of, and another's recovery is seen"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := &apiServer{t: t, refuse: map[string]error{}}
+			for _, what := range tc.refuse {
+				s.refuse[what] = refuse
+			}
+			s.objects = append(
+				s.objects,
+				aPod("web", corev1.PodPending, notFound),
+				aPod("repull", corev1.PodRunning, ended), anEvent("repull", "Failed", pullText, time.Minute),
+				aPod("second", corev1.PodRunning, ended), anEvent("second", "Failed", pullText, time.Minute),
+				aPod("recovered", corev1.PodRunning, ended), anEvent("recovered", "Failed", pullText, time.Minute),
+				anEvent("recovered", "Pulled", `Successfully pulled image "nginx:1" in 1s`, 2*time.Minute),
+			)
+			got, err := Live(t.Context(), s, Request{Namespace: "shop", Target: tc.target})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, namesOf(got)); diff != "" {
+				t.Errorf("pods (-want +got):\n%s%s", diff, tc.why)
+			}
+			if len(got.Notes) != 1 || !strings.HasPrefix(got.Notes[0], tc.note) || !strings.HasSuffix(got.Notes[0], "not for you") {
+				t.Errorf("it notes %q, want one that begins with %q (%s)", got.Notes, tc.note, tc.why)
+			}
+		})
+	}
+}
+
+// TestNoteNamesSome: a note of many pods stays one line.
+func TestNoteNamesSome(t *testing.T) {
+	var l live
+	var unread unreadPods
+	for i := range 7 {
+		if err := unread.unlessAnswered(types.NamespacedName{Namespace: "shop", Name: fmt.Sprintf("web-%d", 6-i)}, apierrors.NewInternalError(errors.New("later"))); err != nil {
+			t.Fatal(err)
 		}
-		if len(got.Notes) != 1 || !strings.Contains(got.Notes[0], "no events for you") {
-			t.Errorf("%v: it notes %v", target, got.Notes)
-		}
+	}
+	l.note("Not known", &unread)
+	if want := []string{"Not known (shop/web-0, shop/web-1, shop/web-2, shop/web-3, shop/web-4 and 2 more): Internal error occurred: later"}; !slices.Equal(l.Notes, want) {
+		t.Errorf("it notes %q, want %q", l.Notes, want)
 	}
 }

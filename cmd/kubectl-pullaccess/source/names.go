@@ -23,7 +23,7 @@ func Names(ctx context.Context, reader client.Reader, namespace, alias string) [
 		if !ok {
 			return nil
 		}
-		if k.name == pod {
+		if k.name == podKind {
 			options.FieldSelector = fields.OneTermEqualSelector("status.phase", string(corev1.PodPending))
 		}
 		list = k.list()

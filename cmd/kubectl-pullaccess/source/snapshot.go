@@ -28,7 +28,11 @@ type Snapshot struct {
 }
 
 // Workload is what a pod belongs to, as people know it.
-type Workload struct{ Namespace, Kind, Name string }
+type Workload struct {
+	Namespace string `json:"namespace"`
+	Kind      string `json:"kind"`
+	Name      string `json:"name"`
+}
 
 // String is the workload as kubectl writes it.
 func (w Workload) String() string { return strings.ToLower(w.Kind) + "/" + w.Name }
@@ -37,7 +41,7 @@ func (w Workload) String() string { return strings.ToLower(w.Kind) + "/" + w.Nam
 // Deployment's ReplicaSet ends with the hash that the pod carries as a label, so
 // that nothing needs to be read, and a file tells as much as the cluster.
 func WorkloadOf(p *corev1.Pod) Workload {
-	w := Workload{Namespace: p.Namespace, Kind: pod, Name: p.Name}
+	w := Workload{Namespace: p.Namespace, Kind: podKind, Name: p.Name}
 	owner := metav1.GetControllerOf(p)
 	if owner == nil || owner.Kind == "Node" { // A static pod stands for itself.
 		return w
@@ -50,15 +54,20 @@ func WorkloadOf(p *corev1.Pod) Workload {
 	return w
 }
 
-// podOf names the pod that an event is about.
-func podOf(e *corev1.Event) types.NamespacedName {
+// involvedPod names the pod that an event is about.
+func involvedPod(e *corev1.Event) types.NamespacedName {
 	return types.NamespacedName{Namespace: e.InvolvedObject.Namespace, Name: e.InvolvedObject.Name}
 }
 
-// keyOf names a pod.
-func keyOf(p *corev1.Pod) types.NamespacedName {
+// podKey names a pod.
+func podKey(p *corev1.Pod) types.NamespacedName {
 	return types.NamespacedName{Namespace: p.Namespace, Name: p.Name}
 }
+
+// Parallel bounds the reads that are under way at once, of the cluster as of the
+// cloud: enough that the way there and back is not waited for pod by pod, and few
+// enough that one person's question is no load.
+const Parallel = 8
 
 // byName is the order in which pods are told of.
 func byName(a, b *corev1.Pod) int {
@@ -67,5 +76,5 @@ func byName(a, b *corev1.Pod) int {
 
 // failing tells whether the pod cannot pull, as far as is known of it.
 func (s *Snapshot) failing(p *corev1.Pod) bool {
-	return len(pullfailure.FromEvents(p, s.Events[keyOf(p)])) > 0
+	return len(pullfailure.FromEvents(p, s.Events[podKey(p)])) > 0
 }

@@ -159,14 +159,19 @@ func (d *documents) broken(err error) error {
 
 // yamlItems reads documents that are set apart by lines of three dashes.
 func yamlItems(name string, data []byte, visit visitor) error {
-	line := 1
+	line, some := 1, false
 	for len(data) > 0 {
 		document, rest := cutDocument(data)
-		if err := yamlDocument(name, document, line, visit); err != nil {
+		says, err := yamlDocument(name, document, line, visit)
+		if err != nil {
 			return err
 		}
+		some = some || says
 		line += bytes.Count(data[:len(data)-len(rest)], []byte("\n"))
 		data = rest
+	}
+	if !some {
+		return where(name, 1, errNoObjects)
 	}
 	return nil
 }
@@ -184,7 +189,8 @@ func cutDocument(data []byte) (document, rest []byte) {
 // yamlLine is how the library names a line of the document.
 var yamlLine = regexp.MustCompile(`line (\d+): `)
 
-func yamlDocument(name string, document []byte, line int, visit visitor) error {
+// yamlDocument reads one document, and tells whether it holds more than comments.
+func yamlDocument(name string, document []byte, line int, visit visitor) (says bool, err error) {
 	converted, err := yaml.YAMLToJSON(document)
 	if err != nil {
 		text := strings.TrimPrefix(err.Error(), "yaml: ")
@@ -192,15 +198,15 @@ func yamlDocument(name string, document []byte, line int, visit visitor) error {
 			n, _ := strconv.Atoi(at[1]) // It matched digits.
 			line, text = line+n-1, strings.Replace(text, at[0], "", 1)
 		}
-		return where(name, line, errors.New("the YAML is broken: "+text))
+		return false, where(name, line, errors.New("the YAML is broken: "+text))
 	}
 	if bytes.Equal(converted, []byte("null")) {
-		return nil // Nothing but comments.
+		return false, nil
 	}
 	// The lines of the converted text are not those of the file: all of it stands where the document begins.
 	first := line + leadingLines(document)
 	d := documents{name: name, data: converted, visit: visit, line: func(int) int { return first }}
-	return d.all()
+	return true, d.all()
 }
 
 // leadingLines counts the lines before the first that says something.

@@ -45,11 +45,11 @@ type kind struct {
 	selector func(client.Object) *metav1.LabelSelector
 }
 
-// pod is the kind of a name that stands alone.
-const pod = "Pod"
+// podKind is the kind of a name that stands alone.
+const podKind = "Pod"
 
 var kinds = []kind{
-	{pod, []string{"pod", "pods", "po"}, func() client.Object { return &corev1.Pod{} }, func() client.ObjectList { return &corev1.PodList{} }, nil},
+	{podKind, []string{"pod", "pods", "po"}, func() client.Object { return &corev1.Pod{} }, func() client.ObjectList { return &corev1.PodList{} }, nil},
 	{
 		"Deployment",
 		[]string{"deployment", "deployments", "deploy", "deployment.apps", "deployments.apps", "deploy.apps"},
@@ -116,7 +116,7 @@ func ParseTarget(argument string) (Target, error) {
 	}
 	k, ok := kindOf(alias)
 	if !ok {
-		return Target{}, fmt.Errorf("%q is no type that has pods; types are: %s", alias, strings.Join(Types(), ", "))
+		return Target{}, fmt.Errorf("type %q is not supported; types are: %s", alias, strings.Join(Types(), ", "))
 	}
 	return Target{Kind: k.name, Name: name}, nil
 }

@@ -23,6 +23,7 @@ func TestParseTarget(t *testing.T) {
 		"replicaset/web-1":    {"ReplicaSet", "web-1"},
 		"jobs.batch/nightly":  {"Job", "nightly"},
 		"service/web":         {},
+		"cronjob/nightly":     {},
 		"deployment/":         {},
 		"deployment/web/more": {},
 		"/web":                {},

@@ -1,0 +1,142 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package explain
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/golden"
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/outage"
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
+	"github.com/pull-access/pull-access-operator/internal/pullfailure"
+)
+
+// acme is a cloud in which one account runs a node and may read nothing.
+func acme(t *testing.T) *emulator.Emulator {
+	t.Helper()
+	cloud, err := emulator.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cloud.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	const project, account = "acme-prod-417", "gke-nodes@acme-prod-417.iam.gserviceaccount.com"
+	cloud.AddProject(project, 417)
+	cloud.AddServiceAccount(account)
+	cloud.AddInstance(emulator.Instance{Project: project, Zone: "us-central1-a", Name: "gke-prod-1", ServiceAccount: account})
+	for name, image := range map[string]string{"ledger": "ledger:4", "services": "checkout:1.8.2", "tools": "shell:2"} {
+		cloud.AddRepository(emulator.Repository{Project: project, Location: "us-central1", Name: name})
+		if err := cloud.PushImage("us-central1-docker.pkg.dev/" + project + "/" + name + "/" + image); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cloud
+}
+
+// TestGoldenGrant: three accesses are missing. One policy allows the first, another
+// would but for DryRun, and none lists the third; the command opens each by hand.
+func TestGoldenGrant(t *testing.T) {
+	got, err := explain(t, "", "-f", "testdata/denied.yaml", "--cloud", "--gcp-endpoint="+acme(t).URL())
+	if !errors.Is(err, exit.ErrFailures) {
+		t.Fatalf("got %v, want %v", err, exit.ErrFailures)
+	}
+	golden.Check(t, "testdata/denied.table.golden", got)
+}
+
+// TestOffersCloud: who has explained a file without the cloud is told how to explain
+// it with the cloud, and that works.
+func TestOffersCloud(t *testing.T) {
+	text, err := os.ReadFile("testdata/denied.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cloud := acme(t)
+	t.Chdir(t.TempDir())
+	const file = "what's wrong.yaml"
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reasonOf := func(arguments ...string) (reason, command string) {
+		t.Helper()
+		out, err := explain(t, "", append(arguments, "-o", "json")...)
+		var d report.Document
+		if unreadable := json.Unmarshal([]byte(out), &d); !errors.Is(err, exit.ErrFailures) || unreadable != nil || len(d.Outages) != 1 {
+			t.Fatalf("got %v, %v, %s", err, unreadable, out)
+		}
+		return d.Outages[0].Reason, d.Outages[0].Command
+	}
+	reason, command := reasonOf("deployment/ledger", "-n", "pay", "-f", file)
+	if want := `kubectl pullaccess explain deployment/ledger -f 'what'\''s wrong.yaml' -n pay --cloud`; reason != "PermissionDenied" || command != want {
+		t.Errorf("%s: it offers %s, want %s", reason, command, want)
+	}
+	reason, command = reasonOf("deployment/ledger", "-f", file, "-n", "pay", "--cloud", "--gcp-endpoint="+cloud.URL())
+	if reason != "AccessMissing" || !strings.HasPrefix(command, "gcloud artifacts repositories add-iam-policy-binding ") {
+		t.Errorf("with the cloud it finds %s and offers %s", reason, command)
+	}
+}
+
+// TestOffersCloudLive: so is who has explained a cluster without it; other reasons
+// keep their commands.
+func TestOffersCloudLive(t *testing.T) {
+	const command = "kubectl pullaccess explain web --namespace=shop"
+	found := []outage.Finding{
+		{Diagnosis: diagnosis.Diagnosis{Reason: diagnosis.Reason(pullfailure.PermissionDenied), Command: command}},
+		{Diagnosis: diagnosis.Diagnosis{Reason: diagnosis.PullSecretUsed, Command: "kubectl describe secret s"}},
+	}
+	o := options{config: genericclioptions.NewConfigFlags(false)}
+	o.offerCloud(found, nil)
+	if got := found[0].Diagnosis.Command; got != command+" --cloud" {
+		t.Errorf("it offers %q", got)
+	}
+	if got := found[1].Diagnosis.Command; got != "kubectl describe secret s" {
+		t.Errorf("of a pull secret it offers %q", got)
+	}
+}
+
+// TestNoKubeconfig: the guess that a cluster is on localhost is said to be one.
+func TestNoKubeconfig(t *testing.T) {
+	const hint = "; no kubeconfig was found, see --kubeconfig and --context"
+	unreached, usage := exit.Unreached(errors.New("gone")), errors.New("gone")
+	none := "apiVersion: v1\nkind: Config\n"
+	one := none + "clusters: [{name: c, cluster: {server: 'https://192.0.2.1'}}]\n" +
+		"contexts: [{name: c, context: {cluster: c}}]\ncurrent-context: c\n"
+	for name, tc := range map[string]struct {
+		kubeconfig, server string
+		err                error
+		hinted             bool
+	}{
+		"none":            {none, "", unreached, true},
+		"none, of no use": {none, "", usage, false},
+		"server named":    {none, "https://192.0.2.1", unreached, false},
+		"guess named":     {none, "http://localhost:8080", unreached, false},
+		"found":           {one, "", unreached, false},
+		"found as guess":  {strings.Replace(one, "https://192.0.2.1", "http://localhost:8080", 1), "", unreached, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("KUBERNETES_SERVICE_HOST", "") // Else this may be a pod, which knows its cluster.
+			kubeconfig := t.TempDir() + "/config"
+			if err := os.WriteFile(kubeconfig, []byte(tc.kubeconfig), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			o := options{config: genericclioptions.NewConfigFlags(false)}
+			o.config.KubeConfig, o.config.APIServer = &kubeconfig, &tc.server
+			got := o.hinted(tc.err)
+			if strings.HasSuffix(got.Error(), hint) != tc.hinted || exit.Code(got) != exit.Code(tc.err) {
+				t.Errorf("it says %q and ends with %d", got, exit.Code(got))
+			}
+		})
+	}
+}
