@@ -20,6 +20,11 @@ func (a *attempt) settle(image string, all mark) {
 	if a.causes == permissionDenied && all&pulls == 0 && a.unframed() {
 		a.causes = noAccess // The beginning is lost, and with it whether anybody was named.
 	}
+	a.settleStatus(image)
+}
+
+// settleStatus reads a status by what Google, or any registry, means by it there.
+func (a *attempt) settleStatus(image string) {
 	if a.status == statusNotFound && a.atToken() && (google(image) || image == "" && googleHost(a.server.host)) {
 		a.causes = repositoryNotFound // Google gives a token, or not, for a whole repository.
 	}
