@@ -7,6 +7,7 @@ package pulltext
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
@@ -20,10 +21,11 @@ func GoogleImage(fault emulator.ImageFault) string {
 	return "us-central1-docker.pkg.dev/acme-prod-417/faults/" + string(fault) + ":1"
 }
 
+var googleOnly = []emulator.ImageFault{emulator.ManifestShutDown, emulator.ManifestDeniedAnonymous, emulator.TokenRepositoryMissing}
+
 // OtherImage is GoogleImage on another registry, which no grant can open. It is not there for a fault that is Google's own.
 func OtherImage(fault emulator.ImageFault) (image string, ok bool) {
-	switch fault {
-	case emulator.ManifestShutDown, emulator.ManifestDeniedAnonymous, emulator.TokenRepositoryMissing:
+	if slices.Contains(googleOnly, fault) {
 		return "", false
 	}
 	return "registry.example.com/team/" + string(fault) + ":1", true
