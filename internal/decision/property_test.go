@@ -225,8 +225,9 @@ func TestPropertyZeroRefuses(t *testing.T) {
 // is narrowed, and Permits and Covers each answer for their own fields.
 func TestPropertyPermitsFollowsPolicy(t *testing.T) {
 	try(t, func(t *rapid.T, s scene, grant *Grant, _ *Refusal) {
-		permitted := false
+		permitted, named := false, false
 		for i, p := range s.in.Policies {
+			named = named || p.DeletionTimestamp == nil && allPass(grantFields, p, s)
 			permitted = permitted || allPass(slices.Concat(grantFields, forceFields), p, s)
 			if got, want := Covers(&s.in.Policies[i], s.in.Pod), allPass(slices.Concat(podFields, forceFields), p, s); got != want {
 				t.Fatalf("Covers = %v of policy %s, want %v", got, p.Name, want)
@@ -234,6 +235,10 @@ func TestPropertyPermitsFollowsPolicy(t *testing.T) {
 		}
 		if got := s.permits(); got != permitted {
 			t.Fatalf("Permits = %v, want %v", got, permitted)
+		}
+		account := v1alpha1.ServiceAccountMember(s.account.email)
+		if got := Names(s.in.Policies, s.repository, s.virtual, account); got != named {
+			t.Fatalf("Names = %v, want %v: in whatever mode", got, named)
 		}
 		if grant == nil {
 			return
