@@ -108,7 +108,7 @@ func known(image string) diagnosis.Facts {
 		Namespace: "shop", Pod: "checkout-6dcc996c79-t4r72", Image: image, Reference: reference, ReferenceErr: err,
 		Puller: diagnosis.Puller{
 			State: diagnosis.Present, Email: account, Scopes: []string{"https://www.googleapis.com/auth/cloud-platform"},
-			Node: "gke-prod-1", Pool: "default-pool", Project: "acme-prod-417", Instance: "acme-prod-417/us-central1-a/gke-prod-1",
+			Node: "gke-prod-1", Pool: "default-pool", Instance: "acme-prod-417/us-central1-a/gke-prod-1",
 			Cluster:   diagnosis.Cluster{Project: "acme-prod-417", Location: "us-central1", Name: "prod"},
 			Federated: diagnosis.Missing, Account: "checkout",
 		},

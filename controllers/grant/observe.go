@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -69,7 +70,7 @@ func (r *Reconciler) considerEnd(ctx context.Context, w *work, g *v1alpha1.PullA
 	case end != nil && !end.DueTime.After(now):
 		w.remove = append(w.remove, g)
 		w.end[g] = end.Reason
-	case !record.SameEnd(end, g.Status.Ending):
+	case !equality.Semantic.DeepEqual(end, g.Status.Ending):
 		w.announce[g] = end
 	case end == nil && record.Interrupted(g):
 		w.add = append(w.add, g) // Its end was begun, and called off since.

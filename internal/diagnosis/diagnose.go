@@ -26,19 +26,27 @@ var ofAll = []rule{
 	{invalidReference, HelpNo, Developer, func(f Facts) bool { return f.ReferenceErr != nil }},
 }
 
+// What the repository's own facts rule out, whoever asks.
+var (
+	noRepository = rule{RepositoryNotFound, HelpNo, Developer, func(f Facts) bool { return f.Repository.State == Missing }}
+	notDocker    = rule{RepositoryNotDocker, HelpNo, Developer, func(f Facts) bool {
+		return f.Repository.State == Present && f.Repository.Format != dockerFormat
+	}}
+)
+
 // ofAnonymous are tried when nobody, or nobody known, asked Artifact Registry.
 var ofAnonymous = []rule{
 	{FederatedPuller, HelpNo, PlatformTeam, func(f Facts) bool { return f.Puller.Federated == Present }},
-	{NoServiceAccount, HelpNo, PlatformTeam, func(f Facts) bool { return f.Puller.State == Missing && f.Puller.alone() }},
+	{NoServiceAccount, HelpNo, PlatformTeam, func(f Facts) bool { return f.Puller.State == Missing && f.Puller.Alone() }},
 	{ScopesMissing, HelpNo, PlatformTeam, func(f Facts) bool {
-		return f.Puller.State == Present && !f.Puller.scopesSuffice() && f.Puller.alone()
+		return f.Puller.State == Present && !f.Puller.scopesSuffice() && f.Puller.Alone()
 	}},
 }
 
 // ofAbsent are tried when the registry found nothing under the image's name.
 var ofAbsent = []rule{
-	{RepositoryNotFound, HelpNo, Developer, func(f Facts) bool { return f.Repository.State == Missing }},
-	{RepositoryNotDocker, HelpNo, Developer, func(f Facts) bool { return f.Repository.State == Present && f.Repository.Format != dockerFormat }},
+	noRepository,
+	notDocker,
 	{imageNotFound, HelpNo, Developer, func(f Facts) bool { return f.Repository.State == Present }},
 }
 
@@ -52,12 +60,12 @@ var ofDenial = []rule{
 	{DenialUnclear, HelpUnknown, PlatformTeam, func(f Facts) bool { return !f.Cause.Repairable() }},
 
 	// The registry answers 403 for a repository that does not exist, whoever asks.
-	{RepositoryNotFound, HelpNo, Developer, func(f Facts) bool { return f.Repository.State == Missing }},
-	{RepositoryNotDocker, HelpNo, Developer, func(f Facts) bool { return f.Repository.State == Present && f.Repository.Format != dockerFormat }},
+	noRepository,
+	notDocker,
 
 	// Who asked. A grant to anybody else opens the repository to the wrong one.
 	{FederatedPuller, HelpNo, PlatformTeam, func(f Facts) bool { return f.Puller.Federated == Present }},
-	{PullSecretUsed, HelpUnknown, Developer, func(f Facts) bool { _, used := f.Puller.secret(); return used }},
+	{PullSecretUsed, HelpUnknown, Developer, func(f Facts) bool { return !f.Puller.Alone() }},
 	{permissionDenied, HelpUnknown, PlatformTeam, nothingRead},
 	{PullerUnknown, HelpUnknown, PlatformTeam, func(f Facts) bool { return f.Puller.Federated != Missing }},
 	{NoServiceAccount, HelpNo, PlatformTeam, func(f Facts) bool { return f.Puller.State == Missing }},

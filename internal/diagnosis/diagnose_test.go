@@ -34,7 +34,7 @@ func curable(edit ...func(*Facts)) Facts {
 	f.Namespace, f.Pod = "web", "checkout-7d9"
 	f.Puller = Puller{
 		State: Present, Email: "gke-nodes@acme-prod.iam.gserviceaccount.com", Node: "node-1", Pool: "pool-1",
-		Project: "acme-prod", Instance: "acme-prod/us-central1-a/gke-1", Cluster: Cluster{"acme-prod", "us-central1", "main"},
+		Instance: "acme-prod/us-central1-a/gke-1", Cluster: Cluster{"acme-prod", "us-central1", "main"},
 		Scopes: []string{"https://www.googleapis.com/auth/cloud-platform"}, Federated: Missing, Account: "default",
 	}
 	f.Repository = Repository{State: Present, Format: "DOCKER", Mode: "STANDARD_REPOSITORY", RegistryURI: "us-central1-docker.pkg.dev/acme-prod/services"}
@@ -297,7 +297,7 @@ func TestCommandsArePasteable(t *testing.T) {
 	for _, evil := range []string{"x; reboot", "$(reboot)", "`reboot`", "x\nreboot", "' reboot '", "-reboot"} {
 		f := curable(func(f *Facts) {
 			f.Namespace, f.Pod, f.OwnGrant = evil, evil, evil
-			f.Puller.Node, f.Puller.Pool, f.Puller.Account, f.Puller.Email, f.Puller.Project = evil, evil, evil, evil, evil
+			f.Puller.Node, f.Puller.Pool, f.Puller.Account, f.Puller.Email = evil, evil, evil, evil
 			f.Puller.Instance, f.Puller.Cluster = evil+"/"+evil+"/"+evil, Cluster{evil, evil, evil}
 			f.Puller.Secrets = []PullSecret{{Name: evil, Email: evil}}
 			f.Cause.Evidence, f.Cause.Permission, f.Cause.Resource = evil, evil, evil

@@ -37,11 +37,9 @@ type Puller struct {
 	Scopes []string
 	// Node is the name of the pod's node, Pool that of its node pool, "" if unknown.
 	Node, Pool string
-	// Project is the node's project, "" if unknown.
-	Project string
 	// Instance is PROJECT/ZONE/NAME, "" if the node names none.
 	Instance string
-	// Cluster is the node's GKE cluster, if it is known.
+	// Cluster is the GKE cluster that is looked at, if it is known.
 	Cluster Cluster
 
 	// Federated is Present when the pod's Kubernetes service account pulls by
@@ -84,8 +82,8 @@ func (p Puller) secret() (PullSecret, bool) {
 	return PullSecret{}, false
 }
 
-// alone tells whether no pull secret may have been tried besides.
-func (p Puller) alone() bool {
+// Alone tells whether no pull secret may have been tried besides.
+func (p Puller) Alone() bool {
 	_, used := p.secret()
 	return !used
 }

@@ -105,7 +105,7 @@ func TestManyNodesOfAnUnlistedPoolShareARead(t *testing.T) {
 // TestNodesOfUnlistedPoolsAtTheSameTime are all answered.
 func TestNodesOfUnlistedPoolsAtTheSameTime(t *testing.T) {
 	g := newCluster(t, emulator.Cluster{Autopilot: true, Autoprovisioning: &emulator.NodePool{ServiceAccount: batch}})
-	want := diagnosis.Puller{State: diagnosis.Present, Email: batch, Scopes: []string{fullScope}, Project: "acme", Cluster: prod}
+	want := diagnosis.Puller{State: diagnosis.Present, Email: batch, Scopes: []string{fullScope}}
 	var all sync.WaitGroup
 	for n := range 20 {
 		all.Go(func() {

@@ -37,7 +37,7 @@ func (c *Client) fromInstance(ctx context.Context, at *instance) (puller diagnos
 	if at == nil {
 		return diagnosis.Puller{Obstacle: unreadable("the node has no provider ID, so its instance is unknown")}, true
 	}
-	puller = diagnosis.Puller{Project: at.project, Instance: at.project + "/" + at.zone + "/" + at.name}
+	puller = diagnosis.Puller{Instance: at.project + "/" + at.zone + "/" + at.name}
 
 	var found *compute.Instance
 	f := c.call(ctx, func(ctx context.Context, s *apis) (err error) {

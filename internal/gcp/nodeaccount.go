@@ -34,7 +34,6 @@ func (c *Client) NodeAccount(ctx context.Context, node diagnosis.Node) (puller d
 		return diagnosis.Puller{Obstacle: unreadable(detail)}, false
 	}
 	puller, askOn := c.fromInstance(ctx, at)
-	puller.Cluster = c.cluster
 	if !askOn || c.cluster == (diagnosis.Cluster{}) {
 		return puller, false
 	}
@@ -43,7 +42,7 @@ func (c *Client) NodeAccount(ctx context.Context, node diagnosis.Node) (puller d
 		puller.Obstacle = both(puller.Obstacle, obstacle)
 		return puller, false
 	}
-	puller.Project, puller.Obstacle = c.cluster.Project, diagnosis.Obstacle{}
+	puller.Obstacle = diagnosis.Obstacle{}
 	return withAccount(puller, account.email, account.scopes), true
 }
 

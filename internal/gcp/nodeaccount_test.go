@@ -29,28 +29,28 @@ func TestNodeAccount(t *testing.T) {
 	}{
 		"with scopes": {
 			providerID: "gce://acme/us-central1-a/n1",
-			want:       diagnosis.Puller{State: diagnosis.Present, Email: nodes, Scopes: []string{readOnly}, Project: "acme", Instance: "acme/us-central1-a/n1"},
+			want:       diagnosis.Puller{State: diagnosis.Present, Email: nodes, Scopes: []string{readOnly}, Instance: "acme/us-central1-a/n1"},
 		},
 		"without scopes": {
 			providerID: "gce://example.com:web/us-central1-a/n4",
-			want:       diagnosis.Puller{State: diagnosis.Present, Email: nodes, Scopes: []string{}, Project: "example.com:web", Instance: "example.com:web/us-central1-a/n4"},
+			want:       diagnosis.Puller{State: diagnosis.Present, Email: nodes, Scopes: []string{}, Instance: "example.com:web/us-central1-a/n4"},
 		},
 		"without account": {
 			providerID: "gce://acme/us-central1-a/n2",
-			want:       diagnosis.Puller{State: diagnosis.Missing, Project: "acme", Instance: "acme/us-central1-a/n2"},
+			want:       diagnosis.Puller{State: diagnosis.Missing, Instance: "acme/us-central1-a/n2"},
 		},
 		"account of a person": {
 			providerID: "gce://acme/us-central1-a/n3",
 			want: diagnosis.Puller{
 				Obstacle: unreadable(`the node runs as "ada@example.com", which is no service account`),
-				Project:  "acme", Instance: "acme/us-central1-a/n3",
+				Instance: "acme/us-central1-a/n3",
 			},
 		},
 		"no such instance": {
 			providerID: "gce://acme/us-central1-a/none",
 			want: diagnosis.Puller{
 				Obstacle: unreadable("Compute Engine has no instance acme/us-central1-a/none"),
-				Project:  "acme", Instance: "acme/us-central1-a/none",
+				Instance: "acme/us-central1-a/none",
 			},
 		},
 		"no provider ID":   {want: diagnosis.Puller{Obstacle: unreadable("the node has no provider ID, so its instance is unknown")}},
@@ -134,12 +134,12 @@ func TestNodeAccountOfPool(t *testing.T) {
 			tc.cluster.NodePools = pools
 			g := newCluster(t, tc.cluster)
 			got := g.nodeAccount(t, tc.node)
-			want := diagnosis.Puller{State: diagnosis.Present, Email: tc.email, Scopes: tc.scopes, Project: "acme", Cluster: prod}
+			want := diagnosis.Puller{State: diagnosis.Present, Email: tc.email, Scopes: tc.scopes}
 			if tc.email == "" {
 				if got.Obstacle.Kind != diagnosis.Unreadable || !strings.Contains(got.Obstacle.Detail, tc.detail) {
 					t.Errorf("got %+v, want %q", got.Obstacle, tc.detail)
 				}
-				want = diagnosis.Puller{Obstacle: got.Obstacle, Project: got.Project, Cluster: prod}
+				want = diagnosis.Puller{Obstacle: got.Obstacle}
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)

@@ -24,8 +24,10 @@ import (
 // read fills in the facts that are needed. What does not wait for one another is
 // asked for at the same time: a round trip to Google takes longer than all else here.
 func (o *Observer) read(ctx context.Context, pod *corev1.Pod, need diagnosis.Need, facts *diagnosis.Facts) error {
+	var node diagnosis.Node
 	if need.Puller {
-		if err := o.readCluster(ctx, pod, facts); err != nil {
+		var err error
+		if node, err = o.readCluster(ctx, pod, facts); err != nil {
 			return err
 		}
 	}
@@ -34,8 +36,8 @@ func (o *Observer) read(ctx context.Context, pod *corev1.Pod, need diagnosis.Nee
 	}
 	puller := facts.Puller
 	var reads sync.WaitGroup
-	if need.Puller && puller.Obstacle.Kind == diagnosis.NotRead && !anotherPulls(puller) {
-		reads.Go(func() { puller = o.pullerOf(ctx, pod, puller) })
+	if need.Puller && asksAsNode(puller) {
+		reads.Go(func() { puller = o.pullerOf(ctx, node, puller) })
 	}
 	if need.Repository {
 		reads.Go(func() { facts.Repository = o.Cloud.Repository(ctx, facts.Reference.Repository) })

@@ -57,13 +57,15 @@ type Observer struct {
 	Nodes *workload.Nodes
 	Clock clock.PassiveClock
 
-	accounts accounts
-	secrets  *cache.LRUExpireCache
+	// accounts remembers which Kubernetes service accounts pull for their pods,
+	// secrets which pull secrets have a credential.
+	accounts, secrets *cache.LRUExpireCache
 }
 
 // New completes an observer.
 func New(o Observer) *Observer {
-	o.accounts, o.secrets = newAccounts(o.Clock), cache.NewLRUExpireCacheWithClock(secretsKept, o.Clock)
+	o.accounts = cache.NewLRUExpireCacheWithClock(accountsKept, o.Clock)
+	o.secrets = cache.NewLRUExpireCacheWithClock(secretsKept, o.Clock)
 	return &o
 }
 

@@ -119,7 +119,7 @@ func (s setting) observe(t *testing.T) (diagnosis.Diagnosis, []string, error) {
 	}, s.objects...)
 	reader := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithInterceptorFuncs(s.funcs).Build()
 	cloud := &fakeCloud{}
-	settings := Observer{Client: reader, Live: reader, Cloud: cloud, Nodes: workload.NewNodes(reader), Clock: clocktesting.NewFakePassiveClock(time.Unix(0, 0))}
+	settings := Observer{Client: reader, Live: reader, Cluster: diagnosis.Cluster{Project: "acme-prod", Location: "us-central1", Name: "main"}, Cloud: cloud, Nodes: workload.NewNodes(reader), Clock: clocktesting.NewFakePassiveClock(time.Unix(0, 0))}
 	if s.offline {
 		settings.Cloud = nil
 	}
@@ -240,6 +240,22 @@ func TestObserve(t *testing.T) {
 				t.Errorf("what a secret holds is shown: %s %s", got.Sentence, got.Command)
 			}
 		})
+	}
+}
+
+// TestPullerIsWhole: what the cloud tells of the node joins what the cluster said.
+func TestPullerIsWhole(t *testing.T) {
+	got, _, err := setting{}.observe(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := diagnosis.Puller{
+		State: diagnosis.Present, Email: account, Scopes: []string{"https://www.googleapis.com/auth/cloud-platform"},
+		Node: "node-1", Pool: "pool-1", Cluster: diagnosis.Cluster{Project: "acme-prod", Location: "us-central1", Name: "main"},
+		Federated: diagnosis.Missing, Account: "default",
+	}
+	if diff := cmp.Diff(want, got.Facts.Puller); diff != "" {
+		t.Errorf("puller (-want +got):\n%s", diff)
 	}
 }
 

@@ -6,13 +6,10 @@ package observation
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/util/cache"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
@@ -30,43 +27,36 @@ const (
 	accountsFor = time.Minute
 )
 
-// readCluster reads what the pod and its account say of who pulls.
-func (o *Observer) readCluster(ctx context.Context, pod *corev1.Pod, facts *diagnosis.Facts) error {
+// readCluster reads what the pod and its account say of who pulls, and the node.
+func (o *Observer) readCluster(ctx context.Context, pod *corev1.Pod, facts *diagnosis.Facts) (diagnosis.Node, error) {
 	var err error
-	facts.Puller.Federated, err = o.accounts.federated(ctx, o.Live, client.ObjectKey{Namespace: pod.Namespace, Name: facts.Puller.Account})
+	facts.Puller.Federated, err = o.federated(ctx, client.ObjectKey{Namespace: pod.Namespace, Name: facts.Puller.Account})
 	if err != nil {
-		return err
+		return diagnosis.Node{}, err
 	}
 	node, err := o.Nodes.Named(ctx, pod.Spec.NodeName)
 	if err != nil {
-		return err
+		return node, err
 	}
 	facts.Puller.Pool, facts.Puller.Cluster = node.Pool, o.Cluster
 	if o.Cloud != nil {
 		facts.Puller.Obstacle = node.Obstacle
 	}
-	return o.readSecrets(ctx, pod.Namespace, facts)
+	return node, o.readSecrets(ctx, pod.Namespace, facts)
 }
 
-// anotherPulls tells whether it is not the node that pulls, or may not be: what
-// the cloud knows of the node does not matter then.
-func anotherPulls(p diagnosis.Puller) bool {
-	return p.Federated == diagnosis.Present || slices.ContainsFunc(p.Secrets, func(s diagnosis.PullSecret) bool {
-		return s.State != diagnosis.Missing
-	})
+// asksAsNode tells whether it is the node that pulls, as far as the cluster says:
+// else what the cloud knows of the node does not matter.
+func asksAsNode(p diagnosis.Puller) bool {
+	return p.Obstacle.Kind == diagnosis.NotRead && p.Federated != diagnosis.Present && p.Alone()
 }
 
-// pullerOf asks as whom the node pulls, and keeps what is known already.
-func (o *Observer) pullerOf(ctx context.Context, pod *corev1.Pod, known diagnosis.Puller) diagnosis.Puller {
-	node, err := o.Nodes.Named(ctx, pod.Spec.NodeName)
-	if err != nil {
-		return diagnosis.Puller{} // It was there a moment ago; what is known stays.
-	}
-	puller := o.Cloud.NodeAccount(ctx, node)
-	puller.Node, puller.Pool = known.Node, known.Pool
-	puller.Federated, puller.Account, puller.Secrets = known.Federated, known.Account, known.Secrets
-	puller.Cluster = known.Cluster
-	return puller
+// pullerOf asks as whom the node pulls, and keeps what the cluster said.
+func (o *Observer) pullerOf(ctx context.Context, node diagnosis.Node, known diagnosis.Puller) diagnosis.Puller {
+	account := o.Cloud.NodeAccount(ctx, node)
+	known.State, known.Obstacle = account.State, account.Obstacle
+	known.Email, known.Scopes, known.Instance = account.Email, account.Scopes, account.Instance
+	return known
 }
 
 // accountOf names the pod's Kubernetes service account.
@@ -89,24 +79,15 @@ func named(pod *corev1.Pod) []diagnosis.PullSecret {
 	return secrets
 }
 
-// accounts remembers which Kubernetes service accounts pull for their pods.
-type accounts struct {
-	known *cache.LRUExpireCache
-}
-
-func newAccounts(c clock.PassiveClock) accounts {
-	return accounts{known: cache.NewLRUExpireCacheWithClock(accountsKept, c)}
-}
-
 // federated tells whether the account pulls; one that may not be read leaves it unknown.
-func (a accounts) federated(ctx context.Context, live client.Reader, key client.ObjectKey) (diagnosis.State, error) {
-	if known, ok := a.known.Get(key); ok {
+func (o *Observer) federated(ctx context.Context, key client.ObjectKey) (diagnosis.State, error) {
+	if known, ok := o.accounts.Get(key); ok {
 		if federated, ok := known.(diagnosis.State); ok {
 			return federated, nil
 		}
 	}
 	var account corev1.ServiceAccount
-	err := live.Get(ctx, key, &account)
+	err := o.Live.Get(ctx, key, &account)
 	switch {
 	case apierrors.IsNotFound(err):
 		return diagnosis.Missing, nil // The kubelet has no token for it either.
@@ -119,6 +100,6 @@ func (a accounts) federated(ctx context.Context, live client.Reader, key client.
 	if account.Annotations[federatedPull] == "true" {
 		federated = diagnosis.Present
 	}
-	a.known.Add(key, federated, accountsFor)
+	o.accounts.Add(key, federated, accountsFor)
 	return federated, nil
 }

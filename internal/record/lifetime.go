@@ -102,11 +102,6 @@ func EndSentence(reason v1alpha1.EndReason) string {
 	return "No PullAccessPolicy names the repository and the account any more, and the operator took the member out again; while a policy allows it, a pod that cannot pull asks anew."
 }
 
-// SameEnd tells whether two announcements are one.
-func SameEnd(a, b *v1alpha1.Ending) bool {
-	return a == nil && b == nil || a != nil && b != nil && a.Reason == b.Reason && a.DueTime.Equal(&b.DueTime)
-}
-
 // EndingSentence says what is about to happen, and how to keep it from happening.
 func EndingSentence(end *v1alpha1.Ending) string {
 	at := end.DueTime.UTC().Format(time.RFC3339)

@@ -31,12 +31,12 @@ func (o *options) settleCloud(ctx context.Context, flags *pflag.FlagSet) (observ
 	if o.cloudTimeout <= 0 {
 		return nil, errors.New("--cloud-timeout must be more than 0; --cloud=false asks nothing")
 	}
-	cluster, err := o.cluster()
-	if err != nil {
+	var err error
+	if o.home, err = o.cluster(); err != nil {
 		return nil, err
 	}
 	client, err := gcp.New(ctx, gcp.Options{
-		Endpoint: o.gcpEndpoint, UserAgent: "kubectl-pullaccess/" + o.version, Cluster: cluster, Troubleshoot: o.troubleshoot,
+		Endpoint: o.gcpEndpoint, UserAgent: "kubectl-pullaccess/" + o.version, Cluster: o.home, Troubleshoot: o.troubleshoot,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("--gcp-endpoint: %w", err)

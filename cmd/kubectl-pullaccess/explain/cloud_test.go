@@ -56,6 +56,25 @@ func TestGoldenGrant(t *testing.T) {
 	golden.Check(t, "testdata/denied.table.golden", got)
 }
 
+// TestNamesTheCluster: a command that names the cluster is the operator's, which
+// knows its cluster as well.
+func TestNamesTheCluster(t *testing.T) {
+	text, err := os.ReadFile("testdata/denied.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const plain = "metadata: {name: default, namespace: pay}"
+	federated := strings.Replace(string(text), plain, `metadata: {name: default, namespace: pay, annotations: {iam.gke.io/enable-wi-image-pull: "true"}}`, 1)
+	got, err := explain(t, federated, "-f", "-", "-n", "pay", "--cloud", "--gcp-endpoint="+acme(t).URL(),
+		"--gke-cluster=projects/acme-prod-417/locations/us-central1/clusters/prod")
+	if !errors.Is(err, exit.ErrFailures) {
+		t.Fatalf("got %v, want %v", err, exit.ErrFailures)
+	}
+	if want := "workloadIdentityPools/acme-prod-417.svc.id.goog/subject/ns/pay/sa/default"; !strings.Contains(got, want) {
+		t.Errorf("%q is not in:\n%s", want, got)
+	}
+}
+
 // TestOffersCloud: who has explained a file without the cloud is told how to explain
 // it with the cloud, and that works.
 func TestOffersCloud(t *testing.T) {

@@ -22,6 +22,7 @@ import (
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/outage"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/source"
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 )
 
 type options struct {
@@ -40,6 +41,9 @@ type options struct {
 	gkeCluster      string
 	troubleshoot    bool
 	readPullSecrets bool
+
+	// home is the GKE cluster that is looked at, as far as it is known.
+	home diagnosis.Cluster
 }
 
 const long = `Tell why pods cannot pull their images: the reason, whether an IAM grant can

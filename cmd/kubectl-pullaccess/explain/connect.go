@@ -78,7 +78,7 @@ func given(flag *string) bool { return flag != nil && *flag != "" }
 // observer reads facts through reader, and from the cloud unless it is nil.
 func (o *options) observer(reader client.Reader, cloud observation.Cloud) *observation.Observer {
 	reader = tolerant{reader}
-	observer := observation.Observer{Client: reader, Live: reader, Nodes: workload.NewNodes(reader), Clock: o.clock}
+	observer := observation.Observer{Client: reader, Live: reader, Nodes: workload.NewNodes(reader), Clock: o.clock, Cluster: o.home}
 	if o.readPullSecrets {
 		observer.Secrets = reader
 	}

@@ -53,7 +53,7 @@ func known(image string) diagnosis.Facts {
 		Image: image, Reference: reference, ReferenceErr: err,
 		Puller: diagnosis.Puller{
 			State: diagnosis.Present, Email: account, Scopes: []string{"https://www.googleapis.com/auth/cloud-platform"},
-			Node: "gke-prod-1", Pool: "default-pool", Project: nodes, Instance: nodes + "/us-central1-a/gke-prod-1",
+			Node: "gke-prod-1", Pool: "default-pool", Instance: nodes + "/us-central1-a/gke-prod-1",
 			Cluster:   diagnosis.Cluster{Project: nodes, Location: "us-central1", Name: "prod"},
 			Federated: diagnosis.Missing, Account: "checkout",
 		},
