@@ -62,8 +62,7 @@ func (m memory) cause(pod *corev1.Pod, failure pullfailure.Failure, verdict pull
 // classify reads the text, and falls back on what an earlier text of this container
 // said: a back-off alone carries no cause, and the two alternate.
 func (m memory) classify(pod *corev1.Pod, failure pullfailure.Failure) pullfailure.Verdict {
-	verdict := pullfailure.Classify(pullfailure.Text{Message: failure.Message, Image: failure.Image, Reason: failure.Reason})
-	verdict, isNew := m.cause(pod, failure, verdict)
+	verdict, isNew := m.cause(pod, failure, failure.Classify())
 	if isNew {
 		metrics.PullFailure(string(verdict.Cause))
 	}

@@ -157,9 +157,8 @@ func causeOn(pod *corev1.Pod, repository imageref.Repository) pullfailure.Cause 
 		if err != nil || image.Repository != repository {
 			continue
 		}
-		verdict := pullfailure.Classify(pullfailure.Text{Message: f.Message, Image: f.Image, Reason: f.Reason})
-		if cause == "" || stillDenied[verdict.Cause] {
-			cause = verdict.Cause
+		if found := f.Classify().Cause; cause == "" || stillDenied[found] {
+			cause = found
 		}
 	}
 	return cause

@@ -17,7 +17,9 @@ import (
 // cache keeps answers for a time that depends on the answer, and makes one read
 // of many for the same key.
 type cache[K comparable, V any] struct {
-	ttl     func(V) time.Duration
+	ttl func(V) time.Duration
+	// givenUp is the answer for who does not wait for one.
+	givenUp V
 	flights singleflight.Group
 
 	mu sync.Mutex
@@ -26,17 +28,16 @@ type cache[K comparable, V any] struct {
 	answers *lru.LRUExpireCache
 }
 
-func newCache[K comparable, V any](c clock.PassiveClock, size int, ttl func(V) time.Duration) *cache[K, V] {
-	return &cache[K, V]{ttl: ttl, answers: lru.NewLRUExpireCacheWithClock(size, c)}
+func newCache[K comparable, V any](c clock.PassiveClock, size int, givenUp V, ttl func(V) time.Duration) *cache[K, V] {
+	return &cache[K, V]{ttl: ttl, givenUp: givenUp, answers: lru.NewLRUExpireCacheWithClock(size, c)}
 }
 
 // get answers from memory or by read. The read is shared: it goes on when this
-// caller leaves, which is the only error.
-func (c *cache[K, V]) get(ctx context.Context, key K, read func(context.Context) V) (V, error) {
-	var none V
+// caller leaves.
+func (c *cache[K, V]) get(ctx context.Context, key K, read func(context.Context) V) V {
 	answer, era, ok := c.lookup(key)
 	if ok {
-		return answer, nil
+		return answer
 	}
 	shared := context.WithoutCancel(ctx)
 	// Who asks after a drop must not join a read begun before it, so the era is part of the flight's name.
@@ -50,12 +51,12 @@ func (c *cache[K, V]) get(ctx context.Context, key K, read func(context.Context)
 	})
 	select {
 	case <-ctx.Done():
-		return none, ctx.Err()
+		return c.givenUp
 	case result := <-flight:
 		if answer, ok := result.Val.(V); ok {
-			return answer, nil
+			return answer
 		}
-		return none, result.Err
+		return c.givenUp // No flight ends otherwise.
 	}
 }
 

@@ -75,24 +75,24 @@ type projectKey struct{ project, member string }
 func NewCached(cloud Cloud, c clock.PassiveClock) *Cached {
 	return &Cached{
 		cloud: cloud,
-		accounts: newCache[diagnosis.Node](c, maxAccounts, func(a nodeAccount) time.Duration {
+		accounts: newCache[diagnosis.Node](c, maxAccounts, nodeAccount{puller: diagnosis.Puller{Obstacle: givenUp}}, func(a nodeAccount) time.Duration {
 			if a.byPool {
 				return ttl(a.puller.State, poolAccountTTL)
 			}
 			return ttl(a.puller.State, accountTTL)
 		}),
-		repositories: newCache[imageref.Repository](c, maxRepositories, func(r diagnosis.Repository) time.Duration {
+		repositories: newCache[imageref.Repository](c, maxRepositories, diagnosis.Repository{Obstacle: givenUp}, func(r diagnosis.Repository) time.Duration {
 			return ttl(r.State, repositoryTTL)
 		}),
-		accesses: newCache[accessKey](c, maxAccesses, func(diagnosis.Access) time.Duration { return briefTTL }),
-		projectAccesses: newCache[projectKey](c, maxAccesses, func(a diagnosis.Access) time.Duration {
+		accesses: newCache[accessKey](c, maxAccesses, diagnosis.Access{Obstacle: givenUp}, func(diagnosis.Access) time.Duration { return briefTTL }),
+		projectAccesses: newCache[projectKey](c, maxAccesses, diagnosis.Access{Obstacle: givenUp}, func(a diagnosis.Access) time.Duration {
 			if a.State == diagnosis.Unknown {
 				return briefTTL
 			}
 			return projectAccessTTL
 		}),
-		overalls: newCache[accessKey](c, maxAccesses, func(diagnosis.Overall) time.Duration { return briefTTL }),
-		contents: newCache[imageref.Image](c, maxContents, func(found diagnosis.Content) time.Duration {
+		overalls: newCache[accessKey](c, maxAccesses, diagnosis.Overall{Obstacle: givenUp}, func(diagnosis.Overall) time.Duration { return briefTTL }),
+		contents: newCache[imageref.Image](c, maxContents, diagnosis.Content{Obstacle: givenUp}, func(found diagnosis.Content) time.Duration {
 			return ttl(found.State, contentTTL)
 		}),
 	}
@@ -113,75 +113,51 @@ var givenUp = diagnosis.Obstacle{Kind: diagnosis.Unavailable, Detail: "the answe
 // changed only while the instance is stopped. What the GKE API told serves for up
 // to five minutes.
 func (c *Cached) NodeAccount(ctx context.Context, node diagnosis.Node) diagnosis.Puller {
-	answer, err := c.accounts.get(ctx, node, func(ctx context.Context) nodeAccount {
+	return c.accounts.get(ctx, node, func(ctx context.Context) nodeAccount {
 		puller, byPool := c.cloud.NodeAccount(ctx, node)
 		return nodeAccount{puller, byPool}
-	})
-	if err != nil {
-		return diagnosis.Puller{Obstacle: givenUp}
-	}
-	return answer.puller
+	}).puller
 }
 
 // Repository is Client.Repository, from memory for up to five minutes.
 func (c *Cached) Repository(ctx context.Context, repo imageref.Repository) diagnosis.Repository {
-	answer, err := c.repositories.get(ctx, repo, func(ctx context.Context) diagnosis.Repository {
+	return c.repositories.get(ctx, repo, func(ctx context.Context) diagnosis.Repository {
 		return c.cloud.Repository(ctx, repo)
 	})
-	if err != nil {
-		return diagnosis.Repository{Obstacle: givenUp}
-	}
-	return answer
 }
 
 // Access is Client.Access, from memory until our own next write, and for half a
 // minute at most.
 func (c *Cached) Access(ctx context.Context, repo imageref.Repository, member string) diagnosis.Access {
 	key := accessKey{repository: repo, member: member}
-	answer, err := c.accesses.get(ctx, key, func(ctx context.Context) diagnosis.Access {
+	return c.accesses.get(ctx, key, func(ctx context.Context) diagnosis.Access {
 		return c.cloud.Access(ctx, repo, member)
 	})
-	if err != nil {
-		return diagnosis.Access{Obstacle: givenUp}
-	}
-	return answer
 }
 
 // ProjectAccess is Client.ProjectAccess, from memory for up to a minute. It is
 // one answer for all repositories of a project.
 func (c *Cached) ProjectAccess(ctx context.Context, repo imageref.Repository, member string) diagnosis.Access {
 	key := projectKey{project: repo.Project, member: member}
-	answer, err := c.projectAccesses.get(ctx, key, func(ctx context.Context) diagnosis.Access {
+	return c.projectAccesses.get(ctx, key, func(ctx context.Context) diagnosis.Access {
 		return c.cloud.ProjectAccess(ctx, repo, member)
 	})
-	if err != nil {
-		return diagnosis.Access{Obstacle: givenUp}
-	}
-	return answer
 }
 
 // Overall is Client.Overall, from memory as Access is.
 func (c *Cached) Overall(ctx context.Context, repo imageref.Repository, member string) diagnosis.Overall {
 	key := accessKey{repository: repo, member: member}
-	answer, err := c.overalls.get(ctx, key, func(ctx context.Context) diagnosis.Overall {
+	return c.overalls.get(ctx, key, func(ctx context.Context) diagnosis.Overall {
 		return c.cloud.Overall(ctx, repo, member)
 	})
-	if err != nil {
-		return diagnosis.Overall{Obstacle: givenUp}
-	}
-	return answer
 }
 
 // Content is Client.Content, from memory for up to five minutes if the image is
 // there: somebody may be pushing the one that is not.
 func (c *Cached) Content(ctx context.Context, image imageref.Image) diagnosis.Content {
-	answer, err := c.contents.get(ctx, image, func(ctx context.Context) diagnosis.Content {
+	return c.contents.get(ctx, image, func(ctx context.Context) diagnosis.Content {
 		return c.cloud.Content(ctx, image)
 	})
-	if err != nil {
-		return diagnosis.Content{Obstacle: givenUp}
-	}
-	return answer
 }
 
 // EditPolicy is Client.EditPolicy. Afterwards, also after an error, no access to

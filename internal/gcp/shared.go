@@ -53,12 +53,17 @@ type read[V any] struct {
 
 func newShared(c clock.PassiveClock) *shared {
 	return &shared{
-		roles:    newCache[string](c, maxRoles, kept[bool](roleTTL)),
-		clusters: newCache[diagnosis.Cluster](c, maxClusters, kept[*container.Cluster](clusterTTL)),
-		numbers:  newCache[string](c, maxNumbers, kept[string](numberTTL)),
-		tags:     newCache[string](c, maxLists, keptList),
-		packages: newCache[string](c, maxLists, keptList),
+		roles:    newCache[string](c, maxRoles, lost[bool](), kept[bool](roleTTL)),
+		clusters: newCache[diagnosis.Cluster](c, maxClusters, lost[*container.Cluster](), kept[*container.Cluster](clusterTTL)),
+		numbers:  newCache[string](c, maxNumbers, lost[string](), kept[string](numberTTL)),
+		tags:     newCache[string](c, maxLists, lost[[]diagnosis.Candidate](), keptList),
+		packages: newCache[string](c, maxLists, lost[[]diagnosis.Candidate](), keptList),
 	}
+}
+
+// lost is what comes of a read that was not waited for.
+func lost[V any]() read[V] {
+	return read[V]{fault: &fault{kind: unavailable, detail: givenUp.Detail}}
 }
 
 func kept[V any](found time.Duration) func(read[V]) time.Duration {
@@ -80,12 +85,9 @@ func keptList(r read[[]diagnosis.Candidate]) time.Duration {
 
 // remember answers from memory, or by do.
 func remember[K comparable, V any](ctx context.Context, c *cache[K, read[V]], key K, do func(context.Context) (V, *fault)) (V, *fault) {
-	answer, err := c.get(ctx, key, func(ctx context.Context) read[V] {
+	answer := c.get(ctx, key, func(ctx context.Context) read[V] {
 		value, f := do(ctx)
 		return read[V]{value: value, fault: f}
 	})
-	if err != nil {
-		return answer.value, &fault{kind: unavailable, detail: givenUp.Detail}
-	}
 	return answer.value, answer.fault
 }

@@ -76,5 +76,5 @@ func later(before, after Failure) Failure {
 }
 
 func causeless(f Failure) bool {
-	return f.Message == "" || Classify(Text{Message: f.Message, Image: f.Image, Reason: f.Reason}).Cause == BackOff
+	return f.Message == "" || f.Classify().Cause == BackOff
 }

@@ -38,6 +38,11 @@ type Failure struct {
 	Message string
 }
 
+// Classify tells what the failure's text supports.
+func (f Failure) Classify() Verdict {
+	return Classify(Text{Message: f.Message, Image: f.Image, Reason: f.Reason})
+}
+
 // waitingOnPull are the waiting reasons of a container that cannot get its image.
 // The kubelet passes on the last two from the runtime.
 // https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/images/types.go

@@ -13,8 +13,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/cli-runtime/pkg/printers"
 
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/input"
@@ -95,7 +95,7 @@ func (o *options) file(name string, out *bufio.Writer) error {
 		return err
 	}
 	defer f.Close()
-	if terminal, ok := f.Reader.(interface{ Fd() uintptr }); ok && term.IsTerminal(int(terminal.Fd())) {
+	if printers.IsTerminal(f.Reader) {
 		fmt.Fprintln(o.ErrOut, "Reading texts from the terminal, one a line; end with Ctrl-D.")
 	}
 	f.Reader = flushing{f.Reader, out}

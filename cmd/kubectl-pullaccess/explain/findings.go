@@ -11,7 +11,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
@@ -33,7 +32,7 @@ func findings(ctx context.Context, observer *observation.Observer, snapshot sour
 		if p.DeletionTimestamp != nil {
 			continue // It will not be tried again.
 		}
-		events := snapshot.Events[types.NamespacedName{Namespace: p.Namespace, Name: p.Name}]
+		events := snapshot.Events[client.ObjectKeyFromObject(p)]
 		group.Go(func() (err error) {
 			found[i], err = inPod(ctx, observer, p, events)
 			return err
@@ -52,8 +51,7 @@ func findings(ctx context.Context, observer *observation.Observer, snapshot sour
 func inPod(ctx context.Context, observer *observation.Observer, p *corev1.Pod, events []*corev1.Event) ([]outage.Finding, error) {
 	var found []outage.Finding
 	for _, failure := range pullfailure.FromEvents(p, events) {
-		cause := pullfailure.Classify(pullfailure.Text{Message: failure.Message, Image: failure.Image, Reason: failure.Reason})
-		in, err := observer.Observe(ctx, p, failure, cause)
+		in, err := observer.Observe(ctx, p, failure, failure.Classify())
 		if in.Diagnosis.Reason == "" && err != nil {
 			return nil, fmt.Errorf("pod %s/%s: %w", p.Namespace, p.Name, err)
 		}

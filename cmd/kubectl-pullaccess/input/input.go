@@ -89,7 +89,10 @@ func (l *Lines) Next() ([]byte, bool) {
 		l.number++
 		line := l.scanner.Bytes()
 		if l.number == 1 {
-			line = l.first(line)
+			var err error
+			if line, err = unmarked(line); err != nil {
+				l.err = l.Wrap(err)
+			}
 		}
 		if len(line) > MaxLine {
 			l.err = l.Wrap(bufio.ErrTooLong)
@@ -105,14 +108,14 @@ func (l *Lines) Next() ([]byte, bool) {
 	return nil, false
 }
 
-// first looks for marks of the encoding at the start of the text.
-func (l *Lines) first(line []byte) []byte {
+// unmarked is the beginning of a text without the mark of its encoding, which must be UTF-8.
+func unmarked(text []byte) ([]byte, error) {
 	for _, mark := range utf16Marks {
-		if bytes.HasPrefix(line, mark) {
-			l.err = l.Wrap(errUTF16)
+		if bytes.HasPrefix(text, mark) {
+			return nil, errUTF16
 		}
 	}
-	return bytes.TrimPrefix(line, byteOrderMark)
+	return bytes.TrimPrefix(text, byteOrderMark), nil
 }
 
 // Err is what ended the lines early.
@@ -132,10 +135,8 @@ func Text(f *File) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name, err)
 	}
-	for _, mark := range utf16Marks {
-		if bytes.HasPrefix(data, mark) {
-			return nil, fmt.Errorf("%s:1: %w", f.Name, errUTF16)
-		}
+	if data, err = unmarked(data); err != nil {
+		return nil, fmt.Errorf("%s:1: %w", f.Name, err)
 	}
-	return bytes.TrimPrefix(data, byteOrderMark), nil
+	return data, nil
 }

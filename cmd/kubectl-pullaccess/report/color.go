@@ -7,14 +7,13 @@ import (
 	"io"
 	"os"
 
-	"golang.org/x/term"
+	"k8s.io/cli-runtime/pkg/printers"
 )
 
 // Colored tells whether out is a terminal whose owner does not object.
 // https://no-color.org
 func Colored(out io.Writer) bool {
-	file, ok := out.(interface{ Fd() uintptr })
-	return ok && term.IsTerminal(int(file.Fd())) && mayColor(os.Getenv)
+	return printers.IsTerminal(out) && mayColor(os.Getenv)
 }
 
 // mayColor tells whether the environment leaves colours to the program: NO_COLOR

@@ -86,8 +86,8 @@ func (l *live) observeRecoveries(ctx context.Context) error {
 			continue
 		}
 		group.Go(func() (err error) {
-			events[i], err = l.observeEventsOf(ctx, podKey(p))
-			return unread.unlessAnswered(podKey(p), err)
+			events[i], err = l.observeEventsOf(ctx, client.ObjectKeyFromObject(p))
+			return unread.unlessAnswered(client.ObjectKeyFromObject(p), err)
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -96,7 +96,7 @@ func (l *live) observeRecoveries(ctx context.Context) error {
 	l.note("The later events of pods were not read, so they may be able to pull by now", &unread)
 	for i, p := range l.Pods {
 		if events[i] != nil {
-			l.Events[podKey(p)] = events[i]
+			l.Events[client.ObjectKeyFromObject(p)] = events[i]
 		}
 	}
 	l.Pods = slices.DeleteFunc(l.Pods, func(p *corev1.Pod) bool { return !l.failing(p) })
@@ -106,5 +106,5 @@ func (l *live) observeRecoveries(ctx context.Context) error {
 // onlyEvents tells whether an event alone says that something of the pod fails.
 func (l *live) onlyEvents(p *corev1.Pod) bool {
 	sandbox := func(f pullfailure.Failure) bool { return f.Role == pullfailure.Sandbox }
-	return len(pullfailure.InPod(p)) == 0 || slices.ContainsFunc(pullfailure.FromEvents(p, l.Events[podKey(p)]), sandbox)
+	return len(pullfailure.InPod(p)) == 0 || slices.ContainsFunc(pullfailure.FromEvents(p, l.Events[client.ObjectKeyFromObject(p)]), sandbox)
 }

@@ -100,7 +100,7 @@ func (f *files) add(data json.RawMessage) error {
 	object.SetManagedFields(nil)
 	switch o := object.(type) {
 	case *corev1.Pod:
-		f.pods[podKey(o)] = o
+		f.pods[client.ObjectKeyFromObject(o)] = o
 	case *corev1.Event:
 		f.Events[involvedPod(o)] = append(f.Events[involvedPod(o)], o)
 	case *eventsv1.Event:

@@ -109,8 +109,8 @@ func (l *live) observePods(ctx context.Context, options client.ListOptions) (map
 	err := each(ctx, l.reader, options, newPods, func(list *corev1.PodList) {
 		for i := range list.Items {
 			p := list.Items[i]
-			again := seen[podKey(&p)]
-			seen[podKey(&p)] = true
+			again := seen[client.ObjectKeyFromObject(&p)]
+			seen[client.ObjectKeyFromObject(&p)] = true
 			if !again && l.failing(&p) {
 				p.ManagedFields = nil
 				l.Pods = append(l.Pods, &p)

@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
@@ -98,7 +99,7 @@ func TestLiveFinds(t *testing.T) {
 	if diff := cmp.Diff([]string{"both", "repull", "sandbox", "z-pending"}, namesOf(got)); diff != "" {
 		t.Errorf("pods (-want +got):\n%s", diff)
 	}
-	if failures := pullfailure.FromEvents(got.Pods[0], got.Events[podKey(got.Pods[0])]); len(failures) != 1 || failures[0].Role != pullfailure.Container {
+	if failures := pullfailure.FromEvents(got.Pods[0], got.Events[client.ObjectKeyFromObject(got.Pods[0])]); len(failures) != 1 || failures[0].Role != pullfailure.Container {
 		t.Errorf("of a pod whose sandbox was made since, it knows %+v", failures)
 	}
 	if len(got.Notes) > 0 {

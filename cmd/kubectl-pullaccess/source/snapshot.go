@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
@@ -59,11 +60,6 @@ func involvedPod(e *corev1.Event) types.NamespacedName {
 	return types.NamespacedName{Namespace: e.InvolvedObject.Namespace, Name: e.InvolvedObject.Name}
 }
 
-// podKey names a pod.
-func podKey(p *corev1.Pod) types.NamespacedName {
-	return types.NamespacedName{Namespace: p.Namespace, Name: p.Name}
-}
-
 // Parallel bounds the reads that are under way at once, of the cluster as of the
 // cloud: enough that the way there and back is not waited for pod by pod, and few
 // enough that one person's question is no load.
@@ -76,5 +72,5 @@ func byName(a, b *corev1.Pod) int {
 
 // failing tells whether the pod cannot pull, as far as is known of it.
 func (s *Snapshot) failing(p *corev1.Pod) bool {
-	return len(pullfailure.FromEvents(p, s.Events[podKey(p)])) > 0
+	return len(pullfailure.FromEvents(p, s.Events[client.ObjectKeyFromObject(p)])) > 0
 }

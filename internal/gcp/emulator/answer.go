@@ -72,7 +72,7 @@ func refuseAPI(w http.ResponseWriter, r *refusal) {
 		"code": r.http, "message": r.message, "status": cmp.Or(r.code, rpcCodes[r.http], "INTERNAL"),
 	}
 	if r.permission != "" {
-		body["details"] = []any{errorInfo("IAM_PERMISSION_DENIED", cmp.Or(r.service, serviceArtifacts),
+		body["details"] = []any{errorInfo("IAM_PERMISSION_DENIED", r.service,
 			map[string]string{"permission": r.permission, "resource": r.resource})}
 	}
 	if len(r.details) > 0 {

@@ -14,13 +14,11 @@ import (
 )
 
 func (e *Emulator) tagsEndpoint(r *http.Request) endpoint {
-	parent := e.repositoryName(r, r.PathValue("repository")) + "/packages/" + imageID(r, "package")
-	return e.api("ListTags", parent, e.listTags)
+	return e.api("ListTags", e.packagePath(r), e.listTags)
 }
 
 func (e *Emulator) tagEndpoint(r *http.Request) endpoint {
-	parent := e.repositoryName(r, r.PathValue("repository")) + "/packages/" + imageID(r, "package")
-	return e.api("GetTag", parent+"/tags/"+r.PathValue("tag"), e.getTag)
+	return e.api("GetTag", e.packagePath(r)+"/tags/"+r.PathValue("tag"), e.getTag)
 }
 
 func (e *Emulator) dockerImagesEndpoint(r *http.Request) endpoint {
@@ -102,12 +100,7 @@ func (e *Emulator) getTag(who identity, name string, _ *http.Request) (any, erro
 		return nil, err
 	}
 	parent, _, _ := strings.Cut(name, "/tags/")
-	for _, tag := range e.tags(parent) {
-		if tag.Name == name {
-			return tag, nil
-		}
-	}
-	return nil, notFound("Requested entity was not found.")
+	return findNamed(e.tags(parent), name, func(t tagJSON) string { return t.Name })
 }
 
 // dockerImages are a repository's images by digest, each with its tags.
@@ -148,10 +141,5 @@ func (e *Emulator) getDockerImage(who identity, name string, _ *http.Request) (a
 	if err != nil {
 		return nil, err
 	}
-	for _, image := range e.dockerImages(r) {
-		if image.Name == name {
-			return image, nil
-		}
-	}
-	return nil, notFound("Requested entity was not found.")
+	return findNamed(e.dockerImages(r), name, func(d dockerImageJSON) string { return d.Name })
 }

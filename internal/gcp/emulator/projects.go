@@ -118,11 +118,8 @@ func (e *Emulator) getProjectV1(who identity, name string, _ *http.Request) (any
 
 // getProjectPolicy needs no AddProject: the projects of repositories have policies too.
 func (e *Emulator) getProjectPolicy(who identity, name string, _ *http.Request) (any, error) {
-	if err := e.permit(who, serviceProjects, permissionProjectIAM, name); err != nil {
+	if err := e.reachProject(who, serviceProjects, permissionProjectIAM, name); err != nil {
 		return nil, err
-	}
-	if !e.state.knowsProject(name) {
-		return nil, denial(serviceProjects, permissionProjectIAM, name)
 	}
 	return e.state.policy(name), nil
 }
@@ -132,13 +129,19 @@ func (e *Emulator) setProjectPolicy(who identity, name string, r *http.Request) 
 	if err := decode(r, &in); err != nil {
 		return nil, err
 	}
-	if err := e.permit(who, serviceProjects, permissionSetProject, name); err != nil {
+	if err := e.reachProject(who, serviceProjects, permissionSetProject, name); err != nil {
 		return nil, err
 	}
-	if !e.state.knowsProject(name) {
-		return nil, denial(serviceProjects, permissionSetProject, name)
-	}
 	return e.state.replace(name, &in)
+}
+
+// reachProject is permit and then the project itself: who may not know, and what
+// is not there, look the same.
+func (e *Emulator) reachProject(who identity, service, permission, name string) error {
+	if !e.state.may(who, permission, name) || !e.state.knowsProject(name) {
+		return denial(service, permission, name)
+	}
+	return nil
 }
 
 // knowsProject tells whether a project was made or used.
@@ -158,11 +161,8 @@ func (s *state) knowsProject(name string) bool {
 }
 
 func (e *Emulator) getBillingInfo(who identity, name string, _ *http.Request) (any, error) {
-	if err := e.permit(who, serviceBilling, permissionBilling, name); err != nil {
+	if err := e.reachProject(who, serviceBilling, permissionBilling, name); err != nil {
 		return nil, err
-	}
-	if !e.state.knowsProject(name) {
-		return nil, denial(serviceBilling, permissionBilling, name)
 	}
 	id := strings.TrimPrefix(name, "projects/")
 	account, enabled := "billingAccounts/000000-417417-000000", true

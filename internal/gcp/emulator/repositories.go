@@ -77,19 +77,9 @@ func (r Repository) registryURI() string {
 	return r.Location + "-" + format + ".pkg.dev/" + strings.ReplaceAll(r.Project, ":", "/") + "/" + r.Name
 }
 
-// authorize refuses a call as Artifact Registry does: IAM's own methods in one
-// sentence, all others with the permission's name.
+// authorize refuses a call of Artifact Registry's.
 func (e *Emulator) authorize(who identity, permission, resource string) error {
-	if e.state.may(who, permission, resource) {
-		return nil
-	}
-	denied := &refusal{http: http.StatusForbidden, code: "PERMISSION_DENIED", permission: permission, resource: resource}
-	denied.message = "The caller does not have permission"
-	if permission != permissionGetIAM && permission != permissionSetIAM {
-		denied.message = fmt.Sprintf("Permission '%s' denied on resource '//artifactregistry.googleapis.com/%s' (or it may not exist).",
-			permission, resource)
-	}
-	return denied
+	return e.permit(who, serviceArtifacts, permission, resource)
 }
 
 // reach is authorize and then the repository itself.
