@@ -9,12 +9,12 @@ const (
 	// whether all that waited for it has recovered. It names the worst of the
 	// other conditions.
 	//
-	// Of a policy: True: InForce, DryRun. False: InvalidSelector. Unknown (in
-	// force, but it may not work): CloudForbidden, CloudUnreachable,
-	// RepositoryNotFound, RepositoryUnreadable.
+	// Of a policy: True: InForce, Approve, DryRun. False: InvalidSelector, Paused,
+	// and all of WithinLimits'. Unknown (in force, but it may not work):
+	// CloudForbidden, CloudUnreachable, RepositoryNotFound, RepositoryUnreadable.
 	//
 	// Of a grant: True: Recovered. False: Granting, WaitingForPropagation,
-	// Restarting, LeftToKubelet, Stuck, Ineffective, and all of Granted's.
+	// Restarting, LeftToKubelet, Stuck, Ineffective, Ending, and all of Granted's.
 	// Unknown: Granting, NoWorkload (granted, and nobody on record has used it),
 	// and all of Granted's.
 	ConditionReady = "Ready"
@@ -25,12 +25,21 @@ const (
 	// True: RepositoriesReadable, OnlyWildcards. False: CloudForbidden,
 	// CloudUnreachable, RepositoryNotFound, RepositoryUnreadable.
 	ConditionCloudAccess = "CloudAccess"
+
+	// ConditionWithinLimits says whether the policy's brakes hold anything back.
+	//
+	// True: WithinLimits. False: GrantsPerHour, RestartsPerHour, Storm; the message
+	// says until when.
+	ConditionWithinLimits = "WithinLimits"
 )
 
 // Reasons of a policy's conditions.
 const (
 	ReasonInForce              = "InForce"
 	ReasonDryRun               = "DryRun"
+	ReasonApprove              = "Approve"
+	ReasonPaused               = "Paused"
+	ReasonWithinLimits         = "WithinLimits"
 	ReasonInvalidSelector      = "InvalidSelector"
 	ReasonRepositoriesReadable = "RepositoriesReadable"
 	ReasonOnlyWildcards        = "OnlyWildcards"
@@ -44,7 +53,9 @@ const (
 const (
 	// ConditionApproved says that somebody who may has allowed the grant.
 	//
-	// True: PolicyEnforces. False: PolicyGone (the policy was deleted, narrowed or
+	// True: PolicyEnforces, Approved (by a person). Unknown: WaitingForApproval.
+	// False: Denied, Lapsed, PolicyChanged (void: the policy is another than the one
+	// it was proposed under), PolicyGone (the policy was deleted, narrowed, paused or
 	// set to DryRun before the grant was written; nothing is written).
 	ConditionApproved = "Approved"
 
@@ -52,8 +63,10 @@ const (
 	//
 	// True: AccessGranted, AlreadyGranted. False: Granting, and why it cannot be
 	// done: CloudForbidden, AccountNotFound, OrganizationPolicy, RepositoryNotFound,
-	// RepositoryUnreadable, TooManyPrincipals, PolicyGone, Expired, WriteRefused. Unknown
-	// (tried again by itself): CloudUnreachable, Conflict.
+	// RepositoryUnreadable, TooManyPrincipals, WriteRefused; why it waits:
+	// GrantsPerHour, Storm; why it has ended: PolicyGone, Expired, Unused, Revoked,
+	// RemovedExternally, Denied, Lapsed, PolicyChanged. Unknown (goes on by itself):
+	// CloudUnreachable, Conflict, WaitingForApproval.
 	ConditionGranted = "Granted"
 
 	// ConditionEffective says that a pull was seen to work after the grant.
@@ -65,9 +78,11 @@ const (
 // Reasons of a grant's conditions and of the events that go with them.
 const (
 	ReasonPolicyEnforces        = "PolicyEnforces"
+	ReasonWaitingForApproval    = "WaitingForApproval"
+	ReasonApproved              = "Approved"
 	ReasonPolicyGone            = "PolicyGone"
-	ReasonExpired               = "Expired"
 	ReasonEnding                = "Ending"
+	ReasonRenewed               = "Renewed"
 	ReasonGranting              = "Granting"
 	ReasonAccessGranted         = "AccessGranted"
 	ReasonAlreadyGranted        = "AlreadyGranted"

@@ -22,8 +22,8 @@ import (
 // +kubebuilder:printcolumn:name="Effective",type=string,JSONPath=`.status.conditions[?(@.type=="Effective")].status`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
-// +kubebuilder:printcolumn:name="Ends",type=date,priority=1,JSONPath=`.status.ending.dueTime`
-// +kubebuilder:printcolumn:name="Expires",type=date,priority=1,JSONPath=`.status.lifetime.expireTime`
+// +kubebuilder:printcolumn:name="Ends",type=string,priority=1,JSONPath=`.status.ending.dueTime`
+// +kubebuilder:printcolumn:name="Expires",type=string,priority=1,JSONPath=`.status.lifetime.expireTime`
 // +kubebuilder:printcolumn:name="Project",type=string,priority=1,JSONPath=`.spec.repository.project`
 // +kubebuilder:printcolumn:name="Location",type=string,priority=1,JSONPath=`.spec.repository.location`
 // +kubebuilder:printcolumn:name="Member",type=string,priority=1,JSONPath=`.spec.member`
@@ -164,6 +164,27 @@ type PullAccessGrantStatus struct {
 	// +kubebuilder:validation:MaxItems=8
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
+	// policy is the name of the PullAccessPolicy under which it is asked for now.
+	// Unset: that of spec.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Policy string `json:"policy,omitempty"`
+
+	// requestedTime is when a pod asked anew for what had ended. Unset: none has;
+	// the object's creation counts.
+	// +optional
+	RequestedTime *metav1.Time `json:"requestedTime,omitempty"`
+
+	// proposal is set while it waits for a person, and after, until it is asked for
+	// anew. Unset: no person is asked.
+	// +optional
+	Proposal *Proposal `json:"proposal,omitempty"`
+
+	// review is a person's word on it; kubectl pullaccess approve, deny and revoke
+	// write it. Unset: nobody has said anything.
+	// +optional
+	Review *Review `json:"review,omitempty"`
+
 	// origin says who put the member into the policy. The operator MUST NOT remove
 	// a member unless origin is Added. Unset: nothing was written yet.
 	// +optional
@@ -191,11 +212,20 @@ type PullAccessGrantStatus struct {
 	// +optional
 	Ending *Ending `json:"ending,omitempty"`
 
-	// endedTime is when the operator took the member out again, for the reason that
-	// the condition Granted shows. A pod that fails after that asks anew. Unset: it
-	// did not, or was asked anew.
+	// endedTime is when the grant came to its end, for the reason that the condition
+	// Granted shows: the member was taken out, or is not to be added. Unset: it has
+	// not ended, or was asked for anew.
 	// +optional
 	EndedTime *metav1.Time `json:"endedTime,omitempty"`
+
+	// usage is what is known of its use.
+	// +optional
+	Usage Usage `json:"usage,omitzero"`
+
+	// refusedRemovals counts how often Google has refused to take the member out.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	RefusedRemovals int32 `json:"refusedRemovals,omitempty"`
 
 	// workloads are those that waited for this grant, in the order in which they
 	// came; when there are more than fit, the first that is done makes room.
@@ -212,6 +242,13 @@ type PullAccessGrantStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	RecoveredWorkloads int32 `json:"recoveredWorkloads,omitempty"`
+
+	// history is what has happened, the oldest first. When it is full, the oldest
+	// restart makes room, else the oldest entry.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	History []HistoryEntry `json:"history,omitempty"`
 }
 
 // WorkloadState says where a workload stands.

@@ -23,6 +23,8 @@ import (
 // +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.spec.mode`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Limits",type=string,JSONPath=`.status.conditions[?(@.type=="WithinLimits")].reason`
+// +kubebuilder:printcolumn:name="Until",type=string,priority=1,JSONPath=`.status.brakes.tripped[0].untilTime`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type PullAccessPolicy struct {
@@ -42,12 +44,15 @@ type PullAccessPolicy struct {
 }
 
 // PolicyMode says how far the operator goes.
-// +kubebuilder:validation:Enum=DryRun;Enforce
+// +kubebuilder:validation:Enum=DryRun;Approve;Enforce
 type PolicyMode string
 
 const (
 	// ModeDryRun does everything but the writes, and says what it would have done.
 	ModeDryRun PolicyMode = "DryRun"
+	// ModeApprove makes a PullAccessGrant that waits for a person's approval, and
+	// then grants and restarts.
+	ModeApprove PolicyMode = "Approve"
 	// ModeEnforce grants and restarts.
 	ModeEnforce PolicyMode = "Enforce"
 )
@@ -66,11 +71,23 @@ const (
 // PullAccessPolicySpec says who may be granted what. A grant needs all of it to
 // agree: the pod is selected, the repository and the account are listed.
 type PullAccessPolicySpec struct {
-	// mode says how far the operator goes for what this policy allows:
-	// DryRun only tells, Enforce grants and restarts. Unset means DryRun.
+	// mode says how far the operator goes for what this policy allows: DryRun only
+	// tells, Approve asks a person first, Enforce grants and restarts. Unset means
+	// DryRun.
 	// +optional
 	// +kubebuilder:default=DryRun
 	Mode PolicyMode `json:"mode,omitempty"`
+
+	// pause stops what is new: while it is set, nothing is granted and nothing is
+	// restarted under this policy. What was granted stays, and ends as it would.
+	// Unset: it is not paused.
+	// +optional
+	Pause *PauseSpec `json:"pause,omitempty"`
+
+	// approval says how a request waits for a person in mode Approve.
+	// +optional
+	// +kubebuilder:default={}
+	Approval ApprovalSpec `json:"approval,omitzero"`
 
 	// namespaceSelector selects the namespaces whose pods this policy covers, by
 	// their labels. An empty selector ({}) covers every namespace. Example:
@@ -139,6 +156,12 @@ type PullAccessPolicySpec struct {
 	// +optional
 	// +kubebuilder:default={}
 	Grant LifetimeSpec `json:"grant,omitzero"`
+
+	// brakes bound how much is done under this policy in a time. What waits behind
+	// a brake goes on by itself when it opens.
+	// +optional
+	// +kubebuilder:default={}
+	Brakes BrakesSpec `json:"brakes,omitzero"`
 }
 
 // RepositoryPattern names one repository, or by a trailing * several of one project.
@@ -221,13 +244,46 @@ type RestartSpec struct {
 
 // PullAccessPolicyStatus is what the operator found when it read the policy.
 type PullAccessPolicyStatus struct {
-	// conditions are Ready (the policy is in force, or what hinders it) and
-	// CloudAccess (the operator can read the repositories named without a wildcard).
+	// conditions are Ready (the policy is in force, or what hinders it),
+	// CloudAccess (the operator can read the repositories named without a wildcard)
+	// and WithinLimits (no brake holds anything back).
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=8
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// brakes counts what was done under this policy in the last hour.
+	// +optional
+	Brakes BrakesStatus `json:"brakes,omitzero"`
+
+	// wouldGrant lists what the operator would have granted in mode Enforce, each
+	// once, the first that it met. It is emptied when the mode is no longer DryRun.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	WouldGrant []WouldGrant `json:"wouldGrant,omitempty"`
+}
+
+// MaxWouldGrant is how many grants that were not made a policy lists, as the
+// kind's schema has it.
+const MaxWouldGrant = 32
+
+// WouldGrant is one grant that mode DryRun has kept from being made.
+type WouldGrant struct {
+	// repository is the one that would have been opened.
+	// +required
+	Repository Repository `json:"repository,omitzero"`
+
+	// member is who would have been granted access, as IAM writes it.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=300
+	Member string `json:"member,omitempty"`
+
+	// firstTime is when that was first found.
+	// +required
+	FirstTime metav1.Time `json:"firstTime,omitzero"`
 }
 
 // PullAccessPolicyList is a list of policies.
