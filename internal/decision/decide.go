@@ -35,6 +35,7 @@ type Grant struct {
 	repository imageref.Repository
 	member     string
 	policy     string
+	mode       v1alpha1.PolicyMode
 }
 
 // Repository is the one that may be opened.
@@ -46,46 +47,54 @@ func (g Grant) Member() string { return g.member }
 // Policy is the name of the policy that allows it.
 func (g Grant) Policy() string { return g.policy }
 
+// Mode is that policy's: in mode Approve a person is asked before it is written.
+func (g Grant) Mode() v1alpha1.PolicyMode { return g.mode }
+
 // Name is the name of the PullAccessGrant that records it.
 func (g Grant) Name() string { return GrantName(g.repository, g.member) }
 
 // Decide permits one grant, or says why not: exactly one of both is non-nil.
 // A policy is judged by itself, and the first that allows everything in mode
-// Enforce decides; one that only differs by DryRun comes next; else the refusal
-// is that of the policy that came closest.
+// Enforce decides, else the first in mode Approve; one that only differs by DryRun
+// comes next; else the refusal is that of the policy that came closest.
 func Decide(in Input) (*Grant, *Refusal) {
 	if in.Diagnosis.Help != diagnosis.HelpYes {
 		return nil, &Refusal{Reason: string(in.Diagnosis.Reason), Sentence: in.Diagnosis.Sentence, Command: in.Diagnosis.Command}
 	}
 	closest := withoutPolicy(in.Diagnosis)
+	var grant *Grant
 	for i := range in.Policies {
-		refusal := judge(&in.Policies[i], in)
-		if refusal == nil {
-			return &Grant{
+		policy := &in.Policies[i]
+		refusal := judge(policy, in)
+		switch {
+		case refusal == nil && (grant == nil || grant.mode != v1alpha1.ModeEnforce && policy.Spec.Mode == v1alpha1.ModeEnforce):
+			grant = &Grant{
 				repository: in.Diagnosis.Facts.Reference.Repository,
 				member:     in.Diagnosis.Facts.Puller.Member(),
-				policy:     in.Policies[i].Name,
-			}, nil
-		}
-		if refusal.rank > closest.rank || refusal.rank == closest.rank && refusal.Policy < closest.Policy {
+				policy:     policy.Name,
+				mode:       policy.Spec.Mode,
+			}
+		case refusal == nil:
+		case refusal.rank > closest.rank || refusal.rank == closest.rank && refusal.Policy < closest.Policy:
 			closest = refusal
 		}
+	}
+	if grant != nil {
+		return grant, nil
 	}
 	return nil, closest
 }
 
-// Permits tells whether one of the policies still allows what a grant records:
-// the question asked again right before the cloud is written. virtual says that
-// the repository was read and is a virtual one.
-func Permits(policies []v1alpha1.PullAccessPolicy, repository imageref.Repository, virtual bool, member string) bool {
+// Permits tells whether the policy still allows what a grant records: the question
+// asked again right before the cloud is written. virtual says that the repository
+// was read and is a virtual one. What a person has said is not asked here.
+func Permits(policy *v1alpha1.PullAccessPolicy, repository imageref.Repository, virtual bool, member string) bool {
 	email, ok := v1alpha1.EmailOf(member)
-	return ok && slices.ContainsFunc(policies, func(p v1alpha1.PullAccessPolicy) bool {
-		return pass(grantSteps(&p, repository, virtual, email)) && pass(forceSteps(&p))
-	})
+	return ok && pass(grantSteps(policy, repository, virtual, email)) && pass(forceSteps(policy))
 }
 
 // Names tells whether one of the policies names what a grant records, in whatever
-// mode: one that is set to DryRun allows nothing new and takes nothing back.
+// mode: one that is paused or set to DryRun allows nothing new and takes nothing back.
 func Names(policies []v1alpha1.PullAccessPolicy, repository imageref.Repository, virtual bool, member string) bool {
 	email, ok := v1alpha1.EmailOf(member)
 	return ok && slices.ContainsFunc(policies, func(p v1alpha1.PullAccessPolicy) bool {
@@ -113,7 +122,7 @@ func judge(policy *v1alpha1.PullAccessPolicy, in Input) *Refusal {
 			sentence, why := say(policy, in.Diagnosis, s)
 			return &Refusal{
 				Reason: s.reason, Policy: policy.Name, Field: s.field, Command: commandAfter(s, in.Diagnosis),
-				Sentence: sentence, Why: why, rank: i + 1,
+				Sentence: sentence, Why: why, Would: would(s, in.Diagnosis), rank: i + 1,
 			}
 		}
 	}

@@ -153,6 +153,20 @@ func TestDecide(t *testing.T) {
 			policies:   []v1alpha1.PullAccessPolicy{allows("a", func(s *spec) { s.Mode = v1alpha1.ModeDryRun }), allows("b")},
 			wantPolicy: "b", why: "the strictest mode does not narrow another's allow-list",
 		},
+		"approve": {
+			diagnosis:  helps(),
+			policies:   []v1alpha1.PullAccessPolicy{allows("a", func(s *spec) { s.Mode = v1alpha1.ModeDryRun }), allows("b", func(s *spec) { s.Mode = v1alpha1.ModeApprove })},
+			wantPolicy: "b",
+		},
+		"enforce outranks approve": {
+			diagnosis:  helps(),
+			policies:   []v1alpha1.PullAccessPolicy{allows("a", func(s *spec) { s.Mode = v1alpha1.ModeApprove }), allows("b")},
+			wantPolicy: "b", why: "any one that allows suffices, and it asks nobody",
+		},
+		"paused": {
+			diagnosis: helps(), policies: []v1alpha1.PullAccessPolicy{allows("p", func(s *spec) { s.Pause = &v1alpha1.PauseSpec{} })},
+			wantReason: v1alpha1.ReasonPaused, wantField: "spec.pause",
+		},
 		"being deleted": {
 			diagnosis: helps(), policies: []v1alpha1.PullAccessPolicy{func() v1alpha1.PullAccessPolicy {
 				p := allows("p")
@@ -219,7 +233,7 @@ func TestDecideStaysInside(t *testing.T) {
 			by.Spec.NodeServiceAccounts[0] == "x@acme-prod.iam.gserviceaccount.com" {
 			t.Fatalf("granted by %+v, which does not allow it", by)
 		}
-		if !Permits(policies, grant.Repository(), false, grant.Member()) || !Covers(by, pod) {
+		if !Permits(by, grant.Repository(), false, grant.Member()) || !Covers(by, pod) {
 			t.Fatalf("Decide and Permits or Covers disagree on %+v", by)
 		}
 		in.Policies = append([]v1alpha1.PullAccessPolicy{allows("z", func(s *v1alpha1.PullAccessPolicySpec) { s.Mode = "" })}, policies...)
@@ -246,11 +260,13 @@ func TestPermits(t *testing.T) {
 		"allUsers":    {policies, false, "allUsers", false},
 		"nobody":      {policies, false, "serviceAccount:", false},
 		"virtual":     {policies, true, "serviceAccount:" + nodes, false},
+		"approve": {[]v1alpha1.PullAccessPolicy{allows("p", func(s *v1alpha1.PullAccessPolicySpec) { s.Mode = v1alpha1.ModeApprove })}, false, "serviceAccount:" + nodes, true},
+		"paused":  {[]v1alpha1.PullAccessPolicy{allows("p", func(s *v1alpha1.PullAccessPolicySpec) { s.Pause = &v1alpha1.PauseSpec{} })}, false, "serviceAccount:" + nodes, false},
 		"dry run now": {[]v1alpha1.PullAccessPolicy{allows("p", func(s *v1alpha1.PullAccessPolicySpec) { s.Mode = v1alpha1.ModeDryRun })}, false, "serviceAccount:" + nodes, false},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := Permits(tc.policies, services, tc.virtual, tc.member); got != tc.want {
+			if got := permitted(tc.policies, services, tc.virtual, tc.member); got != tc.want {
 				t.Errorf("Permits = %v, want %v", got, tc.want)
 			}
 		})

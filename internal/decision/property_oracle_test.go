@@ -222,8 +222,15 @@ var forceFields = []field{
 		func(p *v1alpha1.PullAccessPolicy, _ scene) { p.DeletionTimestamp = nil },
 	},
 	{
+		"spec.pause",
+		func(p v1alpha1.PullAccessPolicy, _ scene) bool { return p.Spec.Pause == nil },
+		func(p *v1alpha1.PullAccessPolicy, _ scene) { p.Spec.Pause = nil },
+	},
+	{
 		"spec.mode",
-		func(p v1alpha1.PullAccessPolicy, _ scene) bool { return p.Spec.Mode == "Enforce" },
+		func(p v1alpha1.PullAccessPolicy, _ scene) bool {
+			return p.Spec.Mode == "Enforce" || p.Spec.Mode == "Approve"
+		},
 		func(p *v1alpha1.PullAccessPolicy, _ scene) { p.Spec.Mode = "Enforce" },
 	},
 }

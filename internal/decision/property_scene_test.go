@@ -40,7 +40,13 @@ func (s scene) policy(t *rapid.T, name string) v1alpha1.PullAccessPolicy {
 
 // permits asks Permits about the scene, as the grant controller does.
 func (s scene) permits() bool {
-	return Permits(s.in.Policies, s.repository, s.virtual, v1alpha1.ServiceAccountMember(s.account.email))
+	return permitted(s.in.Policies, s.repository, s.virtual, v1alpha1.ServiceAccountMember(s.account.email))
+}
+
+func permitted(policies []v1alpha1.PullAccessPolicy, repository imageref.Repository, virtual bool, member string) bool {
+	return slices.ContainsFunc(policies, func(p v1alpha1.PullAccessPolicy) bool {
+		return Permits(&p, repository, virtual, member)
+	})
 }
 
 // mostly draws of the first n values more often than of all the others, so that
@@ -93,9 +99,12 @@ func drawPolicy(t *rapid.T, s scene, name string) v1alpha1.PullAccessPolicy {
 		p.DeletionTimestamp = &metav1.Time{}
 	}
 	p.Spec = v1alpha1.PullAccessPolicySpec{
-		Mode:              mostly(1, []v1alpha1.PolicyMode{"Enforce", "DryRun", "", "enforce"}).Draw(t, label("mode")),
+		Mode:              mostly(2, []v1alpha1.PolicyMode{"Enforce", "Approve", "DryRun", "", "enforce"}).Draw(t, label("mode")),
 		NamespaceSelector: drawSelector(t, label("namespaceSelector")),
 		PodSelector:       drawSelector(t, label("podSelector")),
+	}
+	if mostly(1, []bool{false, true}).Draw(t, label("paused")) {
+		p.Spec.Pause = &v1alpha1.PauseSpec{Reason: "freeze"}
 	}
 	switches := rapid.SampledFrom([]v1alpha1.AllowDeny{"Allow", "Deny", "", "allow"})
 	p.Spec.ComputeDefaultServiceAccount = switches.Draw(t, label("computeDefaultServiceAccount"))

@@ -84,6 +84,12 @@ func TestPropertyGrantStaysInsideOnePolicy(t *testing.T) {
 		if by := s.policy(t, grant.Policy()); !allPass(allFields, by, s) {
 			t.Fatalf("granted by policy %s, whose %s refuses", by.Name, allFields[reach(allFields, by, s)].path)
 		}
+		enforced := slices.ContainsFunc(s.in.Policies, func(p v1alpha1.PullAccessPolicy) bool {
+			return p.Spec.Mode == "Enforce" && allPass(allFields, p, s)
+		})
+		if by := s.policy(t, grant.Policy()); grant.Mode() != by.Spec.Mode || (grant.Mode() == "Enforce") != enforced {
+			t.Fatalf("granted in mode %q by a policy in mode %q, and one in mode Enforce allows it: %v", grant.Mode(), by.Spec.Mode, enforced)
+		}
 		if grant.Repository() != s.repository || grant.Member() != "serviceAccount:"+s.account.email {
 			t.Fatalf("granted %s on %s, want %s on %s", grant.Member(), grant.Repository(), s.account.email, s.repository)
 		}
@@ -204,7 +210,7 @@ func TestPropertyZeroRefuses(t *testing.T) {
 		t.Errorf("the zero input is granted %+v", grant)
 	}
 	try(t, func(t *rapid.T, s scene, grant *Grant, _ *Refusal) {
-		if Permits(s.in.Policies, Grant{}.Repository(), false, Grant{}.Member()) {
+		if permitted(s.in.Policies, Grant{}.Repository(), false, Grant{}.Member()) {
 			t.Fatal("the zero grant is permitted")
 		}
 		if grant == nil {
@@ -225,16 +231,16 @@ func TestPropertyZeroRefuses(t *testing.T) {
 // is narrowed, and Permits and Covers each answer for their own fields.
 func TestPropertyPermitsFollowsPolicy(t *testing.T) {
 	try(t, func(t *rapid.T, s scene, grant *Grant, _ *Refusal) {
-		permitted, named := false, false
+		wanted, named := false, false
 		for i, p := range s.in.Policies {
 			named = named || p.DeletionTimestamp == nil && allPass(grantFields, p, s)
-			permitted = permitted || allPass(slices.Concat(grantFields, forceFields), p, s)
+			wanted = wanted || allPass(slices.Concat(grantFields, forceFields), p, s)
 			if got, want := Covers(&s.in.Policies[i], s.in.Pod), allPass(slices.Concat(podFields, forceFields), p, s); got != want {
 				t.Fatalf("Covers = %v of policy %s, want %v", got, p.Name, want)
 			}
 		}
-		if got := s.permits(); got != permitted {
-			t.Fatalf("Permits = %v, want %v", got, permitted)
+		if got := s.permits(); got != wanted {
+			t.Fatalf("Permits = %v, want %v", got, wanted)
 		}
 		account := v1alpha1.ServiceAccountMember(s.account.email)
 		if got := Names(s.in.Policies, s.repository, s.virtual, account); got != named {
@@ -244,11 +250,11 @@ func TestPropertyPermitsFollowsPolicy(t *testing.T) {
 			return
 		}
 		by := s.policy(t, grant.Policy())
-		if !Permits(s.in.Policies, grant.Repository(), s.virtual, grant.Member()) || !Covers(&by, s.in.Pod) {
+		if !Permits(&by, grant.Repository(), s.virtual, grant.Member()) || !Covers(&by, s.in.Pod) {
 			t.Fatalf("policy %s grants, and Permits or Covers does not know of it", by.Name)
 		}
 		for _, member := range []string{"allUsers", "allAuthenticatedUsers", "user:" + s.account.email, "deleted:" + grant.Member(), s.account.email} {
-			if Permits(s.in.Policies, grant.Repository(), s.virtual, member) {
+			if permitted(s.in.Policies, grant.Repository(), s.virtual, member) {
 				t.Fatalf("member %s is permitted, which is no service account", member)
 			}
 		}
@@ -282,6 +288,7 @@ func narrowings(s scene) []narrowing {
 	}
 	edits := []narrowing{
 		{"DryRun", func(spec *v1alpha1.PullAccessPolicySpec) { spec.Mode = v1alpha1.ModeDryRun }},
+		{"a pause", func(spec *v1alpha1.PullAccessPolicySpec) { spec.Pause = &v1alpha1.PauseSpec{} }},
 		{"another repository", repository(s.repository.Project, "*", s.repository.Name+"-other")},
 		{"another project", repository(s.repository.Project+"-other", "*", "*")},
 		{"another location", repository(s.repository.Project, "asia", "*")},

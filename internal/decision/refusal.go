@@ -10,8 +10,8 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 )
 
-// Reasons of a refusal by policy, besides v1alpha1.ReasonPolicyGone and
-// v1alpha1.ReasonDryRun; a closed list. A refusal by the diagnosis has the
+// Reasons of a refusal by policy, besides v1alpha1.ReasonPolicyGone, ReasonPaused
+// and ReasonDryRun; a closed list. A refusal by the diagnosis has the
 // diagnosis' own reason.
 const (
 	ReasonNoPolicy                     = "NoPolicy"
@@ -37,6 +37,8 @@ type Refusal struct {
 	Policy string
 	// Field is the one field of Policy that refused.
 	Field string
+	// Would is what would have been granted but for the mode DryRun, zero otherwise.
+	Would v1alpha1.WouldGrant
 
 	// rank is how far Policy came before it refused.
 	rank int
@@ -51,7 +53,7 @@ func withoutPolicy(d diagnosis.Diagnosis) *Refusal {
 }
 
 // notCovered is for a pod whose access was granted for the sake of others.
-const notCovered = "No PullAccessPolicy in mode Enforce covers this pod, so its workload is not restarted; the kubelet pulls by itself once the access works."
+const notCovered = "No PullAccessPolicy in mode Enforce or Approve covers this pod, so its workload is not restarted; the kubelet pulls by itself once the access works."
 
 // say gives the sentence, and the part of it that is about the policy. What would
 // be done but for DryRun needs no word on what is wrong.
@@ -76,4 +78,12 @@ func commandAfter(s step, d diagnosis.Diagnosis) string {
 		return ""
 	}
 	return d.Command
+}
+
+// would is what the mode alone has kept from being granted.
+func would(s step, d diagnosis.Diagnosis) v1alpha1.WouldGrant {
+	if s.reason != v1alpha1.ReasonDryRun || d.Reason == diagnosis.WaitingForPropagation {
+		return v1alpha1.WouldGrant{}
+	}
+	return v1alpha1.WouldGrant{Repository: d.Facts.Reference.Repository.Record(), Member: d.Facts.Puller.Member()}
 }

@@ -58,6 +58,10 @@ func grantSteps(policy *v1alpha1.PullAccessPolicy, repository imageref.Repositor
 func forceSteps(policy *v1alpha1.PullAccessPolicy) []step {
 	return []step{
 		{policy.DeletionTimestamp == nil, v1alpha1.ReasonPolicyGone, "metadata", "it is being deleted"},
-		{policy.Spec.Mode == v1alpha1.ModeEnforce, v1alpha1.ReasonDryRun, "spec.mode", "its mode is DryRun"},
+		{policy.Spec.Pause == nil, v1alpha1.ReasonPaused, "spec.pause", "it is paused"},
+		{
+			policy.Spec.Mode == v1alpha1.ModeEnforce || policy.Spec.Mode == v1alpha1.ModeApprove,
+			v1alpha1.ReasonDryRun, "spec.mode", "its mode is DryRun",
+		},
 	}
 }
