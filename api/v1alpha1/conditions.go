@@ -65,7 +65,7 @@ const (
 	// done: CloudForbidden, AccountNotFound, OrganizationPolicy, RepositoryNotFound,
 	// RepositoryUnreadable, TooManyPrincipals, WriteRefused; why it waits:
 	// GrantsPerHour, Storm; why it has ended: PolicyGone, Expired, Unused, Revoked,
-	// RemovedExternally, Denied, Lapsed, PolicyChanged. Unknown (goes on by itself):
+	// RemovedExternally, Withdrawn, Denied, Lapsed, PolicyChanged. Unknown (goes on by itself):
 	// CloudUnreachable, Conflict, WaitingForApproval.
 	ConditionGranted = "Granted"
 
@@ -87,6 +87,7 @@ const (
 	ReasonAccessGranted         = "AccessGranted"
 	ReasonAlreadyGranted        = "AlreadyGranted"
 	ReasonRevoked               = "Revoked"
+	ReasonRemovedExternally     = "RemovedExternally"
 	ReasonAccountNotFound       = "AccountNotFound"
 	ReasonOrganizationPolicy    = "OrganizationPolicy"
 	ReasonTooManyPrincipals     = "TooManyPrincipals"

@@ -130,7 +130,7 @@ type Lifetime struct {
 }
 
 // EndReason says why a grant has come to its end.
-// +kubebuilder:validation:Enum=Expired;PolicyGone;Unused;Revoked;RemovedExternally;Denied;Lapsed;PolicyChanged
+// +kubebuilder:validation:Enum=Expired;PolicyGone;Unused;Revoked;RemovedExternally;Withdrawn;Denied;Lapsed;PolicyChanged
 type EndReason string
 
 const (
@@ -142,8 +142,12 @@ const (
 	EndUnused EndReason = "Unused"
 	// EndRevoked: a person has taken it back.
 	EndRevoked EndReason = "Revoked"
-	// EndRemovedExternally: somebody else took the member out.
+	// EndRemovedExternally: the operator had added the member, and somebody else took
+	// it out.
 	EndRemovedExternally EndReason = "RemovedExternally"
+	// EndWithdrawn: the operator had found the member there, and whoever had added it
+	// took it out.
+	EndWithdrawn EndReason = "Withdrawn"
 	// EndDenied: a person has refused it.
 	EndDenied EndReason = "Denied"
 	// EndLapsed: nobody has answered.

@@ -13,6 +13,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
@@ -207,8 +209,27 @@ func checkRefusal(t *testing.T, tc refusalCase) {
 	if diff := cmp.Diff(slices.Sorted(slices.Values(slices.Repeat(tc.reads, 6))), slices.Sorted(slices.Values(w.cloud.reads))); diff != "" && len(tc.reads)+len(w.cloud.reads) > 0 {
 		t.Errorf("reads of the cloud (-want +got) %s:\n%s", tc.why, diff)
 	}
-	if grants := w.grants(t); len(grants)+len(w.writes) > 0 {
+	writes := map[string]int{}
+	if tc.want == v1alpha1.ReasonDryRun {
+		writes["patch status"] = 1 // The policy lists what it would have granted.
+		wantWould(t, w)
+	}
+	if grants := w.grants(t); len(grants) > 0 || !cmp.Equal(writes, w.writes) {
 		t.Errorf("%d grants, wrote %v (%s)", len(grants), w.writes, tc.why)
+	}
+}
+
+// wantWould wants the policy to list, once, what it would have granted.
+func wantWould(t *testing.T, w *world) {
+	t.Helper()
+	var policy v1alpha1.PullAccessPolicy
+	if err := w.client.Get(t.Context(), client.ObjectKeyFromObject(w.policy), &policy); err != nil {
+		t.Fatal(err)
+	}
+	first := metav1.NewTime(start)
+	want := []v1alpha1.WouldGrant{{Repository: repository.Record(), Member: member, FirstTime: first}}
+	if diff := cmp.Diff(want, policy.Status.WouldGrant); diff != "" {
+		t.Errorf("status.wouldGrant (-want +got):\n%s", diff)
 	}
 }
 
@@ -298,7 +319,11 @@ func TestOwnGrant(t *testing.T) {
 			joined := slices.ContainsFunc(w.grants(t)[0].Status.Workloads, func(s v1alpha1.WorkloadStatus) bool {
 				return s.Workload == deploymentNamed("web") && s.State == v1alpha1.WorkloadWaiting
 			})
-			if joined != tc.joins || w.writes["patch status"] != map[bool]int{true: 1}[tc.joins] {
+			noted := tc.want == "Warning RemovedExternally"
+			if noted != record.RemovedExternally(&w.grants(t)[0]) {
+				t.Errorf("the record says %+v (%s)", w.grants(t)[0].Status.Conditions, tc.why)
+			}
+			if joined != tc.joins || w.writes["patch status"] != map[bool]int{true: 1}[tc.joins || noted] {
 				t.Errorf("joined %v, wrote %v; want joined %v (%s)", joined, w.writes, tc.joins, tc.why)
 			}
 		})

@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -41,21 +42,55 @@ func (r *Reconciler) request(ctx context.Context, pod *corev1.Pod, failure pullf
 	if err != nil {
 		return false, err
 	}
-	r.tell(pod, failure, object)
+	if withdrawn(object, d) {
+		before := object.DeepCopy()
+		record.End(object, v1alpha1.EndWithdrawn, r.Clock.Now())
+		record.Reopen(object, owner, grant.Policy(), r.Clock.Now())
+		return false, outcome.PatchStatus(ctx, r.Client, before, object)
+	}
+	if closed(object) && !record.MayReopen(object, pod.CreationTimestamp.Time) {
+		r.explainEnd(ctx, pod, failure, object, d)
+		return false, nil
+	}
+	r.tell(pod, failure, object, grant)
 	return r.ensureJoined(ctx, object, owner, grant.Policy())
+}
+
+// withdrawn tells whether the record says that the member was found there, and it is
+// there no more: nobody owes the pod what was not the operator's, so it asks anew.
+func withdrawn(g *v1alpha1.PullAccessGrant, d diagnosis.Diagnosis) bool {
+	return record.Granted(g) && g.Status.Origin == v1alpha1.OriginFound && g.DeletionTimestamp == nil && d.Reason == diagnosis.AccessMissing
+}
+
+// closed tells whether nothing is going to be written for the record as it is.
+func closed(g *v1alpha1.PullAccessGrant) bool {
+	granted := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionGranted)
+	return g.DeletionTimestamp == nil && granted != nil && (record.Ended(g) || granted.Reason == v1alpha1.ReasonPolicyGone)
+}
+
+// explainEnd says why a grant that has ended is not asked for again.
+func (r *Reconciler) explainEnd(ctx context.Context, pod *corev1.Pod, failure pullfailure.Failure, g *v1alpha1.PullAccessGrant, d diagnosis.Diagnosis) {
+	granted := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionGranted)
+	r.explain(ctx, pod, failure, d, &decision.Refusal{
+		Reason: granted.Reason, Sentence: granted.Message, Policy: record.PolicyName(g), Command: "kubectl pullaccess grants " + g.Name,
+	})
 }
 
 // tell says what the pod waits for. It comes before the workload is put on
 // record: writing that may bring back a grant which has been carried out meanwhile.
-func (r *Reconciler) tell(pod *corev1.Pod, failure pullfailure.Failure, grant *v1alpha1.PullAccessGrant) {
-	waits := record.Granted(grant)
-	if !r.memory.changed(pod, failure, fmt.Sprint(grant.Name, waits)) {
+func (r *Reconciler) tell(pod *corev1.Pod, failure pullfailure.Failure, object *v1alpha1.PullAccessGrant, grant *decision.Grant) {
+	waits, asks := record.Granted(object), grant.Mode() == v1alpha1.ModeApprove
+	if !r.memory.changed(pod, failure, fmt.Sprint(object.Name, waits, asks)) {
 		return
 	}
-	if waits {
-		events.WaitingForAccess(r.Recorder, pod, grant)
-	} else {
-		events.AccessRequested(r.Recorder, pod, grant)
+	switch {
+	case waits:
+		events.WaitingForAccess(r.Recorder, pod, object)
+	case asks:
+		events.WaitingForApproval(r.Recorder, pod, object, grant.Policy())
+		metrics.Decision(metrics.OutcomeAsk, v1alpha1.ReasonWaitingForApproval)
+	default:
+		events.AccessRequested(r.Recorder, pod, object, grant.Policy())
 		metrics.Decision(metrics.OutcomeGrant, v1alpha1.ReasonPolicyEnforces)
 	}
 }
@@ -112,7 +147,7 @@ func cut(text string) string {
 
 // ensureJoined puts the workload on the grant's record, unless that is full.
 func (r *Reconciler) ensureJoined(ctx context.Context, grant *v1alpha1.PullAccessGrant, owner v1alpha1.Workload, policy string) (full bool, _ error) {
-	if record.Ended(grant) && grant.DeletionTimestamp == nil {
+	if closed(grant) {
 		before := grant.DeepCopy()
 		record.Reopen(grant, owner, policy, r.Clock.Now())
 		return false, outcome.PatchStatus(ctx, r.Client, before, grant)
@@ -127,7 +162,23 @@ func (r *Reconciler) ensureJoined(ctx context.Context, grant *v1alpha1.PullAcces
 	if !changed {
 		return !joined, nil
 	}
+	if err := r.lengthen(ctx, before, grant, policy); err != nil {
+		return false, err
+	}
 	log.FromContext(ctx).V(1).Info("Recording workload", "PullAccessGrant", klog.KObj(grant), "kind", owner.Kind,
 		"workload", klog.KRef(owner.Namespace, owner.Name))
 	return false, outcome.PatchStatus(ctx, r.Client, before, grant)
+}
+
+// lengthen has a grant that is written last as long as a further policy wants it to.
+func (r *Reconciler) lengthen(ctx context.Context, before, grant *v1alpha1.PullAccessGrant, policy string) error {
+	if !record.Granted(grant) || policy == record.PolicyName(before) || record.UsedUnder(before, policy) {
+		return nil
+	}
+	var found v1alpha1.PullAccessPolicy
+	if err := r.Client.Get(ctx, client.ObjectKey{Name: policy}, &found); err != nil {
+		return fmt.Errorf("read policy %s: %w", policy, err)
+	}
+	record.Lengthen(grant, found.Spec.Grant, r.Clock.Now())
+	return nil
 }

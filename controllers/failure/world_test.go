@@ -208,7 +208,7 @@ func (w *world) build(t *testing.T) *Reconciler {
 		objects = append(objects, w.grant)
 	}
 	base := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
-		WithStatusSubresource(&v1alpha1.PullAccessGrant{}).WithInterceptorFuncs(w.funcs).Build()
+		WithStatusSubresource(&v1alpha1.PullAccessGrant{}, &v1alpha1.PullAccessPolicy{}).WithInterceptorFuncs(w.funcs).Build()
 	w.client = interceptor.NewClient(base, w.counting())
 	observer := observation.New(observation.Observer{
 		Client: w.client, Live: w.client, Cloud: &w.cloud, Nodes: workload.NewNodes(w.client), Clock: w.clock,

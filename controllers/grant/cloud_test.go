@@ -33,6 +33,10 @@ type cloud struct {
 	// OnRead is called after the policy was read, before the intent is put on record.
 	OnRead func(round int)
 
+	// LookErr ends every look for absent members; Looks counts them.
+	LookErr error
+	Looks   int
+
 	// Edits are the edits asked for, Sent the changes that left the operator.
 	Edits   []iampolicy.Edit
 	Reasons []string
@@ -61,6 +65,15 @@ func newCloud(readers ...string) *cloud {
 
 // Repository implements Cloud.
 func (c *cloud) Repository(context.Context, imageref.Repository) diagnosis.Repository { return c.fact }
+
+// Absent implements Cloud.
+func (c *cloud) Absent(_ context.Context, _ imageref.Repository, members []string) ([]string, error) {
+	c.Looks++
+	if c.LookErr != nil {
+		return nil, c.LookErr
+	}
+	return slices.DeleteFunc(slices.Clone(members), func(m string) bool { return iampolicy.Holds(c.policy, m) }), nil
+}
 
 // EditPolicy implements Cloud.
 func (c *cloud) EditPolicy(ctx context.Context, repository imageref.Repository, edit iampolicy.Edit, reason string,

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/cache"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -35,6 +36,9 @@ import (
 type Cloud interface {
 	// Repository reads whether the repository is there, and of what kind.
 	Repository(ctx context.Context, repository imageref.Repository) diagnosis.Repository
+	// Absent names those of the members that are not in the one binding that the
+	// operator edits. Errors are those of iampolicy.
+	Absent(ctx context.Context, repository imageref.Repository, members []string) ([]string, error)
 	// EditPolicy reads the policy, applies edit and writes it back under the etag it
 	// read, all again when another writer came first. It calls record before each
 	// write with what is about to change, and sends nothing when that fails. The
@@ -44,6 +48,7 @@ type Cloud interface {
 }
 
 // +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccesspolicies,verbs=list;watch
+// +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccesspolicies/status,verbs=patch
 // +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccessgrants,verbs=list;watch;patch
 // +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccessgrants/status,verbs=patch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
@@ -54,7 +59,20 @@ type Reconciler struct {
 	Cloud    Cloud
 	Recorder events.Recorder
 	Clock    clock.PassiveClock
+
+	// checked is when each repository was last looked at for members that were taken
+	// out. It may be lost: they are then looked at once more.
+	checked *cache.LRUExpireCache
 }
+
+// New completes a reconciler.
+func New(r Reconciler) *Reconciler {
+	r.checked = cache.NewLRUExpireCacheWithClock(repositoriesKept, r.Clock)
+	return &r
+}
+
+// repositoriesKept bounds how many repositories are remembered.
+const repositoriesKept = 4096
 
 // recheckAfter is when a grant that Google refused is tried again: by then
 // somebody may have followed the advice in its condition.
@@ -126,7 +144,7 @@ func (r *Reconciler) edit(ctx context.Context, w *work) (iampolicy.Write, error)
 // backoff (an error), or a condition with the next step and a late second look.
 func (r *Reconciler) afterError(ctx context.Context, w *work, err error) error {
 	if errors.Is(err, errRecord) {
-		return errors.Join(err, r.withdraw(ctx, w))
+		return errors.Join(err, r.withdraw(ctx, w), r.refund(ctx, w))
 	}
 	if errors.Is(err, iampolicy.ErrNotFound) {
 		// A repository that is gone took the access with it.
@@ -137,8 +155,9 @@ func (r *Reconciler) afterError(ctx context.Context, w *work, err error) error {
 	refusal := describe(err, w.repository)
 	var errs []error
 	for _, g := range slices.Concat(w.add, w.remove) {
-		errs = append(errs, r.refuse(ctx, g, refusal, w.settled(g)))
+		errs = append(errs, r.refuse(ctx, w, g, refusal, w.settled(g)))
 	}
+	errs = append(errs, r.refund(ctx, w))
 	if refusal.status == metav1.ConditionUnknown {
 		errs = append(errs, err)
 	}

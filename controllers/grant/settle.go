@@ -27,28 +27,28 @@ import (
 // settle finishes what needs no write in the cloud.
 func (r *Reconciler) settle(ctx context.Context, w *work) error {
 	var errs []error
+	for _, c := range w.changes {
+		if err := r.patch(ctx, c.grant, c.do); err != nil {
+			errs = append(errs, err)
+		} else if c.tell != nil {
+			c.tell()
+		}
+	}
 	for _, g := range w.release {
 		errs = append(errs, r.release(ctx, g))
 	}
 	for g, refusal := range w.void {
-		errs = append(errs, r.refuse(ctx, g, refusal, w.settled(g)))
+		errs = append(errs, r.refuse(ctx, w, g, refusal, w.settled(g)))
 		if refusal.status == metav1.ConditionUnknown {
 			errs = append(errs, fmt.Errorf("read repository %s: %w", w.repository, iampolicy.ErrUnavailable))
 		}
 	}
-	for g, end := range w.announce {
-		errs = append(errs, r.announce(ctx, g, end))
+	for g, reason := range w.end {
+		if !slices.Contains(w.remove, g) {
+			errs = append(errs, r.ended(ctx, w, g, reason))
+		}
 	}
 	return errors.Join(errs...)
-}
-
-// announce says that the grant is about to end, or that it stays after all.
-func (r *Reconciler) announce(ctx context.Context, g *v1alpha1.PullAccessGrant, end *v1alpha1.Ending) error {
-	if err := r.patch(ctx, g, func() { record.Announce(g, end) }); err != nil || end == nil {
-		return err
-	}
-	events.GrantEnding(r.Recorder, g, r.policyOf(ctx, g), record.EndingSentence(end))
-	return nil
 }
 
 // errRecord says that nothing was sent because of our own side: the API server
@@ -58,7 +58,11 @@ var errRecord = errors.New("record intent")
 // intend puts on record what is about to be sent. Where it fails nothing is sent.
 // The policies are asked a last time: a write may have waited for minutes.
 func (r *Reconciler) intend(ctx context.Context, w *work, intended iampolicy.Change, etag string) error {
-	if err := r.stillPermitted(ctx, w, intended.Added); err != nil {
+	adding := w.of(intended.Added)
+	if err := r.stillPermitted(ctx, w, adding); err != nil {
+		return fmt.Errorf("%w: %w", errRecord, err)
+	}
+	if err := r.spend(ctx, w, adding); err != nil {
 		return fmt.Errorf("%w: %w", errRecord, err)
 	}
 	for _, g := range w.of(slices.Concat(intended.Added, intended.Removed)) {
@@ -96,16 +100,16 @@ func (r *Reconciler) complete(ctx context.Context, w *work, written iampolicy.Wr
 		if !named(written.Change.Added, g) && !w.interrupted[g.Name] {
 			origin = v1alpha1.OriginFound
 		}
-		errs = append(errs, r.granted(ctx, g, origin, written.EtagAfter))
+		errs = append(errs, r.granted(ctx, w, g, origin, written.EtagAfter))
 	}
 	for _, g := range w.remove {
 		refused, undone := w.undo[g]
 		reason, ended := w.end[g]
 		switch {
 		case undone:
-			errs = append(errs, r.refuse(ctx, g, refused, true))
+			errs = append(errs, r.refuse(ctx, w, g, refused, true))
 		case ended:
-			errs = append(errs, r.ended(ctx, g, reason))
+			errs = append(errs, r.ended(ctx, w, g, reason))
 		default:
 			errs = append(errs, r.revoked(ctx, g))
 		}
@@ -117,14 +121,15 @@ func named(members []string, g *v1alpha1.PullAccessGrant) bool {
 	return slices.ContainsFunc(members, func(m string) bool { return iampolicy.SameMember(m, g.Spec.Member) })
 }
 
-func (r *Reconciler) granted(ctx context.Context, g *v1alpha1.PullAccessGrant, origin v1alpha1.GrantOrigin, etag string) error {
-	policy := r.policyOf(ctx, g)
+func (r *Reconciler) granted(ctx context.Context, w *work, g *v1alpha1.PullAccessGrant, origin v1alpha1.GrantOrigin, etag string) error {
+	policy := r.policyOf(w, g)
 	if err := r.patch(ctx, g, func() {
 		record.Grant(g, origin, etag, r.Clock.Now())
 		record.Begin(g, policy.Spec.Grant, r.Clock.Now())
 	}); err != nil {
 		return err
 	}
+	r.begin(w, g)
 	say, result := events.AccessGranted, v1alpha1.ReasonAccessGranted
 	if origin == v1alpha1.OriginFound {
 		say, result = events.AccessFound, v1alpha1.ReasonAlreadyGranted
@@ -136,14 +141,11 @@ func (r *Reconciler) granted(ctx context.Context, g *v1alpha1.PullAccessGrant, o
 }
 
 // ended puts on record, and tells, that the grant has come to its end.
-func (r *Reconciler) ended(ctx context.Context, g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason) error {
+func (r *Reconciler) ended(ctx context.Context, w *work, g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason) error {
 	if err := r.patch(ctx, g, func() { record.End(g, reason, r.Clock.Now()) }); err != nil {
 		return err
 	}
-	policy := r.policyOf(ctx, g)
-	events.GrantEnded(r.Recorder, g, policy, string(reason), record.EndSentence(reason))
-	events.GrantEnded(r.Recorder, policy, g, string(reason), record.EndSentence(reason))
-	metrics.Grant(string(reason))
+	r.tellEnd(w, g, reason)
 	return nil
 }
 
@@ -167,8 +169,11 @@ func (r *Reconciler) releaseAll(ctx context.Context, w *work) error {
 	return errors.Join(errs...)
 }
 
-// release lets a grant that is being deleted go.
+// release lets a grant that is being deleted go, and says where its member stays.
 func (r *Reconciler) release(ctx context.Context, g *v1alpha1.PullAccessGrant) error {
+	if g.Status.Origin != "" && record.Stays(g) {
+		events.AccessKept(r.Recorder, g, nil, record.Fate(g))
+	}
 	before := g.DeepCopy()
 	if !controllerutil.RemoveFinalizer(g, v1alpha1.Finalizer) {
 		return nil
@@ -182,28 +187,27 @@ func (r *Reconciler) release(ctx context.Context, g *v1alpha1.PullAccessGrant) e
 
 // refuse puts the refusal on record, and tells it when it is news. settled says
 // that no write can have taken effect.
-func (r *Reconciler) refuse(ctx context.Context, g *v1alpha1.PullAccessGrant, refused refusal, settled bool) error {
+func (r *Reconciler) refuse(ctx context.Context, w *work, g *v1alpha1.PullAccessGrant, refused refusal, settled bool) error {
 	last := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionReady)
 	news := last == nil || last.Reason != refused.reason || last.Message != refused.sentence
 	if err := r.patch(ctx, g, func() { record.Refuse(g, refused.status, refused.reason, refused.sentence, settled) }); err != nil || !news {
 		return err
 	}
 	log.FromContext(ctx).V(1).Info("Recorded refusal", "PullAccessGrant", klog.KObj(g), "reason", refused.reason)
-	policy := r.policyOf(ctx, g)
+	policy := r.policyOf(w, g)
 	events.GrantRefused(r.Recorder, g, policy, refused.reason, refused.sentence)
 	events.GrantRefused(r.Recorder, policy, g, refused.reason, refused.sentence)
 	metrics.Grant(refused.reason)
 	return nil
 }
 
-// policyOf is the policy that allowed the grant, as far as it is still there; an
-// event about it needs no more than its name.
-func (r *Reconciler) policyOf(ctx context.Context, g *v1alpha1.PullAccessGrant) *v1alpha1.PullAccessPolicy {
-	policy := &v1alpha1.PullAccessPolicy{}
-	if err := r.Client.Get(ctx, client.ObjectKey{Name: g.Spec.Policy}, policy); err != nil {
-		policy.Name = g.Spec.Policy
+// policyOf is the policy under which the grant is asked for, as far as it is still
+// there; an event about it needs no more than its name.
+func (r *Reconciler) policyOf(w *work, g *v1alpha1.PullAccessGrant) *v1alpha1.PullAccessPolicy {
+	if policy := policyNamed(w.policies, record.PolicyName(g)); policy != nil {
+		return policy
 	}
-	return policy
+	return &v1alpha1.PullAccessPolicy{ObjectMeta: metav1.ObjectMeta{Name: record.PolicyName(g)}}
 }
 
 func (r *Reconciler) ensureFinalizer(ctx context.Context, g *v1alpha1.PullAccessGrant) error {

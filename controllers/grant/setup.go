@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -23,7 +24,6 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
-	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 // workers is how many repositories are written at once; one repository never is twice.
@@ -37,15 +37,15 @@ const firstRetry, lastRetry = time.Second, 2 * time.Minute
 // SetupWithManager registers the reconciler and what wakes it: a grant that is
 // made, changed or deleted, and a policy for those that are not written yet, or
 // that it may allow no more.
-// Status is no trigger, being this controller's own word, except where a pod asks
-// anew for what has ended.
+// Status is no trigger, being this controller's own word, except where others speak
+// there: a pod asks anew, a person has answered, or a look has shown another use.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) error {
 	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.PullAccessGrant{}, byRepository, indexRepository); err != nil {
 		return fmt.Errorf("index grants: %w", err)
 	}
 	grants := source.TypedKind(mgr.GetCache(), &v1alpha1.PullAccessGrant{},
 		handler.TypedEnqueueRequestsFromMapFunc(repositoryOf),
-		predicate.Or[*v1alpha1.PullAccessGrant](predicate.TypedGenerationChangedPredicate[*v1alpha1.PullAccessGrant]{}, reopened()))
+		predicate.Or[*v1alpha1.PullAccessGrant](predicate.TypedGenerationChangedPredicate[*v1alpha1.PullAccessGrant]{}, spokenOf()))
 	policies := source.TypedKind(mgr.GetCache(), &v1alpha1.PullAccessPolicy{},
 		handler.TypedEnqueueRequestsFromMapFunc(r.repositories),
 		predicate.TypedGenerationChangedPredicate[*v1alpha1.PullAccessPolicy]{})
@@ -60,10 +60,13 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 		Complete(r)
 }
 
-func reopened() predicate.TypedFuncs[*v1alpha1.PullAccessGrant] {
+// spokenOf passes the grants of which somebody else has said something.
+func spokenOf() predicate.TypedFuncs[*v1alpha1.PullAccessGrant] {
 	never := predicate.NewTypedPredicateFuncs(func(*v1alpha1.PullAccessGrant) bool { return false })
 	never.UpdateFunc = func(e event.TypedUpdateEvent[*v1alpha1.PullAccessGrant]) bool {
-		return record.Ended(e.ObjectOld) && !record.Ended(e.ObjectNew)
+		before, after := &e.ObjectOld.Status, &e.ObjectNew.Status
+		return !equality.Semantic.DeepEqual(before.RequestedTime, after.RequestedTime) ||
+			!equality.Semantic.DeepEqual(before.Review, after.Review) || !equality.Semantic.DeepEqual(before.Usage, after.Usage)
 	}
 	return never
 }

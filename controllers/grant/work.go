@@ -7,17 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
+	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 // work is what there is to do on one repository.
 type work struct {
 	repository imageref.Repository
+	policies   []v1alpha1.PullAccessPolicy
 	// add and remove wait for the policy to be written.
 	add, remove []*v1alpha1.PullAccessGrant
 	// release needs no write: what it recorded is not, or no longer, the operator's.
@@ -27,15 +28,84 @@ type work struct {
 	// undo are those of remove that are not being deleted: written by an operator
 	// that died before it knew, and not allowed any more since.
 	undo map[*v1alpha1.PullAccessGrant]refusal
-	// end are those of remove that have come to their end, announce those that are
-	// about to, or no more (nil); again is when the next of them has to be looked at.
-	end      map[*v1alpha1.PullAccessGrant]v1alpha1.EndReason
-	announce map[*v1alpha1.PullAccessGrant]*v1alpha1.Ending
-	again    time.Time
+	// end are those that come to their end, after a write where they are among remove.
+	end map[*v1alpha1.PullAccessGrant]v1alpha1.EndReason
+	// changes are to be put on record, and told then.
+	changes []change
+	// again is when there is next something to be looked at; parts of a work share it.
+	again *time.Time
 	// interrupted are those with a write of unknown outcome behind them, of an
 	// earlier pass or of this one; intended those whose intent was put on record
 	// since: the policy was read without them.
 	interrupted, intended map[string]bool
+	// counted are those that a brake has counted in this pass.
+	counted map[string]bool
+}
+
+// change is one that needs no write in the cloud.
+type change struct {
+	grant *v1alpha1.PullAccessGrant
+	do    func()
+	// tell says so once it is on record; nil if there is nothing to say.
+	tell func()
+}
+
+func newWork(repository imageref.Repository, policies []v1alpha1.PullAccessPolicy) *work {
+	return &work{
+		repository:  repository,
+		policies:    policies,
+		again:       &time.Time{},
+		void:        map[*v1alpha1.PullAccessGrant]refusal{},
+		undo:        map[*v1alpha1.PullAccessGrant]refusal{},
+		end:         map[*v1alpha1.PullAccessGrant]v1alpha1.EndReason{},
+		interrupted: map[string]bool{},
+		intended:    map[string]bool{},
+		counted:     map[string]bool{},
+	}
+}
+
+// take sorts a grant that is being deleted: what the operator added, or may have
+// added when it died, is taken out, unless others may need it; everything else is
+// left as it is.
+func (w *work) take(g *v1alpha1.PullAccessGrant) {
+	mayBeOurs := g.Status.Origin == "" && w.interrupted[g.Name]
+	switch {
+	case !slices.Contains(g.Finalizers, v1alpha1.Finalizer):
+	case mayBeOurs, !record.Stays(g):
+		w.remove = append(w.remove, g)
+	default:
+		w.release = append(w.release, g)
+	}
+}
+
+// close ends a grant: by a write where the operator has added the member, or may
+// have, and else on record only.
+func (w *work) close(g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason) {
+	w.end[g] = reason
+	if record.Granted(g) && !record.Stays(g) || !record.Granted(g) && w.interrupted[g.Name] {
+		w.remove = append(w.remove, g)
+	}
+}
+
+// refuse keeps a grant from being written, and undoes what was begun of it.
+func (w *work) refuse(g *v1alpha1.PullAccessGrant, why refusal) {
+	if w.interrupted[g.Name] {
+		w.remove = append(w.remove, g)
+		w.undo[g] = why
+	} else {
+		w.void[g] = why
+	}
+}
+
+func (w *work) change(g *v1alpha1.PullAccessGrant, do, tell func()) {
+	w.changes = append(w.changes, change{g, do, tell})
+}
+
+// wake has the repository looked at again by then; zero is never.
+func (w *work) wake(at time.Time) {
+	if w.again.IsZero() || !at.IsZero() && at.Before(*w.again) {
+		*w.again = at
+	}
 }
 
 func (w *work) empty() bool { return len(w.add) == 0 && len(w.remove) == 0 }
@@ -127,7 +197,7 @@ func (w *work) reason() string {
 	for _, g := range slices.Concat(w.add, w.remove) {
 		names = append(names, g.Name)
 	}
-	reason := "pull-access-operator: PullAccessGrant " + strings.Join(names, ", ")
+	reason := record.RequestReason(names...)
 	if more := fmt.Sprintf(" and more, %d in all", len(names)); len(reason) > iampolicy.MaxReason {
 		reason = reason[:iampolicy.MaxReason-len(more)] + more
 	}

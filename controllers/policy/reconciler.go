@@ -13,11 +13,14 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -25,6 +28,7 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/controllers/outcome"
+	"github.com/pull-access/pull-access-operator/internal/brake"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/events"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
@@ -45,6 +49,7 @@ type Reconciler struct {
 	Client   client.Client
 	Cloud    Cloud
 	Recorder events.Recorder
+	Clock    clock.PassiveClock
 }
 
 const (
@@ -57,14 +62,42 @@ const (
 // Reconcile sets the policy's conditions from what it says and what can be read.
 func (r *Reconciler) Reconcile(ctx context.Context, policy *v1alpha1.PullAccessPolicy) (reconcile.Result, error) {
 	before := policy.DeepCopy()
+	now := r.Clock.Now()
 	access := r.observeCloud(ctx, policy)
+	opens := brake.Open(&policy.Status.Brakes, now)
+	limits := decideLimits(policy)
+	if policy.Spec.Mode != v1alpha1.ModeDryRun {
+		policy.Status.WouldGrant = nil
+	}
 	setCondition(policy, v1alpha1.ConditionCloudAccess, access.condition())
-	setCondition(policy, v1alpha1.ConditionReady, decideReady(policy, access))
+	setCondition(policy, v1alpha1.ConditionWithinLimits, limits)
+	setCondition(policy, v1alpha1.ConditionReady, decideReady(policy, access, limits))
 	if err := outcome.PatchStatus(ctx, r.Client, before, policy); err != nil {
 		return outcome.Of(reconcile.Result{}, err)
 	}
 	r.tell(ctx, before, policy)
-	return reconcile.Result{RequeueAfter: access.again}, nil
+	again := access.again
+	if until := opens.Sub(now); !opens.IsZero() && (again == 0 || until < again) {
+		again = until
+	}
+	return reconcile.Result{RequeueAfter: again}, nil
+}
+
+// decideLimits names the brake that holds something back for longest.
+func decideLimits(policy *v1alpha1.PullAccessPolicy) metav1.Condition {
+	var last *v1alpha1.TrippedBrake
+	for i := range policy.Status.Brakes.Tripped {
+		if t := &policy.Status.Brakes.Tripped[i]; last == nil || last.UntilTime.Before(&t.UntilTime) {
+			last = t
+		}
+	}
+	if last == nil {
+		return metav1.Condition{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonWithinLimits, Message: "No brake holds anything back."}
+	}
+	return metav1.Condition{
+		Status: metav1.ConditionFalse, Reason: string(last.Brake),
+		Message: brake.Sentence(last.Brake, policy.Name, brake.LimitsOf(policy.Spec.Brakes), last.UntilTime.Time),
+	}
 }
 
 // access is the first trouble that was met when reading the named repositories, or that there was none.
@@ -120,7 +153,7 @@ func decideTrouble(repository imageref.Repository, fact diagnosis.Repository) (a
 
 // decideReady summarises. A cloud that cannot be read does not put the policy out
 // of force, but whether it will work is not known.
-func decideReady(policy *v1alpha1.PullAccessPolicy, cloud access) metav1.Condition {
+func decideReady(policy *v1alpha1.PullAccessPolicy, cloud access, limits metav1.Condition) metav1.Condition {
 	for _, s := range []struct {
 		field    string
 		selector *metav1.LabelSelector
@@ -136,8 +169,20 @@ func decideReady(policy *v1alpha1.PullAccessPolicy, cloud access) metav1.Conditi
 		}
 	}
 	switch {
+	case policy.Spec.Pause != nil:
+		return metav1.Condition{
+			Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonPaused,
+			Message: "It is paused, and nothing new is granted or restarted: " + strings.TrimRight(policy.Spec.Pause.Reason, ". ") + ". To go on: kubectl pullaccess resume " + policy.Name,
+		}
+	case limits.Status != metav1.ConditionTrue:
+		return limits
 	case !cloud.fine():
 		return metav1.Condition{Status: metav1.ConditionUnknown, Reason: cloud.reason, Message: cloud.sentence}
+	case policy.Spec.Mode == v1alpha1.ModeApprove:
+		return metav1.Condition{
+			Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonApprove,
+			Message: "When a pod that it covers cannot pull, a PullAccessGrant waits for a person: kubectl pullaccess grants --waiting lists what waits.",
+		}
 	case policy.Spec.Mode == v1alpha1.ModeEnforce:
 		return metav1.Condition{
 			Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonInForce,
@@ -146,7 +191,7 @@ func decideReady(policy *v1alpha1.PullAccessPolicy, cloud access) metav1.Conditi
 	default:
 		return metav1.Condition{
 			Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonDryRun,
-			Message: "Nothing is written: events on pods say what would be done; set spec.mode to Enforce to have it done.",
+			Message: fmt.Sprintf("Nothing is written: status.wouldGrant lists what would have been granted (%d so far), and events on pods say the same; set spec.mode to Enforce, or Approve, to have it done.", len(policy.Status.WouldGrant)),
 		}
 	}
 }
@@ -169,11 +214,23 @@ func (r *Reconciler) tell(ctx context.Context, before, policy *v1alpha1.PullAcce
 	}
 }
 
-// SetupWithManager registers the reconciler; only a change of the policy's spec
-// wakes it.
+// others passes the policies on whose status another controller has said something.
+func others() predicate.Funcs {
+	return predicate.Funcs{
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			before, known := e.ObjectOld.(*v1alpha1.PullAccessPolicy)
+			after, ok := e.ObjectNew.(*v1alpha1.PullAccessPolicy)
+			return known && ok && (len(before.Status.WouldGrant) != len(after.Status.WouldGrant) ||
+				!equality.Semantic.DeepEqual(before.Status.Brakes.Tripped, after.Status.Brakes.Tripped))
+		},
+	}
+}
+
+// SetupWithManager registers the reconciler; a change of the policy's spec wakes it,
+// a brake that trips, and what a policy in mode DryRun would have granted.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager) error {
 	return builder.ControllerManagedBy(mgr).
 		Named("policy").
-		For(&v1alpha1.PullAccessPolicy{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&v1alpha1.PullAccessPolicy{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, others()))).
 		Complete(reconcile.AsReconciler(r.Client, r))
 }

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/events"
+	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -32,6 +33,8 @@ var (
 	unavailable = diagnosis.Repository{Obstacle: diagnosis.Obstacle{Kind: diagnosis.Unavailable, Detail: "Google does not answer"}}
 	unreadable  = diagnosis.Repository{Obstacle: diagnosis.Obstacle{Kind: diagnosis.Unreadable, Detail: "the answer makes no sense"}}
 )
+
+var now = time.Date(2026, 11, 1, 3, 0, 0, 0, time.UTC)
 
 // fakeCloud answers for repositories by their names; others are not read.
 type fakeCloud map[string]diagnosis.Repository
@@ -79,7 +82,7 @@ func setUp(t *testing.T, policy *v1alpha1.PullAccessPolicy, cloud Cloud, patch e
 			},
 		}).Build()
 	recorder = events.NewFakeRecorder(16)
-	return &Reconciler{Client: c, Cloud: cloud, Recorder: recorder}, recorder, writes
+	return &Reconciler{Client: c, Cloud: cloud, Recorder: recorder, Clock: clocktesting.NewFakePassiveClock(now)}, recorder, writes
 }
 
 // stored reads the policy as the server has it.

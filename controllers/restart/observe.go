@@ -7,10 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/brake"
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/record"
 	"github.com/pull-access/pull-access-operator/internal/workload"
@@ -65,7 +67,10 @@ func (r *Reconciler) observeWorkload(ctx context.Context, grant *v1alpha1.PullAc
 		}
 	}
 	if len(v.stuck) > 0 {
-		if err := r.observePolicy(ctx, w, &v); err != nil {
+		if err := r.observePolicy(ctx, grant, w, &v); err != nil {
+			return view{}, err
+		}
+		if v.lastAct, err = r.lastAct(ctx, w.Workload, live); err != nil {
 			return view{}, err
 		}
 	}
@@ -74,7 +79,7 @@ func (r *Reconciler) observeWorkload(ctx context.Context, grant *v1alpha1.PullAc
 
 // observePolicy reads whether the workload's policy is still in force for its
 // stuck pods, and how it wants them back.
-func (r *Reconciler) observePolicy(ctx context.Context, w v1alpha1.WorkloadStatus, v *view) error {
+func (r *Reconciler) observePolicy(ctx context.Context, grant *v1alpha1.PullAccessGrant, w v1alpha1.WorkloadStatus, v *view) error {
 	var policy v1alpha1.PullAccessPolicy
 	var namespaceLabels map[string]string
 	err := r.Client.Get(ctx, client.ObjectKey{Name: w.Policy}, &policy)
@@ -92,14 +97,38 @@ func (r *Reconciler) observePolicy(ctx context.Context, w v1alpha1.WorkloadStatu
 	}
 	v.spec = specOf(&policy)
 	v.leave = leftBecause(w, *v)
+	if policy.Spec.Mode == v1alpha1.ModeApprove && !record.ApprovedByPerson(grant) {
+		v.leave = "Policy " + w.Policy + " asks a person first, and none has approved this grant; the kubelet retries its pulls at most 5 minutes apart."
+	}
 	return nil
+}
+
+// lastAct is when the workload was last restarted: by this operator, for any grant
+// on which it stands, or by whoever else has left the mark of a rollout restart.
+func (r *Reconciler) lastAct(ctx context.Context, w v1alpha1.Workload, live workload.Live) (time.Time, error) {
+	var grants v1alpha1.PullAccessGrantList
+	if err := r.Client.List(ctx, &grants, client.MatchingFields{byWorkload: workloadKey(w)}); err != nil {
+		return time.Time{}, fmt.Errorf("list grants of %s %s/%s: %w", w.Kind, w.Namespace, w.Name, err)
+	}
+	last := live.RestartedAt()
+	for i := range grants.Items {
+		for _, other := range grants.Items[i].Status.Workloads {
+			if record.Same(other.Workload, w) && other.RestartTime != nil && other.RestartTime.After(last) {
+				last = other.RestartTime.Time
+			}
+		}
+	}
+	return last, nil
 }
 
 // specOf is what the policy says, and where it is silent what the API server's
 // defaults say: they do not reach objects that are older than they are.
 func specOf(policy *v1alpha1.PullAccessPolicy) restartSpec {
 	said := policy.Spec.Restart
-	spec := restartSpec{strategy: said.Strategy, delay: v1alpha1.DefaultRestartDelay, maxAttempts: said.MaxAttempts}
+	spec := restartSpec{
+		strategy: said.Strategy, delay: v1alpha1.DefaultRestartDelay, maxAttempts: said.MaxAttempts,
+		cooldown: brake.LimitsOf(policy.Spec.Brakes).Cooldown,
+	}
 	if said.Strategy == "" {
 		spec.strategy = v1alpha1.RestartRollout
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
+	"github.com/pull-access/pull-access-operator/internal/record"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
@@ -36,6 +37,9 @@ type view struct {
 	pulled bool
 	// covered: its policy still is in force for it.
 	covered bool
+	// lastAct is when it was last restarted, by whomever and for whichever grant; zero
+	// if that is not on record.
+	lastAct time.Time
 	// leave says why it is left to the kubelet, "" when it may be restarted.
 	leave string
 	// spec is its policy's, with every field set.
@@ -46,6 +50,7 @@ type restartSpec struct {
 	strategy    v1alpha1.RestartStrategy
 	delay       time.Duration
 	maxAttempts int32
+	cooldown    time.Duration
 }
 
 // firstDistance is how long the second restart waits after the first; every
@@ -65,7 +70,8 @@ const (
 // plan is the judgement on one workload: what its record becomes, and when to
 // come back (0: only when something happens). It is pure, and says Restarting
 // for as long as the recorded restart has to be seen to be done.
-func plan(w v1alpha1.WorkloadStatus, v view, grant *v1alpha1.PullAccessGrantStatus, now time.Time) (v1alpha1.WorkloadStatus, time.Duration) {
+func plan(w v1alpha1.WorkloadStatus, v view, g *v1alpha1.PullAccessGrant, now time.Time) (v1alpha1.WorkloadStatus, time.Duration) {
+	grant := &g.Status
 	switch {
 	case v.gone, v.idle && len(v.stuck) == 0:
 		w.State, w.Message = v1alpha1.WorkloadGone, "It no longer exists, or is scaled to zero."
@@ -78,8 +84,13 @@ func plan(w v1alpha1.WorkloadStatus, v view, grant *v1alpha1.PullAccessGrantStat
 		return leave(w, v.leave), 0
 	case w.State == v1alpha1.WorkloadStuck:
 		return w, 0
+	case record.Ineffective(g) && w.Attempts == 0:
+		return leave(w, "The grant has stayed without effect on others, so nothing more is restarted for it until a pull is seen to work."), 0
 	}
 	due := dueTime(w, v.spec, grant)
+	if rested := v.lastAct.Add(v.spec.cooldown); due.Before(rested) {
+		due = rested
+	}
 	// Pods bear whole seconds: only a restart in a later second than theirs tells them from the pods that replace them.
 	if next := newest(v.stuck).Add(time.Second); due.Before(next) {
 		due = next

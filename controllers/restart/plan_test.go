@@ -12,6 +12,7 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
+	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 var granted = time.Date(2026, 11, 1, 3, 0, 0, 0, time.UTC)
@@ -23,18 +24,26 @@ func stuckAt(d time.Duration) []*corev1.Pod {
 	return []*corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Name: "web-1", CreationTimestamp: *after(d)}}}
 }
 
+func grantedAt(effective *metav1.Time) *v1alpha1.PullAccessGrant {
+	return &v1alpha1.PullAccessGrant{Status: v1alpha1.PullAccessGrantStatus{GrantedTime: after(0), EffectiveTime: effective}}
+}
+
 func TestPlan(t *testing.T) {
 	spec := restartSpec{strategy: v1alpha1.RestartRollout, delay: time.Minute, maxAttempts: 2}
+	cooled := spec
+	cooled.cooldown = 10 * time.Minute
 	old := -time.Minute
 	tests := map[string]struct {
 		workload  v1alpha1.WorkloadStatus
 		view      view
 		effective *metav1.Time
-		at        time.Duration
-		want      v1alpha1.WorkloadState
-		attempts  int32
-		wake      time.Duration
-		why       string
+		// ineffective: all restarts of others were of no use.
+		ineffective bool
+		at          time.Duration
+		want        v1alpha1.WorkloadState
+		attempts    int32
+		wake        time.Duration
+		why         string
 	}{
 		"too early": {view: view{stuck: stuckAt(old), covered: true, spec: spec}, at: 20 * time.Second, want: v1alpha1.WorkloadWaiting, wake: 40 * time.Second},
 		"delay over": {
@@ -93,9 +102,26 @@ func TestPlan(t *testing.T) {
 			workload: v1alpha1.WorkloadStatus{State: v1alpha1.WorkloadStuck, Attempts: 2, RestartTime: after(6 * time.Minute)},
 			view:     view{stuck: stuckAt(7 * time.Minute), covered: true, spec: spec}, at: 2 * time.Hour, want: v1alpha1.WorkloadStuck, attempts: 2,
 		},
-		"policy gone":     {view: view{stuck: stuckAt(old), spec: spec}, at: time.Hour, want: v1alpha1.WorkloadLeftToKubelet, why: "uncovered is not touched"},
-		"zero view":       {view: view{}, at: 0, want: v1alpha1.WorkloadWaiting, wake: lookAgain},
-		"paused":          {view: view{stuck: stuckAt(old), covered: true, leave: "Paused.", spec: spec}, at: time.Hour, want: v1alpha1.WorkloadLeftToKubelet},
+		"policy gone": {view: view{stuck: stuckAt(old), spec: spec}, at: time.Hour, want: v1alpha1.WorkloadLeftToKubelet, why: "uncovered is not touched"},
+		"zero view":   {view: view{}, at: 0, want: v1alpha1.WorkloadWaiting, wake: lookAgain},
+		"paused":      {view: view{stuck: stuckAt(old), covered: true, leave: "Paused.", spec: spec}, at: time.Hour, want: v1alpha1.WorkloadLeftToKubelet},
+		"restarted for another grant a moment ago": {
+			view: view{stuck: stuckAt(old), covered: true, spec: cooled, lastAct: granted.Add(time.Minute)}, at: 2 * time.Minute,
+			want: v1alpha1.WorkloadWaiting, wake: 9 * time.Minute, why: "it is left alone for as long as the policy says",
+		},
+		"restarted for another grant, and cooled down": {
+			view: view{stuck: stuckAt(old), covered: true, spec: cooled, lastAct: granted.Add(time.Minute)}, at: 11 * time.Minute,
+			want: v1alpha1.WorkloadRestarting, attempts: 1, wake: 5 * time.Minute,
+		},
+		"without effect on others": {
+			view: view{stuck: stuckAt(old), covered: true, spec: spec}, ineffective: true, at: time.Hour,
+			want: v1alpha1.WorkloadLeftToKubelet, why: "what helped nobody is not tried on one more",
+		},
+		"without effect, and begun": {
+			workload: v1alpha1.WorkloadStatus{State: v1alpha1.WorkloadRestarting, Attempts: 1, RestartTime: after(time.Minute)},
+			view:     view{stuck: stuckAt(90 * time.Second), covered: true, spec: spec}, ineffective: true, at: 6 * time.Minute,
+			want: v1alpha1.WorkloadRestarting, attempts: 2, wake: 10 * time.Minute, why: "its own attempts go on",
+		},
 		"gone":            {view: view{gone: true}, want: v1alpha1.WorkloadGone},
 		"scaled to zero":  {view: view{idle: true}, want: v1alpha1.WorkloadGone},
 		"another failure": {view: view{other: pullfailure.ImageNotFound}, want: v1alpha1.WorkloadLeftToKubelet, why: "no restart makes a tag"},
@@ -105,7 +131,10 @@ func TestPlan(t *testing.T) {
 			if tc.workload.State == "" {
 				tc.workload.State = v1alpha1.WorkloadWaiting
 			}
-			grant := &v1alpha1.PullAccessGrantStatus{GrantedTime: after(0), EffectiveTime: tc.effective}
+			grant := grantedAt(tc.effective)
+			if tc.ineffective {
+				record.MarkIneffective(grant, granted)
+			}
 			got, wake := plan(tc.workload, tc.view, grant, granted.Add(tc.at))
 			if got.State != tc.want || got.Attempts != tc.attempts || wake != tc.wake {
 				t.Errorf("plan = %s, attempt %d, wake in %s; want %s, %d, %s (%s)", got.State, got.Attempts, wake, tc.want, tc.attempts, tc.wake, tc.why)
@@ -122,7 +151,7 @@ func TestPlan(t *testing.T) {
 func TestPlanRestartsOnce(t *testing.T) {
 	v := view{stuck: stuckAt(-time.Minute), covered: true, spec: restartSpec{strategy: v1alpha1.RestartRollout, maxAttempts: 10}}
 	w := v1alpha1.WorkloadStatus{State: v1alpha1.WorkloadWaiting}
-	grant := &v1alpha1.PullAccessGrantStatus{GrantedTime: after(0)}
+	grant := grantedAt(nil)
 	for s := range 3600 {
 		w, _ = plan(w, v, grant, granted.Add(time.Duration(s)*time.Second))
 	}
@@ -135,7 +164,7 @@ func TestPlanRestartsOnce(t *testing.T) {
 func TestPlanRestartsBounded(t *testing.T) {
 	spec := restartSpec{strategy: v1alpha1.RestartRollout, maxAttempts: 3}
 	w := v1alpha1.WorkloadStatus{State: v1alpha1.WorkloadWaiting}
-	grant := &v1alpha1.PullAccessGrantStatus{GrantedTime: after(0)}
+	grant := grantedAt(nil)
 	var restarts []time.Duration
 	for s := range 24 * 3600 {
 		at := time.Duration(s) * time.Second

@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -45,6 +46,7 @@ type Pullers interface {
 // +kubebuilder:rbac:groups=apps,resources=replicasets,verbs=get
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccesspolicies,verbs=list;watch
+// +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccesspolicies/status,verbs=patch
 // +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccessgrants,verbs=list;watch
 // +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccessgrants/status,verbs=patch
 
@@ -71,7 +73,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, grant *v1alpha1.PullAccessGr
 		return reconcile.Result{}, fmt.Errorf("observe: %w", err)
 	}
 	before := grant.DeepCopy()
-	wake := r.judge(grant, views)
+	wake, err := r.judge(ctx, grant, views)
+	if err != nil {
+		return outcome.Of(reconcile.Result{}, err)
+	}
 	// The restart's time is on record before the restart: a crash in between
 	// leaves the next start the very same restart to do.
 	if err := outcome.PatchStatus(ctx, r.Client, before, grant); err != nil {
@@ -82,7 +87,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, grant *v1alpha1.PullAccessGr
 }
 
 // judge brings the record up to date with what was seen, and says when to come back.
-func (r *Reconciler) judge(grant *v1alpha1.PullAccessGrant, views map[int]view) time.Duration {
+func (r *Reconciler) judge(ctx context.Context, grant *v1alpha1.PullAccessGrant, views map[int]view) (time.Duration, error) {
 	now := r.Clock.Now()
 	for _, v := range views {
 		if v.pulled || v.started && len(v.stuck) == 0 {
@@ -90,21 +95,48 @@ func (r *Reconciler) judge(grant *v1alpha1.PullAccessGrant, views map[int]view) 
 		}
 	}
 	var wake time.Duration
-	for i, v := range views {
-		w, after := plan(grant.Status.Workloads[i], v, &grant.Status, now)
-		if w.State == v1alpha1.WorkloadRecovered {
-			grant.Status.RecoveredWorkloads++
-		}
-		if w.State == v1alpha1.WorkloadStuck {
-			record.MarkIneffective(grant)
-		}
-		grant.Status.Workloads[i] = w
+	sooner := func(after time.Duration) {
 		if after > 0 && (wake == 0 || after < wake) {
 			wake = after
 		}
 	}
+	var begun []int
+	planned := map[int]v1alpha1.WorkloadStatus{}
+	for i, v := range views {
+		w, after := plan(grant.Status.Workloads[i], v, grant, now)
+		planned[i] = w
+		if w.Attempts > grant.Status.Workloads[i].Attempts {
+			begun = append(begun, i)
+		}
+		sooner(after)
+	}
+	slices.Sort(begun) // Who came first goes first.
+	until, err := r.holdBack(ctx, grant, planned, begun)
+	if err != nil {
+		return 0, err
+	}
+	if !until.IsZero() {
+		sooner(until.Sub(now))
+	}
+	for i, w := range planned {
+		r.keep(grant, i, w)
+	}
 	record.Summarise(grant)
-	return wake
+	return wake, nil
+}
+
+// keep puts on record what was planned for one workload.
+func (r *Reconciler) keep(grant *v1alpha1.PullAccessGrant, i int, w v1alpha1.WorkloadStatus) {
+	if w.State == v1alpha1.WorkloadRecovered {
+		grant.Status.RecoveredWorkloads++
+	}
+	if w.State == v1alpha1.WorkloadStuck {
+		record.MarkIneffective(grant, r.Clock.Now())
+	}
+	if w.Attempts > grant.Status.Workloads[i].Attempts {
+		record.Note(grant, v1alpha1.HistoryRestarted, fmt.Sprintf("%s %s/%s, attempt %d.", w.Kind, w.Namespace, w.Name, w.Attempts), r.Clock.Now())
+	}
+	grant.Status.Workloads[i] = w
 }
 
 // act does every restart that is on record and not seen to be done. Whatever was

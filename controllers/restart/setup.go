@@ -30,6 +30,9 @@ const workers = 8
 // byGrantedRepository is the index of grants by the resource name of their repository.
 const byGrantedRepository = "granted.repository"
 
+// byWorkload is the index of grants by the workloads on their record.
+const byWorkload = "status.workloads"
+
 // SetupWithManager registers the reconciler and what wakes it: a change of the
 // grant's record, a policy, and a Pod that begins or ceases to fail. A Pod that
 // has started leaves the cache of pending Pods, which shows here as a deletion.
@@ -38,6 +41,9 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 		return fmt.Errorf("index pods: %w", err)
 	}
 	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.PullAccessGrant{}, byGrantedRepository, indexGranted); err != nil {
+		return fmt.Errorf("index grants: %w", err)
+	}
+	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.PullAccessGrant{}, byWorkload, indexWorkloads); err != nil {
 		return fmt.Errorf("index grants: %w", err)
 	}
 	return builder.ControllerManagedBy(mgr).
@@ -97,6 +103,20 @@ func indexFailing(object client.Object) []string {
 	}
 	return names
 }
+
+func indexWorkloads(object client.Object) []string {
+	grant, ok := object.(*v1alpha1.PullAccessGrant)
+	if !ok {
+		return nil
+	}
+	var keys []string
+	for i := range grant.Status.Workloads {
+		keys = append(keys, workloadKey(grant.Status.Workloads[i].Workload))
+	}
+	return keys
+}
+
+func workloadKey(w v1alpha1.Workload) string { return w.Kind + "/" + w.Namespace + "/" + w.Name }
 
 func indexGranted(object client.Object) []string {
 	grant, ok := object.(*v1alpha1.PullAccessGrant)

@@ -260,8 +260,8 @@ func TestPermits(t *testing.T) {
 		"allUsers":    {policies, false, "allUsers", false},
 		"nobody":      {policies, false, "serviceAccount:", false},
 		"virtual":     {policies, true, "serviceAccount:" + nodes, false},
-		"approve": {[]v1alpha1.PullAccessPolicy{allows("p", func(s *v1alpha1.PullAccessPolicySpec) { s.Mode = v1alpha1.ModeApprove })}, false, "serviceAccount:" + nodes, true},
-		"paused":  {[]v1alpha1.PullAccessPolicy{allows("p", func(s *v1alpha1.PullAccessPolicySpec) { s.Pause = &v1alpha1.PauseSpec{} })}, false, "serviceAccount:" + nodes, false},
+		"approve":     {[]v1alpha1.PullAccessPolicy{allows("p", func(s *v1alpha1.PullAccessPolicySpec) { s.Mode = v1alpha1.ModeApprove })}, false, "serviceAccount:" + nodes, true},
+		"paused":      {[]v1alpha1.PullAccessPolicy{allows("p", func(s *v1alpha1.PullAccessPolicySpec) { s.Pause = &v1alpha1.PauseSpec{} })}, false, "serviceAccount:" + nodes, false},
 		"dry run now": {[]v1alpha1.PullAccessPolicy{allows("p", func(s *v1alpha1.PullAccessPolicySpec) { s.Mode = v1alpha1.ModeDryRun })}, false, "serviceAccount:" + nodes, false},
 	}
 	for name, tc := range tests {

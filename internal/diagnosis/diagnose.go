@@ -82,7 +82,9 @@ var ofDenial = []rule{
 	// Is it access that is missing?
 	{DeniedByPolicy, HelpNo, GoogleCloudAdmin, func(f Facts) bool { return f.Overall.Denied }},
 	{WaitingForPropagation, HelpYes, Operator, func(f Facts) bool { return f.Access.State == Present && f.OwnGrant != "" && !f.OwnGrantSettled }},
-	{RemovedExternally, HelpNo, PlatformTeam, func(f Facts) bool { return f.Access.State == Missing && f.OwnGrant != "" && !letIn(f) }},
+	{RemovedExternally, HelpNo, PlatformTeam, func(f Facts) bool {
+		return f.Access.State == Missing && f.OwnGrant != "" && !f.OwnGrantFound && !letIn(f)
+	}},
 	{AlreadyGranted, HelpNo, GoogleCloudAdmin, letIn},
 	{AccessUnreadable, HelpUnknown, PlatformTeam, func(f Facts) bool { return f.Access.State != Missing }},
 	{imageNotFound, HelpNo, Developer, func(f Facts) bool { return f.Content.State == Missing && HoldsImages(f.Repository) }},

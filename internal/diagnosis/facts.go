@@ -37,6 +37,8 @@ type Facts struct {
 	// OwnGrant names the PullAccessGrant by which this operator has let the puller
 	// in, "" if it has not.
 	OwnGrant string
+	// OwnGrantFound: the access was there before, and is not the operator's own.
+	OwnGrantFound bool
 	// OwnGrantSettled: that was longer ago than a change of IAM takes to spread.
 	OwnGrantSettled bool
 }

@@ -59,9 +59,20 @@ func containerOf(pod *corev1.Pod, name string) *corev1.ObjectReference {
 }
 
 // AccessRequested tells the owner of a pod that its image will be made readable.
-func AccessRequested(r Recorder, pod *corev1.Pod, g *v1alpha1.PullAccessGrant) {
+func AccessRequested(r Recorder, pod *corev1.Pod, g *v1alpha1.PullAccessGrant, policy string) {
 	emit(r, pod, g, corev1.EventTypeNormal, "AccessRequested", actionGrant,
-		"Asked for read access to "+repository(g)+" for "+account(g)+", which policy "+g.Spec.Policy+" allows; PullAccessGrant "+g.Name+" shows how far it is.")
+		"Asked for read access to "+repository(g)+" for "+account(g)+", which policy "+policy+" allows; PullAccessGrant "+g.Name+" shows how far it is.")
+}
+
+// ApprovalAsked tells who may approve that a grant waits for them.
+func ApprovalAsked(r Recorder, about, related runtime.Object, sentence string) {
+	emit(r, about, related, corev1.EventTypeNormal, v1alpha1.ReasonWaitingForApproval, actionGrant, sentence)
+}
+
+// WaitingForApproval tells the owner of a pod that a person has to say yes.
+func WaitingForApproval(r Recorder, pod *corev1.Pod, g *v1alpha1.PullAccessGrant, policy string) {
+	emit(r, pod, g, corev1.EventTypeNormal, v1alpha1.ReasonWaitingForApproval, actionGrant,
+		"Read access to "+repository(g)+" for "+account(g)+" waits for a person's approval under policy "+policy+"; ask for: kubectl pullaccess approve "+g.Name)
 }
 
 // WaitingForAccess tells the owner of a pod that the grant it needs was made and
@@ -92,6 +103,11 @@ func GrantRefused(r Recorder, about, related runtime.Object, reason, sentence st
 func AccessRevoked(r Recorder, about, related runtime.Object, g *v1alpha1.PullAccessGrant) {
 	emit(r, about, related, corev1.EventTypeNormal, v1alpha1.ReasonRevoked, actionRevoke,
 		"Took back read access to "+repository(g)+" from "+account(g)+"; while a policy allows it, the next pod that cannot pull has it granted again.")
+}
+
+// AccessKept tells that the record is deleted and the member stays where it is, and why.
+func AccessKept(r Recorder, about, related runtime.Object, fate string) {
+	emit(r, about, related, corev1.EventTypeNormal, "AccessKept", actionRevoke, "The record is deleted; "+fate)
 }
 
 // GrantEnding tells that the grant is about to be taken back, why and when.

@@ -52,8 +52,14 @@ func TestCatalogue(t *testing.T) {
 		reason    string
 		names     []string
 	}{
-		"Refused":          {func(r Recorder) { Refused(r, pod, "app", "NoPolicy", given, "", "") }, warning, "NoPolicy", []string{given}},
-		"AccessRequested":  {func(r Recorder) { AccessRequested(r, pod, grant) }, normal, "AccessRequested", []string{"policy prod", grant.Name}},
+		"Refused":         {func(r Recorder) { Refused(r, pod, "app", "NoPolicy", given, "", "") }, warning, "NoPolicy", []string{given}},
+		"AccessRequested": {func(r Recorder) { AccessRequested(r, pod, grant, "prod") }, normal, "AccessRequested", []string{"policy prod", grant.Name}},
+		"ApprovalAsked":   {func(r Recorder) { ApprovalAsked(r, grant, policy, given) }, normal, "WaitingForApproval", []string{given}},
+		"WaitingForApproval": {
+			func(r Recorder) { WaitingForApproval(r, pod, grant, "prod") }, normal, "WaitingForApproval",
+			[]string{"policy prod", "kubectl pullaccess approve " + grant.Name},
+		},
+		"AccessKept":       {func(r Recorder) { AccessKept(r, grant, nil, given) }, normal, "AccessKept", []string{given}},
 		"WaitingForAccess": {func(r Recorder) { WaitingForAccess(r, pod, grant) }, normal, "WaitingForPropagation", nil},
 		"AccessGranted":    {func(r Recorder) { AccessGranted(r, pod, policy, grant) }, normal, "AccessGranted", nil},
 		"AccessFound":      {func(r Recorder) { AccessFound(r, pod, policy, grant) }, normal, "AlreadyGranted", []string{"nothing was written"}},

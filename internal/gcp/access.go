@@ -5,6 +5,8 @@ package gcp
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
 	"cloud.google.com/go/iam/apiv1/iampb"
 
@@ -27,6 +29,16 @@ func (c *Client) Access(ctx context.Context, repo imageref.Repository, member st
 		return diagnosis.Access{Obstacle: c.obstacle(ctx, f, repo.Project, permissionGetPolicy)}
 	}
 	return c.judge(ctx, policy, member)
+}
+
+// Absent names those of the members that are not in the one unconditional binding of
+// iampolicy.Role on the repository. Errors are iampolicy's.
+func (c *Client) Absent(ctx context.Context, repo imageref.Repository, members []string) ([]string, error) {
+	policy, f := c.policy(ctx, repo)
+	if f != nil {
+		return nil, fmt.Errorf("read policy of repository %s: %w", repo, f)
+	}
+	return slices.DeleteFunc(slices.Clone(members), func(m string) bool { return iampolicy.Holds(policy, m) }), nil
 }
 
 // ProjectAccess says the same of the policy of the repository's project, which

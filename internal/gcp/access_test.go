@@ -4,6 +4,7 @@
 package gcp
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -50,6 +51,23 @@ func TestAccessToAMissingRepository(t *testing.T) {
 	got := g.client.Access(t.Context(), imageref.Repository{Project: "acme", Location: "us", Name: "none"}, nodesMember)
 	if got.State != diagnosis.Unknown || got.Obstacle.Kind != diagnosis.Unreadable || got.Obstacle.Detail == "" {
 		t.Errorf("the access to what is not there is unknown, got %+v", got)
+	}
+}
+
+func TestAbsent(t *testing.T) {
+	g := newGoogle(t)
+	g.SetPolicy(services.ResourceName(), &iampb.Policy{Bindings: []*iampb.Binding{
+		bound(iampolicy.Role, strings.ToUpper(nodesMember[:20])+nodesMember[20:]), bound("roles/artifactregistry.writer", batchMember),
+	}})
+	for range 2 {
+		got, err := g.client.Absent(t.Context(), services, []string{nodesMember, batchMember})
+		if diff := cmp.Diff([]string{batchMember}, got); err != nil || diff != "" {
+			t.Errorf("Absent: %v (-want +got)\n%s", err, diff)
+		}
+		g.SetPolicy(services.ResourceName(), &iampb.Policy{Bindings: []*iampb.Binding{bound(iampolicy.Role, nodesMember)}})
+	}
+	if _, err := g.client.Absent(t.Context(), imageref.Repository{Project: "acme", Location: "us", Name: "none"}, []string{nodesMember}); !errors.Is(err, iampolicy.ErrNotFound) {
+		t.Errorf("Absent of a missing repository: %v; it is not known, and nobody is absent", err)
 	}
 }
 

@@ -44,6 +44,7 @@ type Cloud interface {
 	ProjectAccess(ctx context.Context, repo imageref.Repository, member string) diagnosis.Access
 	Overall(ctx context.Context, repo imageref.Repository, member string) diagnosis.Overall
 	Content(ctx context.Context, image imageref.Image) diagnosis.Content
+	Absent(ctx context.Context, repo imageref.Repository, members []string) ([]string, error)
 	EditPolicy(ctx context.Context, repo imageref.Repository, edit iampolicy.Edit, reason string, record Recorder) (Write, error)
 }
 
@@ -158,6 +159,11 @@ func (c *Cached) Content(ctx context.Context, image imageref.Image) diagnosis.Co
 	return c.contents.get(ctx, image, func(ctx context.Context) diagnosis.Content {
 		return c.cloud.Content(ctx, image)
 	})
+}
+
+// Absent answers as the Client does: it is asked seldom, and for what is there now.
+func (c *Cached) Absent(ctx context.Context, repo imageref.Repository, members []string) ([]string, error) {
+	return c.cloud.Absent(ctx, repo, members)
 }
 
 // EditPolicy is Client.EditPolicy. Afterwards, also after an error, no access to

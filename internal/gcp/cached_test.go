@@ -79,6 +79,11 @@ func (f *fakeCloud) NodeAccount(ctx context.Context, _ diagnosis.Node) (diagnosi
 	return f.puller, f.byPool
 }
 
+func (f *fakeCloud) Absent(ctx context.Context, _ imageref.Repository, members []string) ([]string, error) {
+	f.ask(ctx)
+	return members, f.nextErr
+}
+
 func (f *fakeCloud) EditPolicy(context.Context, imageref.Repository, iampolicy.Edit, string, Recorder) (Write, error) {
 	return Write{}, f.nextErr
 }

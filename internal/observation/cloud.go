@@ -92,8 +92,11 @@ func (o *Observer) readAccess(ctx context.Context, need diagnosis.Need, facts *d
 	reads.Wait()
 	// What is there after an intent of ours is ours, also while its record is still to come.
 	begun := own.DeletionTimestamp == nil && record.Interrupted(own) && facts.Access.State == diagnosis.Present
-	if ours || begun {
+	// What somebody took away stays taken away, for as long as the record says so.
+	removed := own.DeletionTimestamp == nil && record.RemovedExternally(own) && facts.Access.State == diagnosis.Missing
+	if ours || begun || removed {
 		facts.OwnGrant = own.Name
+		facts.OwnGrantFound = own.Status.Origin == v1alpha1.OriginFound
 		facts.OwnGrantSettled = ours && o.Clock.Since(granted.Time) > spreadsWithin
 	}
 	return nil

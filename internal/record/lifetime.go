@@ -4,7 +4,7 @@
 package record
 
 import (
-	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,7 +14,10 @@ import (
 
 // Begin notes, when a grant is written, how long it lasts by the policy that allows it.
 func Begin(g *v1alpha1.PullAccessGrant, spec v1alpha1.LifetimeSpec, now time.Time) {
-	g.Status.Lifetime = v1alpha1.Lifetime{WhenPolicyGone: spec.WhenPolicyGone, GracePeriod: spec.GracePeriod}
+	g.Status.Lifetime = v1alpha1.Lifetime{
+		WhenPolicyGone: spec.WhenPolicyGone, GracePeriod: spec.GracePeriod,
+		RevokeWhenUnusedFor: spec.RevokeWhenUnusedFor, AccountsUsedBy: spec.AccountsUsedBy,
+	}
 	if spec.ExpireAfter != nil {
 		expires := metav1.NewTime(now.Add(spec.ExpireAfter.Duration))
 		g.Status.Lifetime.ExpireTime = &expires
@@ -22,41 +25,108 @@ func Begin(g *v1alpha1.PullAccessGrant, spec v1alpha1.LifetimeSpec, now time.Tim
 	g.Status.Ending, g.Status.EndedTime = nil, nil
 }
 
-// EndOf says why and when the grant is to be taken back, nil if it stays for now,
-// and when to ask again, zero if only a change of a policy can matter. named
-// says whether a policy still names it. Only a member that the operator added is
-// ever taken back.
+// Lengthen notes that pods of one more policy use the grant: it lasts as long as the
+// longest of them has it, and what one reason ends another keeps.
+func Lengthen(g *v1alpha1.PullAccessGrant, spec v1alpha1.LifetimeSpec, now time.Time) {
+	l := &g.Status.Lifetime
+	if l.ExpireTime != nil {
+		if spec.ExpireAfter == nil {
+			l.ExpireTime = nil
+		} else if expires := metav1.NewTime(now.Add(spec.ExpireAfter.Duration)); l.ExpireTime.Before(&expires) {
+			l.ExpireTime = &expires
+		}
+	}
+	if l.RevokeWhenUnusedFor != nil && (spec.RevokeWhenUnusedFor == nil || spec.RevokeWhenUnusedFor.Duration > l.RevokeWhenUnusedFor.Duration) {
+		l.RevokeWhenUnusedFor = spec.RevokeWhenUnusedFor
+	}
+	if spec.WhenPolicyGone == v1alpha1.Keep {
+		l.WhenPolicyGone = v1alpha1.Keep
+	}
+	if spec.AccountsUsedBy == v1alpha1.UsedBySeveralClusters {
+		l.AccountsUsedBy = v1alpha1.UsedBySeveralClusters
+	}
+}
+
+// UsedUnder tells whether a workload on record waits, or has waited, by that policy.
+func UsedUnder(g *v1alpha1.PullAccessGrant, policy string) bool {
+	return slices.ContainsFunc(g.Status.Workloads, func(w v1alpha1.WorkloadStatus) bool { return w.Policy == policy })
+}
+
+// EndOf says why and when the grant is to end, nil if it stays for now, and when to
+// ask again, zero if only a change of a policy or of its use can matter. named says
+// whether a policy still names it. Only what the operator added ends by itself.
 func EndOf(g *v1alpha1.PullAccessGrant, named bool, now time.Time) (end *v1alpha1.Ending, again time.Time) {
 	if !Granted(g) || g.Status.Origin != v1alpha1.OriginAdded {
 		return nil, time.Time{}
 	}
-	if expires := g.Status.Lifetime.ExpireTime; expires != nil {
-		announce := expires.Add(-grace(g))
-		if now.Before(announce) {
-			again = announce
-		} else {
-			end = &v1alpha1.Ending{Reason: v1alpha1.EndExpired, DueTime: *expires}
-		}
-	}
-	if !named && g.Status.Lifetime.WhenPolicyGone != v1alpha1.Keep {
-		gone := announced(g, now)
-		if end == nil || gone.DueTime.Before(&end.DueTime) {
-			end = gone
+	for _, c := range []*candidate{expiry(g), disuse(g, now), policyGone(g, named, now)} {
+		switch {
+		case c == nil:
+		case now.Before(c.announce):
+			again = earliest(again, c.announce)
+		case end == nil || c.DueTime.Before(&end.DueTime):
+			end = &c.Ending
 		}
 	}
 	if end != nil {
-		again = end.DueTime.Time
+		return end, end.DueTime.Time
 	}
-	return end, again
+	return nil, again
 }
 
-// announced keeps the time that was announced first: asking again does not put it off.
-func announced(g *v1alpha1.PullAccessGrant, now time.Time) *v1alpha1.Ending {
-	if g.Status.Ending != nil && g.Status.Ending.Reason == v1alpha1.EndPolicyGone {
-		return g.Status.Ending.DeepCopy()
+// candidate is an end that is in sight, and from when on it is announced.
+type candidate struct {
+	v1alpha1.Ending
+	announce time.Time
+}
+
+func expiry(g *v1alpha1.PullAccessGrant) *candidate {
+	expires := g.Status.Lifetime.ExpireTime
+	if expires == nil {
+		return nil
+	}
+	return &candidate{v1alpha1.Ending{Reason: v1alpha1.EndExpired, DueTime: *expires}, expires.Add(-grace(g))}
+}
+
+// disuse is announced for the whole grace period, also where nobody looked for long.
+func disuse(g *v1alpha1.PullAccessGrant, now time.Time) *candidate {
+	since, period := g.Status.Usage.UnusedSinceTime, g.Status.Lifetime.RevokeWhenUnusedFor
+	if since == nil || period == nil {
+		return nil
+	}
+	due := since.Add(period.Duration)
+	if announce := due.Add(-grace(g)); now.Before(announce) {
+		return &candidate{announce: announce}
+	}
+	return fromNow(g, v1alpha1.EndUnused, now)
+}
+
+func policyGone(g *v1alpha1.PullAccessGrant, named bool, now time.Time) *candidate {
+	if named || g.Status.Lifetime.WhenPolicyGone == v1alpha1.Keep {
+		return nil
+	}
+	return fromNow(g, v1alpha1.EndPolicyGone, now)
+}
+
+// fromNow ends the grant a grace period from now. What was announced first stays:
+// asking again does not put it off.
+func fromNow(g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason, now time.Time) *candidate {
+	if announced := g.Status.Ending; announced != nil && announced.Reason == reason {
+		return &candidate{Ending: *announced}
 	}
 	// The API keeps whole seconds: rounded up, nothing ends early.
-	return &v1alpha1.Ending{Reason: v1alpha1.EndPolicyGone, DueTime: metav1.NewTime(now.Add(grace(g) + time.Second - 1).Truncate(time.Second))}
+	due := metav1.NewTime(now.Add(grace(g) + time.Second - 1).Truncate(time.Second))
+	return &candidate{Ending: v1alpha1.Ending{Reason: reason, DueTime: due}}
+}
+
+// Due tells whether what was announced is to be done now. Want of use has to be
+// confirmed by a look that began no earlier.
+func Due(g *v1alpha1.PullAccessGrant, end *v1alpha1.Ending, now time.Time) bool {
+	if end == nil || end.DueTime.After(now) {
+		return false
+	}
+	checked := g.Status.Usage.UnusedCheckedTime
+	return end.Reason != v1alpha1.EndUnused || checked != nil && !checked.Before(&end.DueTime)
 }
 
 func grace(g *v1alpha1.PullAccessGrant) time.Duration {
@@ -66,47 +136,31 @@ func grace(g *v1alpha1.PullAccessGrant) time.Duration {
 	return v1alpha1.DefaultGracePeriod
 }
 
-// Announce records that the grant is going to end, or with nil that it is not.
-func Announce(g *v1alpha1.PullAccessGrant, end *v1alpha1.Ending) {
-	g.Status.Ending = end
-	Summarise(g)
-}
-
-// End records that the operator took its member out. What the record says of
-// effects and restarts stays, for whoever asks later what happened.
-func End(g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason, now time.Time) {
-	ended := metav1.NewTime(now)
-	g.Status.EndedTime, g.Status.Ending = &ended, nil
-	g.Status.GrantedTime, g.Status.EffectiveTime, g.Status.Origin, g.Status.Write = nil, nil, "", nil
-	set(g, v1alpha1.ConditionGranted, metav1.ConditionFalse, string(reason), EndSentence(reason))
-	set(g, v1alpha1.ConditionEffective, metav1.ConditionUnknown, string(reason), "The access was taken back.")
-	Summarise(g)
-}
-
-// Ended tells whether the operator took its member out, and nobody has asked anew.
-func Ended(g *v1alpha1.PullAccessGrant) bool { return g.Status.EndedTime != nil }
-
-// Reopen records that a pod asks anew for what has ended.
-func Reopen(g *v1alpha1.PullAccessGrant, w v1alpha1.Workload, policy string, now time.Time) {
-	g.Status.EndedTime = nil
-	set(g, v1alpha1.ConditionGranted, metav1.ConditionFalse, v1alpha1.ReasonGranting, "A pod has asked anew for what was taken back.")
-	Join(g, w, policy, now)
-	Summarise(g)
-}
-
-// EndSentence says why a grant was taken back.
-func EndSentence(reason v1alpha1.EndReason) string {
-	if reason == v1alpha1.EndExpired {
-		return "The grant's time was over, and the operator took the member out again; a pod that cannot pull asks anew."
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
 	}
-	return "No PullAccessPolicy names the repository and the account any more, and the operator took the member out again; while a policy allows it, a pod that cannot pull asks anew."
+	return a
 }
 
-// EndingSentence says what is about to happen, and how to keep it from happening.
-func EndingSentence(end *v1alpha1.Ending) string {
-	at := end.DueTime.UTC().Format(time.RFC3339)
-	if end.Reason == v1alpha1.EndExpired {
-		return fmt.Sprintf("The grant's time is over at %s; the operator then takes the member out.", at)
+// usedWithin is how old the last sign of use may be of a grant that counts as used:
+// it is noted by the hour, and a look takes its time.
+const usedWithin = 2 * time.Hour
+
+// Renew gives a grant that is in use its time again. spec is that of the policy as
+// it is now. It reports whether it did.
+func Renew(g *v1alpha1.PullAccessGrant, spec v1alpha1.LifetimeSpec, now time.Time) bool {
+	used := g.Status.Usage.LastUsedTime
+	if spec.Renew != v1alpha1.RenewWhileUsed || spec.ExpireAfter == nil || g.Status.Lifetime.ExpireTime == nil ||
+		g.Status.Usage.UnusedSinceTime != nil || used == nil || now.Sub(used.Time) > usedWithin {
+		return false
 	}
-	return fmt.Sprintf("No PullAccessPolicy names the repository and the account any more; the operator takes the member out at %s unless one does by then.", at)
+	expires := metav1.NewTime(now.Add(spec.ExpireAfter.Duration))
+	if !g.Status.Lifetime.ExpireTime.Before(&expires) {
+		return false
+	}
+	g.Status.Lifetime.ExpireTime = &expires
+	Note(g, v1alpha1.HistoryRenewed, "It is in use; it now expires at "+stamp(expires)+".", now)
+	Summarise(g)
+	return true
 }

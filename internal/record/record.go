@@ -38,9 +38,8 @@ func Intend(g *v1alpha1.PullAccessGrant, adding bool, etag string, now time.Time
 	if !adding {
 		return
 	}
-	Join(g, g.Spec.Workload, g.Spec.Policy, now)
-	set(g, v1alpha1.ConditionApproved, metav1.ConditionTrue, v1alpha1.ReasonPolicyEnforces,
-		fmt.Sprintf("Policy %s is in mode Enforce.", g.Spec.Policy))
+	Join(g, g.Spec.Workload, PolicyName(g), now)
+	setApproved(g)
 	if meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionGranted) == nil {
 		set(g, v1alpha1.ConditionGranted, metav1.ConditionFalse, v1alpha1.ReasonGranting,
 			"The member is being added to the repository's policy.")
@@ -56,26 +55,33 @@ func Interrupted(g *v1alpha1.PullAccessGrant) bool {
 
 // Grant records that the member is in the policy, and by whom.
 func Grant(g *v1alpha1.PullAccessGrant, origin v1alpha1.GrantOrigin, etag string, now time.Time) {
-	Join(g, g.Spec.Workload, g.Spec.Policy, now)
+	Join(g, g.Spec.Workload, PolicyName(g), now)
 	granted := metav1.NewTime(now)
 	g.Status.Origin = origin
 	g.Status.GrantedTime = &granted
 	reason, message := v1alpha1.ReasonAccessGranted, "The operator added the member to the repository's policy."
 	if origin == v1alpha1.OriginFound {
 		g.Status.Write = nil
+		Note(g, v1alpha1.HistoryFound, "", now)
 		reason, message = v1alpha1.ReasonAlreadyGranted, "The member was in the repository's policy already; the operator changed nothing and will take nothing back."
 	} else {
 		if g.Status.Write == nil {
 			g.Status.Write = &v1alpha1.PolicyWrite{IntendedTime: granted}
 		}
 		g.Status.Write.EtagAfter = etag
+		Note(g, v1alpha1.HistoryGranted, fmt.Sprintf("Etag before %s, after %s; request reason: %s.", g.Status.Write.EtagBefore, etag, RequestReason(g.Name)), now)
 	}
-	set(g, v1alpha1.ConditionApproved, metav1.ConditionTrue, v1alpha1.ReasonPolicyEnforces,
-		fmt.Sprintf("Policy %s is in mode Enforce.", g.Spec.Policy))
+	setApproved(g)
 	set(g, v1alpha1.ConditionGranted, metav1.ConditionTrue, reason, message)
 	set(g, v1alpha1.ConditionEffective, metav1.ConditionUnknown, v1alpha1.ReasonWaitingForPropagation,
 		"No pull has been seen to work yet; IAM typically needs 2 minutes, at times 7, to spread a change.")
 	Summarise(g)
+}
+
+// RequestReason is what Cloud Audit Logs keep with a write, as the reason of the
+// request: the grants that it is for.
+func RequestReason(names ...string) string {
+	return "pull-access-operator: PullAccessGrant " + strings.Join(names, ", ")
 }
 
 // Withdraw takes an intent back of which nothing was sent.
@@ -92,8 +98,9 @@ func Refuse(g *v1alpha1.PullAccessGrant, status metav1.ConditionStatus, reason, 
 	if settled {
 		Withdraw(g)
 	}
-	if Granted(g) && (g.DeletionTimestamp != nil || g.Status.Ending != nil) {
-		set(g, v1alpha1.ConditionReady, status, reason, message)
+	if Granted(g) {
+		g.Status.RefusedRemovals++
+		set(g, v1alpha1.ConditionReady, status, reason, message+force(g))
 		return
 	}
 	if reason == v1alpha1.ReasonPolicyGone {
@@ -101,6 +108,21 @@ func Refuse(g *v1alpha1.PullAccessGrant, status metav1.ConditionStatus, reason, 
 	}
 	set(g, v1alpha1.ConditionGranted, status, reason, message)
 	Summarise(g)
+}
+
+// forceAfter is after how many refusals people are shown how to do without Google.
+const forceAfter = 3
+
+// force says how a record is let go of whose member cannot be taken out.
+func force(g *v1alpha1.PullAccessGrant) string {
+	if g.Status.RefusedRemovals < forceAfter {
+		return ""
+	}
+	by := fmt.Sprintf(" That was refused %d times. By hand: %s", g.Status.RefusedRemovals, RemoveCommand(g))
+	if g.DeletionTimestamp != nil {
+		by += fmt.Sprintf(`; then let the record go: kubectl patch pullaccessgrant %s --type=merge --patch='{"metadata":{"finalizers":null}}'`, g.Name)
+	}
+	return by + "."
 }
 
 // MarkEffective records that a pull was first seen to work.
@@ -111,12 +133,13 @@ func MarkEffective(g *v1alpha1.PullAccessGrant, now time.Time) {
 	effective := metav1.NewTime(now)
 	g.Status.EffectiveTime = &effective
 	set(g, v1alpha1.ConditionEffective, metav1.ConditionTrue, v1alpha1.ReasonPullWorked, "A pull was seen to work after the grant.")
+	Note(g, v1alpha1.HistoryPullWorked, "", now)
 }
 
 // MarkIneffective records that the grant has stayed without effect, and what was
 // not known when it was made: there the reason is likeliest to be found.
-func MarkIneffective(g *v1alpha1.PullAccessGrant) {
-	if g.Status.EffectiveTime != nil {
+func MarkIneffective(g *v1alpha1.PullAccessGrant, now time.Time) {
+	if g.Status.EffectiveTime != nil || Ineffective(g) {
 		return
 	}
 	message := "Pods still cannot pull after all attempts; look for a deny policy, a principal access boundary, VPC Service Controls or a download rule that blocks the account."
@@ -124,6 +147,20 @@ func MarkIneffective(g *v1alpha1.PullAccessGrant) {
 		message += " Not known when it was granted: " + strings.Join(g.Spec.Unknowns, "; ") + "."
 	}
 	set(g, v1alpha1.ConditionEffective, metav1.ConditionFalse, v1alpha1.ReasonIneffective, message)
+	Note(g, v1alpha1.HistoryIneffective, "", now)
+}
+
+// Ineffective tells whether the grant has stayed without effect after all restarts.
+func Ineffective(g *v1alpha1.PullAccessGrant) bool {
+	return meta.IsStatusConditionFalse(g.Status.Conditions, v1alpha1.ConditionEffective)
+}
+
+// cut bounds a sentence to what the record takes.
+func cut(text string) string {
+	if len(text) <= maxMessage {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxMessage-len("…")], "") + "…"
 }
 
 // Join adds a workload that waits for the grant, or takes one up again that had

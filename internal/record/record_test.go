@@ -88,12 +88,12 @@ func TestFoundIsNotOurs(t *testing.T) {
 func TestIneffectiveDoesNotContradictAPullThatWorked(t *testing.T) {
 	g := &v1alpha1.PullAccessGrant{}
 	Grant(g, v1alpha1.OriginAdded, "etag", now)
-	MarkIneffective(g)
+	MarkIneffective(g, now)
 	if !meta.IsStatusConditionFalse(g.Status.Conditions, v1alpha1.ConditionEffective) {
 		t.Error("MarkIneffective leaves Effective not False")
 	}
 	MarkEffective(g, now)
-	MarkIneffective(g)
+	MarkIneffective(g, now)
 	if !meta.IsStatusConditionTrue(g.Status.Conditions, v1alpha1.ConditionEffective) {
 		t.Error("a pull that worked does not make it Effective")
 	}

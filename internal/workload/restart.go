@@ -45,8 +45,21 @@ func RestartedSince(live Live, at time.Time) bool {
 	if live.Template == nil {
 		return true
 	}
-	last, err := time.Parse(time.RFC3339, live.Template.Annotations[RestartedAt])
-	return err == nil && !last.Before(at.Truncate(time.Second))
+	last := live.RestartedAt()
+	return !last.IsZero() && !last.Before(at.Truncate(time.Second))
+}
+
+// RestartedAt is when the workload was last restarted by its template, by whomever;
+// zero if it never was, or there is no template.
+func (l Live) RestartedAt() time.Time {
+	if l.Template == nil {
+		return time.Time{}
+	}
+	last, err := time.Parse(time.RFC3339, l.Template.Annotations[RestartedAt])
+	if err != nil {
+		return time.Time{}
+	}
+	return last
 }
 
 // DeletePod deletes this very pod as it was seen: not a later one of its name, and

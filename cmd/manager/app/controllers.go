@@ -41,7 +41,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client,
 	}).SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("set up failure controller: %w", err)
 	}
-	if err := (&grant.Reconciler{
+	if err := grant.New(grant.Reconciler{
 		Client: mgr.GetClient(), Cloud: cached, Recorder: recorder, Clock: now,
 	}).SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("set up grant controller: %w", err)
@@ -53,7 +53,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client,
 		return fmt.Errorf("set up restart controller: %w", err)
 	}
 	if err := (&policy.Reconciler{
-		Client: mgr.GetClient(), Cloud: cached, Recorder: recorder,
+		Client: mgr.GetClient(), Cloud: cached, Recorder: recorder, Clock: now,
 	}).SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("set up policy controller: %w", err)
 	}

@@ -136,11 +136,13 @@ func newManager(cluster *rest.Config, o Options) (manager.Manager, error) {
 }
 
 // cacheOptions holds pending Pods only: a pod that cannot pull is pending, and
-// healthy ones are never held, decoded or listed.
+// healthy ones are never held, decoded or listed. Grants keep their managed fields:
+// by those the API server tells when a person has said something.
 func cacheOptions() cache.Options {
 	return cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
+			&v1alpha1.PullAccessGrant{}: {Transform: func(object any) (any, error) { return object, nil }},
 			&corev1.Pod{}: {
 				Field:     fields.OneTermEqualSelector("status.phase", string(corev1.PodPending)),
 				Transform: stripPod,

@@ -1,0 +1,155 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package grant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/controllers/outcome"
+	"github.com/pull-access/pull-access-operator/internal/brake"
+	"github.com/pull-access/pull-access-operator/internal/imageref"
+	"github.com/pull-access/pull-access-operator/internal/metrics"
+	"github.com/pull-access/pull-access-operator/internal/record"
+)
+
+// errBraked says that others have used up what a brake allows since the pass began;
+// the next pass says so on the record.
+var errBraked = errors.New("a brake of the policy holds it back")
+
+// holdBack keeps from being added what the policies' brakes do not allow now. A
+// write that was begun goes on: it was counted then.
+func (r *Reconciler) holdBack(ctx context.Context, w *work) error {
+	byPolicy := map[string][]*v1alpha1.PullAccessGrant{}
+	for _, g := range w.add {
+		if !w.interrupted[g.Name] {
+			byPolicy[record.PolicyName(g)] = append(byPolicy[record.PolicyName(g)], g)
+		}
+	}
+	for name, waiting := range byPolicy {
+		policy := policyNamed(w.policies, name)
+		which, free, until, err := r.brakeOn(ctx, policy, len(waiting))
+		if err != nil {
+			return err
+		}
+		if free >= len(waiting) {
+			continue
+		}
+		held := waiting[free:]
+		sentence := brake.Sentence(which, name, brake.LimitsOf(policy.Spec.Brakes), until)
+		for _, g := range held {
+			w.void[g] = refusal{string(which), metav1.ConditionFalse, sentence}
+		}
+		w.add = w.without(held).add
+		w.wake(until)
+		if err := r.trip(ctx, policy, which, until); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// brakeOn tells how many of those that wait may go on, and which brake holds the
+// rest until when.
+func (r *Reconciler) brakeOn(ctx context.Context, policy *v1alpha1.PullAccessPolicy, waiting int) (which v1alpha1.Brake, free int, until time.Time, _ error) {
+	now, limits := r.Clock.Now(), brake.LimitsOf(policy.Spec.Brakes)
+	asked, err := r.asked(ctx, policy.Name)
+	if err != nil {
+		return "", 0, time.Time{}, err
+	}
+	if until := brake.Storm(asked, limits, now); !until.IsZero() {
+		return v1alpha1.BrakeStorm, 0, until, nil
+	}
+	counts := policy.Status.Brakes.Grants
+	free = min(brake.Left(counts, limits.GrantsPerHour, now), waiting)
+	// What goes on now is counted by then.
+	until = brake.Opens(brake.Add(counts, free, now), limits.GrantsPerHour, now)
+	return v1alpha1.BrakeGrants, free, until, nil
+}
+
+// asked says when each repository was last asked for under the policy.
+func (r *Reconciler) asked(ctx context.Context, policy string) (map[imageref.Repository]time.Time, error) {
+	var grants v1alpha1.PullAccessGrantList
+	if err := r.Client.List(ctx, &grants); err != nil {
+		return nil, fmt.Errorf("list grants: %w", err)
+	}
+	asked := map[imageref.Repository]time.Time{}
+	for i := range grants.Items {
+		g := &grants.Items[i]
+		repository, at := imageref.Of(g.Spec.Repository), record.AskedTime(g)
+		if record.PolicyName(g) == policy && at.After(asked[repository]) {
+			asked[repository] = at
+		}
+	}
+	return asked, nil
+}
+
+// trip notes on the policy that a brake holds something back.
+func (r *Reconciler) trip(ctx context.Context, policy *v1alpha1.PullAccessPolicy, which v1alpha1.Brake, until time.Time) error {
+	before := policy.DeepCopy()
+	news := brake.Trip(&policy.Status.Brakes, which, until)
+	if err := outcome.PatchStatus(ctx, r.Client, before, policy); err != nil {
+		return err
+	}
+	if news {
+		metrics.BrakeTripped(string(which))
+	}
+	return nil
+}
+
+// spend counts, before they are added, those that were not counted yet. The policy's
+// status is written under the version that was read: no two writers spend the same.
+func (r *Reconciler) spend(ctx context.Context, w *work, adding []*v1alpha1.PullAccessGrant) error {
+	due := map[string]int{}
+	for _, g := range adding {
+		if !w.interrupted[g.Name] && !w.counted[g.Name] {
+			due[record.PolicyName(g)]++
+		}
+	}
+	for name, n := range due {
+		if err := r.count(ctx, name, n); err != nil {
+			return err
+		}
+		for _, g := range adding {
+			w.counted[g.Name] = w.counted[g.Name] || record.PolicyName(g) == name && !w.interrupted[g.Name]
+		}
+	}
+	return nil
+}
+
+// refund takes back the counts of a batch of which it is settled that nothing came.
+func (r *Reconciler) refund(ctx context.Context, w *work) error {
+	due := map[string]int{}
+	for _, g := range w.add {
+		if w.counted[g.Name] && w.settled(g) {
+			due[record.PolicyName(g)]--
+			delete(w.counted, g.Name)
+		}
+	}
+	var errs []error
+	for name, n := range due {
+		errs = append(errs, r.count(ctx, name, n))
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Reconciler) count(ctx context.Context, name string, n int) error {
+	policy := &v1alpha1.PullAccessPolicy{}
+	if err := r.Client.Get(ctx, client.ObjectKey{Name: name}, policy); err != nil {
+		return fmt.Errorf("read policy %s: %w", name, err)
+	}
+	now, status := r.Clock.Now(), &policy.Status.Brakes
+	if n > brake.Left(status.Grants, brake.LimitsOf(policy.Spec.Brakes).GrantsPerHour, now) {
+		return errBraked
+	}
+	before := policy.DeepCopy()
+	status.Grants = brake.Add(status.Grants, n, now)
+	return outcome.PatchStatus(ctx, r.Client, before, policy)
+}

@@ -1,0 +1,74 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package grant
+
+import (
+	"context"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/decision"
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/events"
+	"github.com/pull-access/pull-access-operator/internal/iampolicy"
+	"github.com/pull-access/pull-access-operator/internal/record"
+)
+
+// consider asks once more whether a grant that is not written may be: its record
+// may be old, or somebody else's than the operator's.
+func (r *Reconciler) consider(ctx context.Context, w *work, g *v1alpha1.PullAccessGrant) {
+	repository := r.Cloud.Repository(ctx, w.repository)
+	policy := policyNamed(w.policies, record.PolicyName(g))
+	permitted := policy != nil && decision.Permits(policy, w.repository, diagnosis.IsVirtual(repository), g.Spec.Member)
+	switch {
+	case g.Name != decision.GrantName(w.repository, g.Spec.Member):
+		w.void[g] = refusal{
+			v1alpha1.ReasonWriteRefused, metav1.ConditionFalse,
+			"The grant's name is not that of its repository and member, so the operator did not make it; delete it.",
+		}
+	case !iampolicy.IsServiceAccountMember(g.Spec.Member):
+		w.void[g] = describe(iampolicy.ErrMember, w.repository)
+	case !permitted && g.Status.Proposal != nil:
+		w.close(g, v1alpha1.EndPolicyChanged)
+	case !permitted:
+		w.refuse(g, policyGone)
+	case !diagnosis.Openable(repository):
+		w.void[g] = unreadable(w.repository, repository)
+	default:
+		r.considerLeave(w, g, policy)
+	}
+}
+
+// considerLeave asks whether a person has to be asked, or has answered.
+func (r *Reconciler) considerLeave(w *work, g *v1alpha1.PullAccessGrant, policy *v1alpha1.PullAccessPolicy) {
+	now := r.Clock.Now()
+	leave, end := record.LeaveOf(g, policy, now)
+	switch {
+	case leave == record.LeaveGiven:
+		if record.ApprovedByPerson(g) {
+			w.change(g, func() { record.Approve(g, now) }, nil)
+		}
+		w.add = append(w.add, g)
+	case leave == record.LeaveRefused:
+		w.close(g, end)
+	case w.interrupted[g.Name]:
+		w.refuse(g, policyGone) // What was begun without leave is undone before anybody is asked.
+	case leave == record.LeavePending:
+		w.wake(g.Status.Proposal.LapseTime.Time)
+	default:
+		w.change(g, func() {
+			record.Propose(g, policy, now)
+			w.wake(g.Status.Proposal.LapseTime.Time)
+		}, func() {
+			events.ApprovalAsked(r.Recorder, g, policy, record.ProposalSentence(g))
+			events.ApprovalAsked(r.Recorder, policy, g, record.ProposalSentence(g))
+		})
+	}
+}
+
+var policyGone = refusal{
+	v1alpha1.ReasonPolicyGone, metav1.ConditionFalse,
+	"No PullAccessPolicy that is in force allows this grant, so it is not written; delete it, or let a policy allow it.",
+}

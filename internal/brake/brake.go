@@ -1,0 +1,169 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package brake bounds how much is done under one policy in a time.
+//
+// It comes after the decision and before the act, and is pure: it counts on the
+// policy's status, which outlives the operator's process. What it holds back is
+// not refused: it goes on when the brake opens.
+package brake
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+)
+
+const (
+	// hour is the time that the limits are about.
+	hour = time.Hour
+	// stretch is how finely acts are counted. A stretch counts until all of it is
+	// older than an hour, so that no hour ever holds more than its limit.
+	stretch = 5 * time.Minute
+)
+
+// Limits are what a policy says, with every field set: the API server's defaults do
+// not reach objects that are older than they are.
+type Limits struct {
+	GrantsPerHour, RestartsPerHour int
+	Cooldown                       time.Duration
+	StormRepositories              int
+	StormWindow                    time.Duration
+}
+
+// LimitsOf reads them.
+func LimitsOf(spec v1alpha1.BrakesSpec) Limits {
+	return Limits{
+		GrantsPerHour:     number(spec.MaxGrantsPerHour, v1alpha1.DefaultMaxGrantsPerHour),
+		RestartsPerHour:   number(spec.MaxRestartsPerHour, v1alpha1.DefaultMaxRestartsPerHour),
+		Cooldown:          duration(spec.Cooldown, v1alpha1.DefaultCooldown),
+		StormRepositories: number(spec.Storm.MaxRepositories, v1alpha1.DefaultStormRepositories),
+		StormWindow:       duration(spec.Storm.Window, v1alpha1.DefaultStormWindow),
+	}
+}
+
+func number(said int32, otherwise int) int {
+	if said == 0 {
+		return otherwise
+	}
+	return int(said)
+}
+
+func duration(said *metav1.Duration, otherwise time.Duration) time.Duration {
+	if said == nil {
+		return otherwise
+	}
+	return said.Duration
+}
+
+// Left is how many more acts the limit allows now; never less than 0.
+func Left(counts []v1alpha1.BrakeCount, limit int, now time.Time) int {
+	done := 0
+	for _, c := range current(counts, now) {
+		done += int(c.Count)
+	}
+	return max(limit-done, 0)
+}
+
+// Add counts n more acts, or fewer where n is negative, and forgets what no longer
+// counts. What is taken back is taken from the latest.
+func Add(counts []v1alpha1.BrakeCount, n int, now time.Time) []v1alpha1.BrakeCount {
+	kept := slices.Clone(current(counts, now))
+	for i := len(kept) - 1; n < 0 && i >= 0; i-- {
+		back := min(-n, int(kept[i].Count))
+		kept[i].Count -= int32(back)
+		n += back
+	}
+	start := now.Truncate(stretch)
+	switch last := len(kept) - 1; {
+	case n <= 0:
+	case last >= 0 && !kept[last].StartTime.Time.Before(start): // A clock that was set back counts on in the latest.
+		kept[last].Count += int32(n)
+	default:
+		kept = append(kept, v1alpha1.BrakeCount{StartTime: metav1.NewTime(start), Count: int32(n)})
+	}
+	return slices.DeleteFunc(kept, func(c v1alpha1.BrakeCount) bool { return c.Count == 0 })
+}
+
+// Opens is when the limit next allows an act; now, if it does.
+func Opens(counts []v1alpha1.BrakeCount, limit int, now time.Time) time.Time {
+	kept := current(counts, now)
+	for i := range kept {
+		if Left(kept[i:], limit, now) > 0 {
+			break
+		}
+		now = kept[i].StartTime.Add(hour + stretch)
+	}
+	return now
+}
+
+// current are the counts that still bear on the hour before now.
+func current(counts []v1alpha1.BrakeCount, now time.Time) []v1alpha1.BrakeCount {
+	first := slices.IndexFunc(counts, func(c v1alpha1.BrakeCount) bool { return now.Before(c.StartTime.Add(hour + stretch)) })
+	if first < 0 {
+		return nil
+	}
+	return counts[first:]
+}
+
+// Storm tells until when so many repositories are asked for at once that nothing is
+// granted; zero if it is no storm. asked says when each was last asked for.
+func Storm[R comparable](asked map[R]time.Time, limits Limits, now time.Time) time.Time {
+	var ends []time.Time
+	for _, at := range asked {
+		if end := at.Add(limits.StormWindow); now.Before(end) {
+			ends = append(ends, end)
+		}
+	}
+	if len(ends) <= limits.StormRepositories {
+		return time.Time{}
+	}
+	slices.SortFunc(ends, time.Time.Compare)
+	return ends[len(ends)-limits.StormRepositories-1]
+}
+
+// Trip notes on the policy that a brake holds something back until then, and reports
+// whether that is news: a brake that was noted already may only hold for longer.
+func Trip(status *v1alpha1.BrakesStatus, which v1alpha1.Brake, until time.Time) bool {
+	at := metav1.NewTime(until.Add(time.Second - 1).Truncate(time.Second)) // Whole seconds, never early.
+	i := slices.IndexFunc(status.Tripped, func(t v1alpha1.TrippedBrake) bool { return t.Brake == which })
+	if i < 0 {
+		status.Tripped = append(status.Tripped, v1alpha1.TrippedBrake{Brake: which, UntilTime: at})
+		return true
+	}
+	if status.Tripped[i].UntilTime.Before(&at) {
+		status.Tripped[i].UntilTime = at
+	}
+	return false
+}
+
+// Open takes those off that hold no longer, and says when the next one opens, zero
+// if none is left.
+func Open(status *v1alpha1.BrakesStatus, now time.Time) time.Time {
+	var next time.Time
+	status.Tripped = slices.DeleteFunc(status.Tripped, func(t v1alpha1.TrippedBrake) bool { return !now.Before(t.UntilTime.Time) })
+	for _, t := range status.Tripped {
+		if next.IsZero() || t.UntilTime.Time.Before(next) {
+			next = t.UntilTime.Time
+		}
+	}
+	return next
+}
+
+// Sentence says what a brake holds back, by which field, and until when.
+func Sentence(which v1alpha1.Brake, policy string, limits Limits, until time.Time) string {
+	at := until.UTC().Format(time.RFC3339)
+	switch which {
+	case v1alpha1.BrakeGrants:
+		return fmt.Sprintf("Policy %s allows %d grants in an hour (spec.brakes.maxGrantsPerHour); what waits goes on at %s.", policy, limits.GrantsPerHour, at)
+	case v1alpha1.BrakeRestarts:
+		return fmt.Sprintf("Policy %s allows %d restarts in an hour (spec.brakes.maxRestartsPerHour); what waits goes on at %s.", policy, limits.RestartsPerHour, at)
+	default:
+		return fmt.Sprintf("More than %d repositories are asked for within %s under policy %s (spec.brakes.storm): look for one cause behind all; if there is none, what waits goes on at %s.",
+			limits.StormRepositories, limits.StormWindow, policy, at)
+	}
+}

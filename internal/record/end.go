@@ -1,0 +1,172 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package record
+
+import (
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+)
+
+// End records that the grant has come to its end. What the record says of effects
+// and restarts stays, for whoever asks later what happened.
+func End(g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason, now time.Time) {
+	sentence := EndSentence(g, reason)
+	switch reason {
+	case v1alpha1.EndDenied, v1alpha1.EndLapsed, v1alpha1.EndPolicyChanged:
+		set(g, v1alpha1.ConditionApproved, metav1.ConditionFalse, string(reason), sentence)
+	default:
+	}
+	if byPerson(g, reason) {
+		noteReview(g, v1alpha1.HistoryEvent(reason), now)
+	} else {
+		Note(g, v1alpha1.HistoryEvent(reason), sentence, now)
+	}
+	ended := metav1.NewTime(now)
+	g.Status.EndedTime, g.Status.Ending = &ended, nil
+	g.Status.GrantedTime, g.Status.EffectiveTime, g.Status.Origin, g.Status.Write = nil, nil, "", nil
+	g.Status.Usage, g.Status.RefusedRemovals = v1alpha1.Usage{}, 0
+	set(g, v1alpha1.ConditionGranted, metav1.ConditionFalse, string(reason), sentence)
+	if meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionEffective) != nil {
+		set(g, v1alpha1.ConditionEffective, metav1.ConditionUnknown, string(reason), "The grant has ended.")
+	}
+	Summarise(g)
+}
+
+func byPerson(g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason) bool {
+	return g.Status.Review != nil && string(g.Status.Review.Decision) == string(reason)
+}
+
+// Ended tells whether the grant has come to its end, and nobody has asked anew.
+func Ended(g *v1alpha1.PullAccessGrant) bool { return g.Status.EndedTime != nil }
+
+// RemovedExternally tells whether it has ended because somebody else took out what
+// the operator had added.
+func RemovedExternally(g *v1alpha1.PullAccessGrant) bool {
+	granted := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionGranted)
+	return Ended(g) && granted != nil && granted.Reason == v1alpha1.ReasonRemovedExternally
+}
+
+// MayReopen tells whether a pod that was made at made may ask anew for what has
+// ended. A person's no, and somebody else's, stand until the record is deleted; what
+// nobody answered is asked again for a pod that came after.
+func MayReopen(g *v1alpha1.PullAccessGrant, made time.Time) bool {
+	granted := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionGranted)
+	if granted == nil {
+		return false
+	}
+	switch v1alpha1.EndReason(granted.Reason) {
+	case v1alpha1.EndExpired, v1alpha1.EndPolicyGone, v1alpha1.EndUnused, v1alpha1.EndPolicyChanged, v1alpha1.EndWithdrawn:
+		return true
+	case v1alpha1.EndLapsed:
+		return Ended(g) && made.After(g.Status.EndedTime.Time)
+	default:
+		return false
+	}
+}
+
+// Reopen records that a pod asks anew, under the policy that allows it now.
+func Reopen(g *v1alpha1.PullAccessGrant, w v1alpha1.Workload, policy string, now time.Time) {
+	asked := metav1.NewTime(now)
+	g.Status.EndedTime, g.Status.RequestedTime, g.Status.Policy = nil, &asked, policy
+	g.Status.Proposal, g.Status.Review = nil, nil
+	meta.RemoveStatusCondition(&g.Status.Conditions, v1alpha1.ConditionApproved)
+	set(g, v1alpha1.ConditionGranted, metav1.ConditionFalse, v1alpha1.ReasonGranting, "A pod has asked anew for what had ended.")
+	Note(g, v1alpha1.HistoryRequested, fmt.Sprintf("For %s %s/%s, under policy %s.", w.Kind, w.Namespace, w.Name, policy), now)
+	Join(g, w, policy, now)
+	Summarise(g)
+}
+
+// Stays tells whether the member is left in the repository's policy when the grant
+// ends: it is not the operator's, or may be needed by clusters that are not seen from here.
+func Stays(g *v1alpha1.PullAccessGrant) bool {
+	return g.Status.Origin != v1alpha1.OriginAdded || g.Status.Lifetime.AccountsUsedBy == v1alpha1.UsedBySeveralClusters
+}
+
+// EndSentence says why the grant ends, what becomes of the member, and what follows.
+// It is asked before the end is recorded.
+func EndSentence(g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason) string {
+	again := " While a policy allows it, a pod that cannot pull asks anew."
+	stands := fmt.Sprintf(" It is not asked for again until the record is deleted: kubectl delete pullaccessgrant %s.", g.Name)
+	switch reason {
+	case v1alpha1.EndExpired:
+		return "The grant's time was over; " + Fate(g) + again
+	case v1alpha1.EndPolicyGone:
+		return "No PullAccessPolicy names the repository and the account any more; " + Fate(g) + again
+	case v1alpha1.EndUnused:
+		return "Nothing in the cluster has used it for long enough; " + Fate(g) + again
+	case v1alpha1.EndRevoked:
+		return said(g, "Revoked") + " In the cloud, " + Fate(g) + stands
+	case v1alpha1.EndRemovedExternally:
+		return "The operator had added the member, and somebody else took it out, most likely what keeps the whole policy (Terraform's iam_policy or iam_binding, Config Connector's IAMPolicy). " +
+			"The operator does not put it back: declare it there, as kubectl pullaccess grants " + g.Name + " -o terraform (or config-connector, crossplane, gcloud) shows." + stands
+	case v1alpha1.EndWithdrawn:
+		return "The member had been there before, and whoever had added it took it out." + again
+	case v1alpha1.EndDenied:
+		return said(g, "Denied") + " Nothing was written." + stands
+	case v1alpha1.EndLapsed:
+		return "Nobody has answered in time, and nothing was written. A pod that is made from now on asks anew."
+	case v1alpha1.EndPolicyChanged:
+		return fmt.Sprintf("Policy %s is not the one any more under which a person was asked, so that counts no longer, and nothing was written.", PolicyName(g)) + again
+	default:
+		return "It has ended."
+	}
+}
+
+// Fate is what becomes of the member in the cloud, to go on a sentence.
+func Fate(g *v1alpha1.PullAccessGrant) string {
+	switch {
+	case g.Status.Origin != v1alpha1.OriginAdded:
+		return "the member stays in the repository's policy, as the operator had not added it."
+	case Stays(g):
+		return "the member stays in the repository's policy, as other clusters may need it; where none does: " + RemoveCommand(g) + "."
+	default:
+		return "the operator took the member out of the repository's policy."
+	}
+}
+
+// RemoveCommand takes the member out by hand. All that it names was checked by the
+// kind's schema or came from Google.
+func RemoveCommand(g *v1alpha1.PullAccessGrant) string {
+	r := g.Spec.Repository
+	return fmt.Sprintf("gcloud artifacts repositories remove-iam-policy-binding %s --project=%s --location=%s --role=roles/artifactregistry.reader --member=%s",
+		r.Name, r.Project, r.Location, g.Spec.Member)
+}
+
+// Reason says why the grant is not there, as its record has it.
+func Reason(g *v1alpha1.PullAccessGrant) string {
+	if granted := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionGranted); granted != nil {
+		return granted.Message
+	}
+	return ""
+}
+
+// Announce records that the grant is going to end, or with nil that it is not.
+func Announce(g *v1alpha1.PullAccessGrant, end *v1alpha1.Ending, now time.Time) {
+	switch {
+	case end != nil && (g.Status.Ending == nil || *g.Status.Ending != *end):
+		Note(g, v1alpha1.HistoryAnnounced, EndingSentence(end), now)
+	case end == nil && g.Status.Ending != nil:
+		Note(g, v1alpha1.HistoryKept, "What was announced is called off.", now)
+	}
+	g.Status.Ending = end
+	Summarise(g)
+}
+
+// EndingSentence says what is about to happen, and how to keep it from happening.
+func EndingSentence(end *v1alpha1.Ending) string {
+	at := stamp(end.DueTime)
+	switch end.Reason {
+	case v1alpha1.EndExpired:
+		return fmt.Sprintf("The grant's time is over at %s, and it ends then.", at)
+	case v1alpha1.EndUnused:
+		return fmt.Sprintf("Nothing in the cluster uses it; it ends at %s or soon after, unless something does by then.", at)
+	default:
+		return fmt.Sprintf("No PullAccessPolicy names the repository and the account any more; it ends at %s unless one does by then.", at)
+	}
+}
