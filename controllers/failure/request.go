@@ -42,9 +42,11 @@ func (r *Reconciler) request(ctx context.Context, pod *corev1.Pod, failure pullf
 	if err != nil {
 		return false, err
 	}
-	if withdrawn(object, d) {
+	if withdrawn(object, d) || outranked(object, grant) {
 		before := object.DeepCopy()
-		record.End(object, v1alpha1.EndWithdrawn, r.Clock.Now())
+		if record.Granted(object) {
+			record.End(object, v1alpha1.EndWithdrawn, r.Clock.Now())
+		}
 		record.Reopen(object, owner, grant.Policy(), r.Clock.Now())
 		return false, outcome.PatchStatus(ctx, r.Client, before, object)
 	}
@@ -60,6 +62,13 @@ func (r *Reconciler) request(ctx context.Context, pod *corev1.Pod, failure pullf
 // there no more: nobody owes the pod what was not the operator's, so it asks anew.
 func withdrawn(g *v1alpha1.PullAccessGrant, d diagnosis.Diagnosis) bool {
 	return record.Granted(g) && g.Status.Origin == v1alpha1.OriginFound && g.DeletionTimestamp == nil && d.Reason == diagnosis.AccessMissing
+}
+
+// outranked tells whether the record waits for a person, and another policy allows the
+// grant without one.
+func outranked(g *v1alpha1.PullAccessGrant, grant *decision.Grant) bool {
+	return grant.Mode() == v1alpha1.ModeEnforce && g.Status.Proposal != nil && g.Status.Review == nil && g.DeletionTimestamp == nil &&
+		!record.Granted(g) && !record.Ended(g) && record.PolicyName(g) != grant.Policy()
 }
 
 // closed tells whether nothing is going to be written for the record as it is.

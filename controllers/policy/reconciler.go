@@ -66,7 +66,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, policy *v1alpha1.PullAccessP
 	access := r.observeCloud(ctx, policy)
 	opens := brake.Open(&policy.Status.Brakes, now)
 	limits := decideLimits(policy)
-	if policy.Spec.Mode != v1alpha1.ModeDryRun {
+	if policy.Spec.Mode == v1alpha1.ModeEnforce || policy.Spec.Mode == v1alpha1.ModeApprove {
 		policy.Status.WouldGrant = nil
 	}
 	setCondition(policy, v1alpha1.ConditionCloudAccess, access.condition())
@@ -172,7 +172,7 @@ func decideReady(policy *v1alpha1.PullAccessPolicy, cloud access, limits metav1.
 	case policy.Spec.Pause != nil:
 		return metav1.Condition{
 			Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonPaused,
-			Message: "It is paused, and nothing new is granted or restarted: " + strings.TrimRight(policy.Spec.Pause.Reason, ". ") + ". To go on: kubectl pullaccess resume " + policy.Name,
+			Message: "It is paused, and nothing new is granted or restarted: " + strings.TrimRight(policy.Spec.Pause.Reason, ". ") + " (kubectl pullaccess resume " + policy.Name + " ends the pause).",
 		}
 	case limits.Status != metav1.ConditionTrue:
 		return limits

@@ -249,3 +249,65 @@ func TestNothingIsSaidThatIsNotRecorded(t *testing.T) {
 		})
 	}
 }
+
+// TestBrakesAndPauses: what holds the policy back is told until it no longer does.
+func TestBrakesAndPauses(t *testing.T) {
+	policy := policyOf(nil)
+	until := metav1.NewTime(now.Add(20 * time.Minute))
+	sooner := metav1.NewTime(now.Add(5 * time.Minute))
+	policy.Status.Brakes.Tripped = []v1alpha1.TrippedBrake{
+		{Brake: v1alpha1.BrakeGrants, UntilTime: until}, {Brake: v1alpha1.BrakeRestarts, UntilTime: sooner},
+	}
+	r, recorder, _ := setUp(t, policy, fakeCloud{"services": present, "tools": present}, nil)
+	for i, step := range []struct {
+		at     time.Time
+		limits string
+		again  time.Duration
+		said   string
+	}{
+		{now, "False GrantsPerHour", 5 * time.Minute, "Warning GrantsPerHour "},
+		{sooner.Time, "False GrantsPerHour", 15 * time.Minute, ""},
+		{until.Time, "True WithinLimits", 0, ""},
+	} {
+		r.Clock = clocktesting.NewFakePassiveClock(step.at)
+		result, err := r.Reconcile(t.Context(), stored(t, r))
+		if err != nil || result.RequeueAfter != step.again {
+			t.Errorf("step %d: %+v, %v; want a look after %v", i, result, err, step.again)
+		}
+		checkCondition(t, stored(t, r), v1alpha1.ConditionWithinLimits, step.limits)
+		if ready := meta.FindStatusCondition(stored(t, r).Status.Conditions, v1alpha1.ConditionReady); (ready.Status == metav1.ConditionFalse) != (step.again > 0) {
+			t.Errorf("step %d: Ready is %s by %s", i, ready.Status, ready.Reason)
+		}
+		if got := said(recorder); !strings.HasPrefix(got, step.said) || step.said == "" && got != "" {
+			t.Errorf("step %d said %q, want %q", i, got, step.said)
+		}
+	}
+}
+
+func TestModes(t *testing.T) {
+	would := []v1alpha1.WouldGrant{{Repository: v1alpha1.Repository{Name: "services"}, Member: "serviceAccount:x", FirstTime: metav1.NewTime(now)}}
+	tests := map[string]struct {
+		edit  func(*v1alpha1.PullAccessPolicySpec)
+		ready string
+		would int
+	}{
+		"dry run keeps what it would have granted": {func(s *v1alpha1.PullAccessPolicySpec) { s.Mode = v1alpha1.ModeDryRun }, "True DryRun", 1},
+		"approve":         {func(s *v1alpha1.PullAccessPolicySpec) { s.Mode = v1alpha1.ModeApprove }, "True Approve", 0},
+		"enforce":         {nil, "True InForce", 0},
+		"paused outranks": {func(s *v1alpha1.PullAccessPolicySpec) { s.Pause = &v1alpha1.PauseSpec{Reason: "freeze."} }, "False Paused", 0},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			policy := policyOf(tc.edit)
+			policy.Status.WouldGrant = would
+			r, _, _ := setUp(t, policy, fakeCloud{"services": present, "tools": present}, nil)
+			if _, err := r.Reconcile(t.Context(), stored(t, r)); err != nil {
+				t.Fatal(err)
+			}
+			checkCondition(t, stored(t, r), v1alpha1.ConditionReady, tc.ready)
+			if got := len(stored(t, r).Status.WouldGrant); got != tc.would {
+				t.Errorf("%d grants are listed that were not made, want %d", got, tc.would)
+			}
+		})
+	}
+}

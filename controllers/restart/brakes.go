@@ -5,6 +5,7 @@ package restart
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -63,4 +64,26 @@ func (r *Reconciler) spend(ctx context.Context, name string, n int) (free int, o
 		metrics.BrakeTripped(string(v1alpha1.BrakeRestarts))
 	}
 	return free, opens, brake.Sentence(v1alpha1.BrakeRestarts, name, limits, opens), nil
+}
+
+// refund takes back the counts of restarts that did not get on record.
+func (r *Reconciler) refund(ctx context.Context, before, grant *v1alpha1.PullAccessGrant) error {
+	due := map[string]int{}
+	for i := range before.Status.Workloads {
+		if w := grant.Status.Workloads[i]; w.Attempts > before.Status.Workloads[i].Attempts {
+			due[w.Policy]++
+		}
+	}
+	var errs []error
+	for name, n := range due {
+		policy := &v1alpha1.PullAccessPolicy{}
+		if err := r.Client.Get(ctx, client.ObjectKey{Name: name}, policy); err != nil {
+			errs = append(errs, fmt.Errorf("read policy %s: %w", name, err))
+			continue
+		}
+		counted := policy.DeepCopy()
+		policy.Status.Brakes.Restarts = brake.Add(policy.Status.Brakes.Restarts, -n, r.Clock.Now())
+		errs = append(errs, outcome.PatchStatus(ctx, r.Client, counted, policy))
+	}
+	return errors.Join(errs...)
 }

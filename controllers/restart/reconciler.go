@@ -80,7 +80,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, grant *v1alpha1.PullAccessGr
 	// The restart's time is on record before the restart: a crash in between
 	// leaves the next start the very same restart to do.
 	if err := outcome.PatchStatus(ctx, r.Client, before, grant); err != nil {
-		return outcome.Of(reconcile.Result{}, err)
+		return outcome.Of(reconcile.Result{}, errors.Join(err, r.refund(ctx, before, grant)))
 	}
 	r.tell(ctx, before, grant, views)
 	return outcome.Of(reconcile.Result{RequeueAfter: wake}, r.act(ctx, grant, views))

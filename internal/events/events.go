@@ -72,7 +72,7 @@ func ApprovalAsked(r Recorder, about, related runtime.Object, sentence string) {
 // WaitingForApproval tells the owner of a pod that a person has to say yes.
 func WaitingForApproval(r Recorder, pod *corev1.Pod, g *v1alpha1.PullAccessGrant, policy string) {
 	emit(r, pod, g, corev1.EventTypeNormal, v1alpha1.ReasonWaitingForApproval, actionGrant,
-		"Read access to "+repository(g)+" for "+account(g)+" waits for a person's approval under policy "+policy+"; ask for: kubectl pullaccess approve "+g.Name)
+		"Read access to "+repository(g)+" for "+account(g)+" waits for a person's approval under policy "+policy+" (kubectl pullaccess approve "+g.Name+").")
 }
 
 // WaitingForAccess tells the owner of a pod that the grant it needs was made and
