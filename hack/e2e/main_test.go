@@ -85,34 +85,44 @@ func start(ctx context.Context) (stop func(), err error) {
 	return stop, install(ctx)
 }
 
-// install does what users do, and then takes the operator's pods away: the tests run the operator as a process.
+// install puts the operator's parts on the shared cluster.
 func install(ctx context.Context) error {
-	if _, err := shared.Kubectl(ctx, "apply", "-k", filepath.Join(shared.root, "config", "default")); err != nil {
-		return err
-	}
 	for _, file := range []string{"role.yaml", "role_binding.yaml"} {
 		if _, err := shared.Kubectl(ctx, "apply", "-f", filepath.Join(shared.root, "config", "components", "pull-secrets", file)); err != nil {
 			return err
 		}
 	}
-	if _, err := shared.Kubectl(ctx, "scale", "deployment", operatorName, "--namespace="+operatorNamespace, "--replicas=0"); err != nil {
-		return err
-	}
-	if _, err := shared.Kubectl(ctx, "wait", "crd", "--for=condition=Established", "--timeout=60s",
-		"pullaccesspolicies.pullaccess.dev", "pullaccessgrants.pullaccess.dev"); err != nil {
-		return err
-	}
 	var err error
-	if shared.operator, err = shared.ServiceAccountKubeconfig(ctx, operatorNamespace, operatorName); err != nil {
-		return err
+	shared.client, shared.operator, err = installOn(ctx, shared.Cluster)
+	return err
+}
+
+// installOn does what users do, and then takes the operator's pods away: the tests run the operator as a process. It returns
+// the administrator's client and the kubeconfig that holds the operator's own token.
+func installOn(ctx context.Context, c *cluster.Cluster) (client.Client, string, error) {
+	for _, arguments := range [][]string{
+		{"apply", "-k", filepath.Join(shared.root, "config", "default")},
+		{"scale", "deployment", operatorName, "--namespace=" + operatorNamespace, "--replicas=0"},
+		{
+			"wait", "crd", "--for=condition=Established", "--timeout=60s",
+			"pullaccesspolicies.pullaccess.dev", "pullaccessgrants.pullaccess.dev",
+		},
+	} {
+		if _, err := c.Kubectl(ctx, arguments...); err != nil {
+			return nil, "", err
+		}
+	}
+	operator, err := c.ServiceAccountKubeconfig(ctx, operatorNamespace, operatorName)
+	if err != nil {
+		return nil, "", err
 	}
 	scheme := runtime.NewScheme()
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
-		return err
+		return nil, "", err
 	}
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
-		return err
+		return nil, "", err
 	}
-	shared.client, err = client.New(shared.Config, client.Options{Scheme: scheme})
-	return err
+	administrator, err := client.New(c.Config, client.Options{Scheme: scheme})
+	return administrator, operator, err
 }

@@ -1,0 +1,155 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+)
+
+// sharing is one policy for both sites, which bears the first one's name.
+func sharing(a, b *site) *v1alpha1.PullAccessPolicy {
+	policy := a.policy()
+	policy.Spec.NamespaceSelector = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{
+		Key: "kubernetes.io/metadata.name", Operator: metav1.LabelSelectorOpIn, Values: []string{a.namespace, b.namespace},
+	}}}
+	policy.Spec.Repositories = append(policy.Spec.Repositories, b.policy().Spec.Repositories...)
+	return policy
+}
+
+func held(by v1alpha1.Brake) func(*v1alpha1.PullAccessGrant) bool {
+	return func(g *v1alpha1.PullAccessGrant) bool {
+		return is(g, v1alpha1.ConditionGranted, metav1.ConditionFalse, string(by))
+	}
+}
+
+// TestBrakesHold has a policy that allows one grant in an hour: the second waits, also for the next operator, and goes on by
+// itself when the hour is over.
+func TestBrakesHold(t *testing.T) {
+	l := newLab(t)
+	l.start(t, node{name: "quick", backoff: quick})
+	o := l.operator(t)
+	first, second := l.site(t, "brake-first", nodeProject), l.site(t, "brake-second", nodeProject)
+	policy := sharing(first, second)
+	policy.Spec.Brakes.MaxGrantsPerHour = 1
+	create(t, policy, first.deployment("quick", 1))
+	first.grant(t, "is Ready", healed)
+	policyCondition(t, policy.Name, v1alpha1.ConditionWithinLimits, metav1.ConditionTrue, v1alpha1.ReasonWithinLimits)
+
+	create(t, second.deployment("quick", 1))
+	second.grant(t, "waits behind the brake", held(v1alpha1.BrakeGrants))
+	c := policyCondition(t, policy.Name, v1alpha1.ConditionWithinLimits, metav1.ConditionFalse, string(v1alpha1.BrakeGrants))
+	wantWords(t, c.Message, "allows 1 grants in an hour", "spec.brakes.maxGrantsPerHour", "goes on at 20")
+	event(t, "default", "PullAccessPolicy", policy.Name, string(v1alpha1.BrakeGrants))
+	eventually(t, "the brake is counted", func(ctx context.Context) (bool, any) {
+		got := o.metric(ctx, `pullaccess_brakes_total{brake="GrantsPerHour"}`)
+		return got == "1", got
+	})
+	if columns, err := shared.Kubectl(t.Context(), "get", "pap", policy.Name, "-o", "wide"); err != nil || !strings.Contains(string(columns), "GrantsPerHour") {
+		t.Errorf("kubectl get shows %s, %v", columns, err)
+	}
+
+	o.Stop()
+	l.operator(t)
+	event(t, second.namespace, "Pod", "", "AccessRequested") // The next operator has judged it.
+	second.grant(t, "still waits", held(v1alpha1.BrakeGrants))
+	if n := l.writes(second.resource()); n != 0 {
+		t.Fatalf("the second policy was written %d times", n)
+	}
+
+	// The hour passes: what was counted is moved back by it, and a change of the policy has it looked at.
+	found := &v1alpha1.PullAccessPolicy{}
+	eventually(t, "the counts are moved back", func(ctx context.Context) (bool, any) {
+		if err := shared.client.Get(ctx, client.ObjectKey{Name: policy.Name}, found); err != nil {
+			return false, err
+		}
+		before := found.DeepCopy()
+		for i := range found.Status.Brakes.Grants {
+			start := &found.Status.Brakes.Grants[i].StartTime
+			*start = metav1.NewTime(start.Add(-2 * time.Hour))
+		}
+		past := metav1.NewTime(time.Now().Add(-time.Second))
+		for i := range found.Status.Brakes.Tripped {
+			found.Status.Brakes.Tripped[i].UntilTime = past
+		}
+		err := shared.client.Status().Patch(ctx, found, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+		return err == nil, err
+	})
+	first.editPolicy(t, func(spec *v1alpha1.PullAccessPolicySpec) { spec.Brakes.MaxRestartsPerHour = 61 })
+	second.grant(t, "is Ready", healed)
+	policyCondition(t, policy.Name, v1alpha1.ConditionWithinLimits, metav1.ConditionTrue, v1alpha1.ReasonWithinLimits)
+}
+
+// TestRestartBrake has a policy that allows one restart in an hour, for two workloads that wait for one grant.
+func TestRestartBrake(t *testing.T) {
+	l := newLab(t)
+	l.start(t, node{name: "slow", backoff: slow})
+	l.operator(t)
+	s := l.site(t, "brake-restarts", nodeProject)
+	policy := s.policy()
+	policy.Spec.Brakes.MaxRestartsPerHour = 1
+	other := s.deployment("slow", 1)
+	other.Name = "other"
+	other.Spec.Selector.MatchLabels["app"], other.Spec.Template.Labels["app"] = "other", "other"
+	create(t, s.deployment("slow", 1), other)
+	event(t, s.namespace, "Pod", "", "NoPolicy") // Both fail before anything may be done.
+	create(t, policy)
+	states := func(g *v1alpha1.PullAccessGrant) (n map[v1alpha1.WorkloadState]int) {
+		n = map[v1alpha1.WorkloadState]int{}
+		for _, w := range g.Status.Workloads {
+			n[w.State]++
+		}
+		return n
+	}
+	grant := s.grant(t, "has restarted one of two", func(g *v1alpha1.PullAccessGrant) bool {
+		n := states(g)
+		return n[v1alpha1.WorkloadRecovered] == 1 && n[v1alpha1.WorkloadWaiting] == 1
+	})
+	for _, w := range grant.Status.Workloads {
+		if w.State == v1alpha1.WorkloadWaiting {
+			wantWords(t, w.Message, "allows 1 restarts in an hour")
+		}
+	}
+	policyCondition(t, policy.Name, v1alpha1.ConditionWithinLimits, metav1.ConditionFalse, string(v1alpha1.BrakeRestarts))
+	s.wantRestarts(t, 1)
+	s.editPolicy(t, func(spec *v1alpha1.PullAccessPolicySpec) { spec.Brakes.MaxRestartsPerHour = 2 })
+	s.grant(t, "is Ready", healed)
+}
+
+// TestStorm has more repositories asked for at once than a policy takes for honest.
+func TestStorm(t *testing.T) {
+	l := newLab(t)
+	l.start(t, node{name: "quick", backoff: quick})
+	o := l.operator(t)
+	first, second := l.site(t, "storm-first", nodeProject), l.site(t, "storm-second", nodeProject)
+	create(t, first.deployment("quick", 1), second.deployment("quick", 1))
+	event(t, first.namespace, "Pod", "", "NoPolicy")
+	event(t, second.namespace, "Pod", "", "NoPolicy")
+	o.Stop()
+	policy := sharing(first, second)
+	policy.Spec.Mode = v1alpha1.ModeApprove // Both have asked before either may be written.
+	policy.Spec.Brakes.Storm = v1alpha1.StormSpec{MaxRepositories: 1, Window: &metav1.Duration{Duration: 30 * time.Minute}}
+	create(t, policy)
+	l.operator(t)
+	p := newPlugin(t, "")
+	for _, s := range []*site{first, second} {
+		s.grant(t, "waits for a person", waits)
+	}
+	p.must(t, "approve", first.name(), second.name())
+	for _, s := range []*site{first, second} {
+		s.grant(t, "waits for the storm to pass", held(v1alpha1.BrakeStorm))
+	}
+	c := policyCondition(t, policy.Name, v1alpha1.ConditionWithinLimits, metav1.ConditionFalse, string(v1alpha1.BrakeStorm))
+	wantWords(t, c.Message, "More than 1 repositories are asked for within 30m0s", "look for one cause behind all")
+	if n := l.writes(first.resource()) + l.writes(second.resource()); n != 0 {
+		t.Errorf("%d writes in a storm", n)
+	}
+}
