@@ -65,6 +65,25 @@ func (n *Nodes) Named(ctx context.Context, name string) (diagnosis.Node, error) 
 	return node, nil
 }
 
+// Pullers tells which account a node pulls as.
+type Pullers interface {
+	// NodeAccount reads the service account that a node pulls as.
+	NodeAccount(ctx context.Context, node diagnosis.Node) diagnosis.Puller
+}
+
+// Puller is as whom the node of that name pulls. What the cluster does not show of
+// the node leaves it unknown, and nobody is asked.
+func (n *Nodes) Puller(ctx context.Context, pullers Pullers, name string) (diagnosis.Puller, error) {
+	node, err := n.Named(ctx, name)
+	if err != nil {
+		return diagnosis.Puller{}, err
+	}
+	if node.Obstacle.Kind != diagnosis.NotRead {
+		return diagnosis.Puller{Obstacle: node.Obstacle}, nil
+	}
+	return pullers.NodeAccount(ctx, node), nil
+}
+
 func without(name, detail string) diagnosis.Node {
 	return diagnosis.Node{Name: name, Obstacle: diagnosis.Obstacle{Kind: diagnosis.Unreadable, Detail: detail}}
 }
