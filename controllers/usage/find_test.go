@@ -143,26 +143,24 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	w := newWorld(t, objects...)
 	w.pages.size = size
-	asked, steps := 0, 0
-	for steps = 1; ; steps++ {
-		lists := w.pages.lists
+	for {
+		lists, asked := w.pages.lists, len(w.cloud.asked)
 		w.mustStep()
+		if read, ask := w.pages.lists-lists, len(w.cloud.asked)-asked; read > 1 || ask > nodesAtOnce || read > 0 && ask > 0 {
+			t.Fatalf("step %d read %d pages and asked for %d nodes", w.steps, read, ask)
+		}
 		if w.r.look == nil {
 			break
 		}
 		if len(w.r.look.used) != 1 || len(w.r.look.used[services]) != 2 {
-			t.Fatalf("step %d: more is held than the grants: %v", steps, w.r.look.used)
+			t.Fatalf("step %d: more is held than the grants: %v", w.steps, w.r.look.used)
 		}
 		if len(w.r.look.asks) > size {
-			t.Fatalf("step %d: %d nodes wait to be asked for, more than a page of %d has", steps, len(w.r.look.asks), size)
+			t.Fatalf("step %d: %d nodes wait to be asked for, more than a page of %d has", w.steps, len(w.r.look.asks), size)
 		}
-		if read, ask := w.pages.lists-lists, len(w.cloud.asked)-asked; read > 1 || ask > nodesAtOnce || read > 0 && ask > 0 {
-			t.Fatalf("step %d read %d pages and asked for %d nodes", steps, read, ask)
-		}
-		asked = len(w.cloud.asked)
 	}
 	if len(w.cloud.asked) != pods || w.pages.lists != len(kinds)-1+2*pods/size {
-		t.Errorf("%d nodes were asked for and %d pages read, in %d steps", len(w.cloud.asked), w.pages.lists, steps)
+		t.Errorf("%d nodes were asked for and %d pages read, in %d steps", len(w.cloud.asked), w.pages.lists, w.steps)
 	}
 	w.wantFindings(map[string]string{"a": "unused", "b": "unused"})
 }

@@ -162,7 +162,7 @@ func TestTroubleConcludesNothing(t *testing.T) {
 		"forbidden":        {err: apierrors.NewForbidden(corev1.Resource("pods"), "", nil)},
 		"expired":          {err: expired, again: true},
 		"wrapped, expired": {err: fmt.Errorf("list: %w", expired), again: true},
-		"gone":             {err: apierrors.NewGone("gone"), again: true},
+		"gone":             {err: &apierrors.StatusError{ErrStatus: metav1.Status{Reason: metav1.StatusReasonGone}}, again: true},
 		"token of another": {err: apierrors.NewBadRequest("invalid continue token"), again: true},
 	}
 	// Two pages of pods; the last pod of all is the one use.
@@ -331,7 +331,7 @@ func TestWakes(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := false
+			var got bool
 			if tc.was == nil {
 				got = wakes().Create(event.TypedCreateEvent[*v1alpha1.PullAccessGrant]{Object: tc.is})
 			} else {

@@ -26,15 +26,15 @@ const (
 // poolLabel names the node pool of a GKE node.
 const poolLabel = "cloud.google.com/gke-nodepool"
 
-// Nodes reads the nodes of failing pods, each once in a while, however many pods
-// fail on it. Safe for concurrent use.
+// Nodes reads the nodes of pods that matter, each once in a while, however many of
+// them it has. Safe for concurrent use.
 type Nodes struct {
 	live  client.Reader
 	known *cache.LRUExpireCache
 }
 
 // NewNodes reads through live, which should not be a cache: only the nodes of
-// failing pods are of interest.
+// some pods are of interest.
 func NewNodes(live client.Reader) *Nodes {
 	return &Nodes{live: live, known: cache.NewLRUExpireCache(nodesKept)}
 }
