@@ -64,11 +64,10 @@ var errPullerUnread = errors.New("the node's account is unreadable for now")
 
 // pullsAs tells whether the pod's node pulls as member.
 func (r *Reconciler) pullsAs(ctx context.Context, pod *corev1.Pod, member string) (bool, error) {
-	node, err := r.Nodes.Named(ctx, pod.Spec.NodeName)
-	if err != nil || node.Obstacle.Kind != diagnosis.NotRead {
+	puller, err := r.Nodes.Puller(ctx, r.Pullers, pod.Spec.NodeName)
+	if err != nil {
 		return false, err
 	}
-	puller := r.Pullers.NodeAccount(ctx, node)
 	if puller.State == diagnosis.Unknown && puller.Obstacle.Kind == diagnosis.Unavailable {
 		return false, fmt.Errorf("node %s: %w", pod.Spec.NodeName, errPullerUnread)
 	}

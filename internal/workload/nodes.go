@@ -26,15 +26,15 @@ const (
 // poolLabel names the node pool of a GKE node.
 const poolLabel = "cloud.google.com/gke-nodepool"
 
-// Nodes reads the nodes of failing pods, each once in a while, however many pods
-// fail on it. Safe for concurrent use.
+// Nodes reads the nodes of pods that matter, each once in a while, however many of
+// them it has. Safe for concurrent use.
 type Nodes struct {
 	live  client.Reader
 	known *cache.LRUExpireCache
 }
 
 // NewNodes reads through live, which should not be a cache: only the nodes of
-// failing pods are of interest.
+// some pods are of interest.
 func NewNodes(live client.Reader) *Nodes {
 	return &Nodes{live: live, known: cache.NewLRUExpireCache(nodesKept)}
 }
@@ -63,6 +63,25 @@ func (n *Nodes) Named(ctx context.Context, name string) (diagnosis.Node, error) 
 	node := diagnosis.Node{Name: name, ProviderID: found.Spec.ProviderID, Pool: found.Labels[poolLabel]}
 	n.known.Add(name, node, nodesFor)
 	return node, nil
+}
+
+// Pullers tells which account a node pulls as.
+type Pullers interface {
+	// NodeAccount reads the service account that a node pulls as.
+	NodeAccount(ctx context.Context, node diagnosis.Node) diagnosis.Puller
+}
+
+// Puller is as whom the node of that name pulls. What the cluster does not show of
+// the node leaves it unknown, and nobody is asked.
+func (n *Nodes) Puller(ctx context.Context, pullers Pullers, name string) (diagnosis.Puller, error) {
+	node, err := n.Named(ctx, name)
+	if err != nil {
+		return diagnosis.Puller{}, err
+	}
+	if node.Obstacle.Kind != diagnosis.NotRead {
+		return diagnosis.Puller{Obstacle: node.Obstacle}, nil
+	}
+	return pullers.NodeAccount(ctx, node), nil
 }
 
 func without(name, detail string) diagnosis.Node {

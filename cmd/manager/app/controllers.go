@@ -16,6 +16,7 @@ import (
 	"github.com/pull-access/pull-access-operator/controllers/grant"
 	"github.com/pull-access/pull-access-operator/controllers/policy"
 	"github.com/pull-access/pull-access-operator/controllers/restart"
+	"github.com/pull-access/pull-access-operator/controllers/usage"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/gcp"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
@@ -24,7 +25,7 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
-// addControllers wires the four controllers in the order of the flow.
+// addControllers wires the controllers in the order of the flow; what only tells comes last.
 func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client, home diagnosis.Cluster, o Options) error {
 	now := clock.RealClock{}
 	cached := gcp.NewCached(cloud, now)
@@ -56,6 +57,11 @@ func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client,
 		Client: mgr.GetClient(), Cloud: cached, Recorder: recorder, Clock: now,
 	}).SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("set up policy controller: %w", err)
+	}
+	if err := (&usage.Reconciler{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Nodes: nodes, Pullers: cached, Clock: now, Interval: o.UsageInterval,
+	}).SetupWithManager(mgr); err != nil {
+		return fmt.Errorf("set up usage controller: %w", err)
 	}
 	return nil
 }

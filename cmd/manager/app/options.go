@@ -9,12 +9,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/pull-access/pull-access-operator/controllers/usage"
 )
 
 // ErrUsage says that the operator was called wrongly.
 var ErrUsage = errors.New("wrong usage")
+
+// minUsageInterval is the shortest interval that --usage-interval takes.
+const minUsageInterval = time.Second
 
 // Options is what the flags say.
 type Options struct {
@@ -30,6 +36,9 @@ type Options struct {
 	Troubleshoot bool
 	// ReadPullSecrets has the pull secrets of failing pods read.
 	ReadPullSecrets bool
+	// UsageInterval is how long all pods and workloads are left alone between two
+	// looks for grants that nothing uses.
+	UsageInterval time.Duration
 	// MetricsAddress and ProbeAddress are HOST:PORT; "0" turns one off.
 	MetricsAddress string
 	ProbeAddress   string
@@ -46,16 +55,17 @@ type Options struct {
 }
 
 // ParseFlags reads the command line. Its errors are one sentence each.
-func ParseFlags(args []string, usage io.Writer) (Options, error) {
+func ParseFlags(args []string, help io.Writer) (Options, error) {
 	var o Options
 	flags := pflag.NewFlagSet("manager", pflag.ContinueOnError)
-	flags.SetOutput(usage)
+	flags.SetOutput(help)
 	flags.SortFlags = false
 	flags.StringVar(&o.Kubeconfig, "kubeconfig", "", "`file` to reach the cluster with; in a pod, and where kubectl would find one, it is not needed")
 	flags.StringVar(&o.GCPEndpoint, "gcp-endpoint", "", "`URL` that every Google API call goes to, without credentials; for tests and demos")
 	flags.StringVar(&o.Cluster, "gke-cluster", "", "GKE cluster of the operator, as projects/PROJECT/locations/LOCATION/clusters/`NAME`; asked of the node's metadata server if not given")
 	flags.BoolVar(&o.Troubleshoot, "policy-troubleshooter", false, "ask Policy Troubleshooter for deny policies and inherited access; takes its API and roles on the organization")
 	flags.BoolVar(&o.ReadPullSecrets, "read-pull-secrets", false, "read the pull secrets of failing pods to tell whose key they hold; takes config/components/pull-secrets")
+	flags.DurationVar(&o.UsageInterval, "usage-interval", usage.DefaultInterval, "`time` between two looks at all pods and workloads for grants that nothing uses; 1s or more")
 	flags.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8080", "`address` that serves /metrics; 0 turns it off")
 	flags.StringVar(&o.ProbeAddress, "health-probe-bind-address", ":8081", "`address` that serves /healthz and /readyz; 0 turns it off")
 	flags.BoolVar(&o.LeaderElect, "leader-elect", false, "let only one of several operators act")
@@ -64,7 +74,7 @@ func ParseFlags(args []string, usage io.Writer) (Options, error) {
 	flags.BoolVar(&o.Version, "version", false, "print the version and exit")
 	flags.IntVarP(&o.Verbosity, "verbosity", "v", 0, "1 also logs decisions that lead to no write")
 	flags.Usage = func() {
-		_, _ = fmt.Fprintf(usage, "Usage: manager [flags]\n\n%s", flags.FlagUsages())
+		_, _ = fmt.Fprintf(help, "Usage: manager [flags]\n\n%s", flags.FlagUsages())
 	}
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -78,6 +88,9 @@ func (o Options) validate(rest []string) error {
 	}
 	if o.Verbosity < 0 || o.Verbosity > 1 {
 		return fmt.Errorf("%w: --verbosity must be 0 or 1", ErrUsage)
+	}
+	if o.UsageInterval < minUsageInterval {
+		return fmt.Errorf("%w: --usage-interval must be 1s or more", ErrUsage)
 	}
 	return nil
 }

@@ -10,15 +10,16 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
 )
 
 func TestParseFlags(t *testing.T) {
-	defaults := Options{MetricsAddress: ":8080", ProbeAddress: ":8081"}
+	defaults := Options{UsageInterval: 10 * time.Minute, MetricsAddress: ":8080", ProbeAddress: ":8081"}
 	all := Options{
-		Kubeconfig: "k", GCPEndpoint: "http://127.0.0.1:1", MetricsAddress: "0", ProbeAddress: "127.0.0.1:2",
+		Kubeconfig: "k", GCPEndpoint: "http://127.0.0.1:1", UsageInterval: time.Second, MetricsAddress: "0", ProbeAddress: "127.0.0.1:2",
 		LeaderElect: true, LeaderNamespace: "ops", Development: true, Verbosity: 1,
 	}
 	tests := map[string]struct {
@@ -27,7 +28,7 @@ func TestParseFlags(t *testing.T) {
 	}{
 		"none": {nil, defaults},
 		"all": {[]string{
-			"--kubeconfig=k", "--gcp-endpoint=http://127.0.0.1:1", "--metrics-bind-address=0", "--health-probe-bind-address=127.0.0.1:2",
+			"--kubeconfig=k", "--gcp-endpoint=http://127.0.0.1:1", "--usage-interval=1s", "--metrics-bind-address=0", "--health-probe-bind-address=127.0.0.1:2",
 			"--leader-elect", "--leader-election-namespace=ops", "--development", "-v1",
 		}, all},
 	}
@@ -55,6 +56,9 @@ func TestParseFlagsRefuses(t *testing.T) {
 		"argument":         {[]string{"--leader-elect", "now"}, `"now"`},
 		"too verbose":      {[]string{"--verbosity=2"}, "--verbosity"},
 		"below any":        {[]string{"--verbosity=-1"}, "--verbosity"},
+		"looks too often":  {[]string{"--usage-interval=999ms"}, "--usage-interval"},
+		"never rests":      {[]string{"--usage-interval=0"}, "--usage-interval"},
+		"no time":          {[]string{"--usage-interval=10"}, "--usage-interval"},
 		"one dash too few": {[]string{"-kubeconfig=x"}, "-kubeconfig"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -75,7 +79,7 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 		t.Fatalf("--help: %v", err)
 	}
 	for _, flag := range []string{
-		"--kubeconfig", "--gcp-endpoint", "--metrics-bind-address", "--health-probe-bind-address",
+		"--kubeconfig", "--gcp-endpoint", "--usage-interval", "--metrics-bind-address", "--health-probe-bind-address",
 		"--leader-elect", "--leader-election-namespace", "--development", "--verbosity",
 	} {
 		if !strings.Contains(usage.String(), flag+" ") {
