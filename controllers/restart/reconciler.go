@@ -25,19 +25,12 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/controllers/outcome"
-	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/events"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 	"github.com/pull-access/pull-access-operator/internal/record"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
-
-// Pullers tells which account a node pulls as.
-type Pullers interface {
-	// NodeAccount reads the service account that a node pulls as.
-	NodeAccount(ctx context.Context, node diagnosis.Node) diagnosis.Puller
-}
 
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;delete
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch
@@ -56,7 +49,7 @@ type Reconciler struct {
 	Client client.Client
 	// Live reads from the API server the workloads that wait, and their pods.
 	Live     client.Reader
-	Pullers  Pullers
+	Pullers  workload.Pullers
 	Owners   *workload.Owners
 	Nodes    *workload.Nodes
 	Recorder events.Recorder

@@ -76,7 +76,7 @@ func TestTheWayOfDisuse(t *testing.T) {
 	due := w.clock.Now().Truncate(time.Second).Add(2 * time.Minute)
 	for _, name := range []string{"g", "again"} {
 		w.change(name, func(g *v1alpha1.PullAccessGrant) {
-			record.Announce(g, &v1alpha1.Ending{Reason: v1alpha1.EndUnused, DueTime: metav1.NewTime(due)})
+			record.Announce(g, &v1alpha1.Ending{Reason: v1alpha1.EndUnused, DueTime: metav1.NewTime(due)}, now)
 		})
 	}
 	w.create(podOn("node-1", "tool", toolImage))
@@ -312,7 +312,7 @@ func TestWakes(t *testing.T) {
 	none, force := &v1alpha1.PullAccessGrant{}, granted("g", services, nodes)
 	ending := func(reason v1alpha1.EndReason, due time.Time) *v1alpha1.PullAccessGrant {
 		g := granted("g", services, nodes)
-		record.Announce(g, &v1alpha1.Ending{Reason: reason, DueTime: metav1.NewTime(due)})
+		record.Announce(g, &v1alpha1.Ending{Reason: reason, DueTime: metav1.NewTime(due)}, now)
 		return g
 	}
 	tests := map[string]struct {
