@@ -150,6 +150,7 @@ func refusals() []*decision.Refusal {
 	ask(none, func(f *diagnosis.Facts) { f.Puller.Email = "417-compute@developer.gserviceaccount.com" })
 	ask(none, func(f *diagnosis.Facts) { f.Repository.Mode = "VIRTUAL_REPOSITORY" })
 	ask(func(p *v1alpha1.PullAccessPolicy) { p.DeletionTimestamp = &metav1.Time{} }, nil)
+	ask(func(p *v1alpha1.PullAccessPolicy) { p.Spec.Pause = &v1alpha1.PauseSpec{Reason: "freeze"} }, nil)
 	ask(func(p *v1alpha1.PullAccessPolicy) { p.Spec.Mode = v1alpha1.ModeDryRun }, nil)
 	return all
 }
