@@ -70,11 +70,22 @@ var restartCases = map[string]restartCase{
 	},
 }
 
-// replicatedCases are for the kinds that are no DaemonSet.
-var replicatedCases = map[string]restartCase{
-	"replicas": {`{"op": "replace", "path": "/spec/replicas", "value": 7}`, specMessage},
-	// Of a DaemonSet the API server sets it at each restart, whatever is asked for.
-	"count of templates": {`{"op": "add", "path": "/metadata/annotations/deprecated.daemonset.template.generation", "value": "7"}`, metadataMessage},
+// scaled and counted are changes of what a DaemonSet has not: of one, the API server itself counts the templates.
+var (
+	scaled  = restartCase{`{"op": "replace", "path": "/spec/replicas", "value": 7}`, specMessage}
+	counted = restartCase{`{"op": "add", "path": "/metadata/annotations/deprecated.daemonset.template.generation", "value": "7"}`, metadataMessage}
+)
+
+// kindCases are for single kinds.
+var kindCases = map[string]map[string]restartCase{
+	"Deployment": {
+		"replicas": scaled, "count of templates": counted,
+		"another field": {`{"op": "add", "path": "/spec/paused", "value": true}`, specMessage},
+	},
+	"StatefulSet": {
+		"replicas": scaled, "count of templates": counted,
+		"another field": {`{"op": "add", "path": "/spec/ordinals", "value": {"start": 7}}`, specMessage},
+	},
 }
 
 // TestAdmissionOfOperatorRestarts tries on each kind of workload what the holder of the operator's token may change of it.
@@ -85,14 +96,12 @@ func TestAdmissionOfOperatorRestarts(t *testing.T) {
 	}
 	operator := as(t, operatorUser)
 	inForce(t, "pullaccess.dev-operator-restarts", func(ctx context.Context) error {
-		return tryPatch(ctx, operator, workloads["Deployment"], replicatedCases["replicas"])
+		return tryPatch(ctx, operator, workloads["Deployment"], scaled)
 	})
 	t.Run("cases", func(t *testing.T) {
 		for kind, w := range workloads {
 			cases := maps.Clone(restartCases)
-			if kind != "DaemonSet" {
-				maps.Copy(cases, replicatedCases)
-			}
+			maps.Copy(cases, kindCases[kind])
 			for name, tc := range cases {
 				t.Run(kind+"/"+name, func(t *testing.T) {
 					t.Parallel()

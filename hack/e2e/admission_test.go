@@ -114,7 +114,8 @@ var reviewCases = map[string]reviewCase{
 	"operator-takes-a-field-away": {granted, operatorUser, noConditions, ""},
 	"operator-leaves-the-review":  {approved, operatorUser, found, ""},
 	"operator-takes-the-review":   {approved, operatorUser, noReview, ""},
-	"writer-changes-nothing":      {approved, writer, nothing, ""},
+	"writer-leaves-all":           {waiting, writer, nothing, ""},
+	"writer-leaves-the-review":    {approved, writer, nothing, ""},
 
 	"approver-adds-a-field":               {waiting, approver, added, recordMessage},
 	"approver-adds-a-field-and-approves":  {waiting, approver, with(added, approves(approver)), recordMessage},
