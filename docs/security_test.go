@@ -220,6 +220,27 @@ func TestTenantsMayNotAllowThemselves(t *testing.T) {
 	}
 }
 
+// TestVerbsOfGrants: of the roles for people one may approve and revoke, and none may keep the record.
+func TestVerbsOfGrants(t *testing.T) {
+	got := map[string][]string{}
+	for _, text := range strings.Split(read(t, "../config/rbac/user_roles.yaml"), "\n---\n") {
+		var role rbacv1.ClusterRole
+		if err := yaml.UnmarshalStrict([]byte(text), &role); err != nil {
+			t.Fatal(err)
+		}
+		for _, rule := range role.Rules {
+			for _, verb := range rule.Verbs {
+				if slices.Contains([]string{"approve", "revoke", "record", "*"}, verb) {
+					got[role.Name] = append(got[role.Name], verb)
+				}
+			}
+		}
+	}
+	if diff := cmp.Diff(map[string][]string{"pull-access-approver": {"approve", "revoke"}}, got); diff != "" {
+		t.Errorf("who has the verbs (-want +got):\n%s", diff)
+	}
+}
+
 // TestPodIsHardened: what the level restricted does not ask for holds as well.
 func TestPodIsHardened(t *testing.T) {
 	pod := manifest[appsv1.Deployment](t, "manager/deployment.yaml").Spec.Template.Spec

@@ -53,6 +53,9 @@ func checkRights(all bool) error {
 	if len(given) == 0 {
 		return errors.New("config gives the operator nothing: the check reads the wrong files")
 	}
+	// No request has this verb: an admission policy asks whether the operator has it, and the audit log does not show that.
+	// TestAdmissionOfGrantStatus goes red without it.
+	given = slices.DeleteFunc(given, func(r string) bool { return r == right("pullaccess.dev", "pullaccessgrants", "record", "", "") })
 	if diff := cmp.Diff(given, used); diff != "" {
 		return fmt.Errorf("what config gives is not what the operator uses (-given +used):\n%s", diff)
 	}
