@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
-	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/cluster"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/source"
 )
 
@@ -32,7 +32,7 @@ func (o *options) complete(c *cobra.Command, arguments []string, begun string) (
 	if err != nil {
 		return nil, never
 	}
-	reader, err := o.connect()
+	reader, err := cluster.Connect(o.config, o.ErrOut, o.version)
 	if err != nil {
 		return nil, never
 	}
@@ -53,8 +53,7 @@ func (o *options) complete(c *cobra.Command, arguments []string, begun string) (
 // Namespaces lists the namespaces of the cluster, for completion; none where they
 // cannot be read.
 func Namespaces(ctx context.Context, config *genericclioptions.ConfigFlags) []string {
-	o := options{config: config, IOStreams: genericiooptions.IOStreams{ErrOut: io.Discard}}
-	reader, err := o.connect()
+	reader, err := cluster.Connect(config, io.Discard, "")
 	if err != nil {
 		return nil
 	}
