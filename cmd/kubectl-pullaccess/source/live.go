@@ -5,9 +5,7 @@ package source
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"sync"
 
@@ -20,7 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/cluster"
 )
 
 // Live looks for failing pods in a cluster. Of all pods it lists the pending
@@ -73,7 +71,7 @@ type live struct {
 func (l *live) observePod(ctx context.Context, key types.NamespacedName) (Snapshot, error) {
 	p := &corev1.Pod{}
 	if err := l.reader.Get(ctx, key, p); err != nil {
-		return Snapshot{}, missing(err)
+		return Snapshot{}, cluster.Missing(err)
 	}
 	l.Pods = append(l.Pods, p)
 	events, err := l.observeEventsOf(ctx, key)
@@ -94,7 +92,7 @@ func (l *live) observeSelector(ctx context.Context, target Target) (labels.Selec
 	}
 	object := k.object()
 	if err := l.reader.Get(ctx, types.NamespacedName{Namespace: l.request.Namespace, Name: target.Name}, object); err != nil {
-		return nil, missing(err)
+		return nil, cluster.Missing(err)
 	}
 	selector, err := metav1.LabelSelectorAsSelector(k.selector(object))
 	if err != nil {
@@ -106,7 +104,7 @@ func (l *live) observeSelector(ctx context.Context, target Target) (labels.Selec
 // observePods lists what options select, keeps what fails, and returns the names of all.
 func (l *live) observePods(ctx context.Context, options client.ListOptions) (map[types.NamespacedName]bool, error) {
 	seen := map[types.NamespacedName]bool{}
-	err := each(ctx, l.reader, options, newPods, func(list *corev1.PodList) {
+	err := cluster.Each(ctx, l.reader, options, func() *corev1.PodList { return &corev1.PodList{} }, func(list *corev1.PodList) {
 		for i := range list.Items {
 			p := list.Items[i]
 			again := seen[client.ObjectKeyFromObject(&p)]
@@ -117,7 +115,7 @@ func (l *live) observePods(ctx context.Context, options client.ListOptions) (map
 			}
 		}
 	})
-	return seen, unreached(err)
+	return seen, cluster.Unreached(err)
 }
 
 // observeOthers reads the pods that events name and the list had not. Who may list
@@ -153,40 +151,4 @@ func (l *live) observeOthers(ctx context.Context, seen map[types.NamespacedName]
 	}
 	l.note("Events tell of pods that were not read, so whether they still cannot pull is not known", &unread)
 	return nil
-}
-
-// missing tells a wrong name, which is the caller's doing, from a cluster that
-// does not answer.
-func missing(err error) error {
-	if apierrors.IsNotFound(err) {
-		return err
-	}
-	return unreached(err)
-}
-
-// refused tells whether the cluster answered, though not what it was asked for.
-func refused(err error) bool {
-	var status apierrors.APIStatus
-	return errors.As(err, &status)
-}
-
-// unreached marks err as the cluster's doing, and says so where the cluster does not.
-func unreached(err error) error {
-	if err == nil || refused(err) {
-		return exit.Unreached(err)
-	}
-	return exit.Unreached(fmt.Errorf("the cluster gives no answer: %w", ofServer(err)))
-}
-
-// ofServer names the server of a request that failed, and not all that was asked of it.
-func ofServer(err error) error {
-	var request *url.Error
-	if !errors.As(err, &request) {
-		return err
-	}
-	asked, parseErr := url.Parse(request.URL)
-	if parseErr != nil {
-		return request.Err
-	}
-	return fmt.Errorf("%s://%s: %w", asked.Scheme, asked.Host, request.Err)
 }

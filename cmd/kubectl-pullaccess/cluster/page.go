@@ -1,27 +1,23 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package source
+package cluster
 
 import (
 	"context"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// pageSize is how many objects the API server is asked for at a time.
-const pageSize = 500
+// PageSize is how many objects the API server is asked for at a time.
+const PageSize = 500
 
-func newPods() *corev1.PodList     { return &corev1.PodList{} }
-func newEvents() *corev1.EventList { return &corev1.EventList{} }
-
-// each reads a list page by page, so that no answer is large. A list that takes
+// Each reads a list page by page, so that no answer is large. A list that takes
 // so long that the API server forgets where it was is read again in one piece;
 // visit must bear to see an object twice.
-func each[L client.ObjectList](ctx context.Context, reader client.Reader, options client.ListOptions, empty func() L, visit func(L)) error {
-	options.Limit = pageSize
+func Each[L client.ObjectList](ctx context.Context, reader client.Reader, options client.ListOptions, empty func() L, visit func(L)) error {
+	options.Limit = PageSize
 	for {
 		page := empty()
 		err := reader.List(ctx, page, &options)
