@@ -79,3 +79,36 @@ func TestState(t *testing.T) {
 		})
 	}
 }
+
+func TestStays(t *testing.T) {
+	tests := map[string]struct {
+		origin v1alpha1.GrantOrigin
+		used   v1alpha1.AccountUse
+		want   bool
+	}{
+		"zero":             {"", "", false},
+		"added":            {v1alpha1.OriginAdded, v1alpha1.UsedByThisCluster, false},
+		"found":            {v1alpha1.OriginFound, v1alpha1.UsedByThisCluster, true},
+		"several clusters": {v1alpha1.OriginAdded, v1alpha1.UsedBySeveralClusters, true},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			g := &v1alpha1.PullAccessGrant{}
+			g.Status.Origin, g.Status.Lifetime.AccountsUsedBy = tc.origin, tc.used
+			if got := Stays(g); got != tc.want {
+				t.Errorf("Stays = %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestPolicyOf(t *testing.T) {
+	g := &v1alpha1.PullAccessGrant{Spec: v1alpha1.PullAccessGrantSpec{Policy: "first"}}
+	if got := PolicyOf(g); got != "first" {
+		t.Errorf("PolicyOf = %s", got)
+	}
+	g.Status.Policy = "now"
+	if got := PolicyOf(g); got != "now" {
+		t.Errorf("PolicyOf = %s", got)
+	}
+}
