@@ -21,12 +21,12 @@ const listed = 20
 
 // The fates of a grant that is taken back.
 const (
-	takenOut     = "is taken out"
+	takenOut     = "taken out"
 	foundThere   = "stays: the operator found it there"
 	usedByOthers = "stays: other clusters may use the account"
-	isDenied     = "is denied: it waits for approval"
-	notWritten   = "is not written"
-	goingAlready = "is being taken back already"
+	isDenied     = "denied: it waits for approval"
+	notWritten   = "not written, and will not be"
+	goingAlready = "being taken back already"
 )
 
 // fates are all fates, in the order in which they are counted.

@@ -101,7 +101,7 @@ func (r *revoker) revoke(ctx context.Context, name string) (*waiter, error) {
 	case errors.Is(err, errEnded):
 		return nil, fmt.Errorf("it has ended already (%s) at %s: nothing is left to be taken back", report.Clean(record.State(g)), stamp(g.Status.EndedTime.Time))
 	case errors.Is(err, errGoing):
-		return &waiter{name: name, last: g}, r.unlessWaiting(name, "is being taken back already")
+		return &waiter{name: name, last: g}, r.unlessWaiting(name, "is "+goingAlready)
 	case err != nil:
 		return nil, err
 	}
@@ -142,7 +142,7 @@ func (r *revoker) await(ctx context.Context, waiters []*waiter) []*waiter {
 		}
 		over := !r.clock.Now().Before(until)
 		if err != nil && (over || cluster.Refused(err)) {
-			fmt.Fprintf(r.ErrOut, "error: %v\n", cluster.Unreached(err))
+			fmt.Fprintf(r.ErrOut, "error: %v\n", err)
 		}
 		if over || cluster.Refused(err) {
 			return waiters
