@@ -9,7 +9,6 @@ import (
 	"os"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -44,11 +43,32 @@ func section(t *testing.T, heading string) string {
 	return before
 }
 
-// TestPageHasFlags: the tables have the flags that the verbs have, and no other.
-func TestPageHasFlags(t *testing.T) {
-	row := regexp.MustCompile("(?m)^\\| (?:`-(\\w)`, )?`--([a-z-]+)` \\|")
+// headings are the parts of the page that have the verbs' flags.
+var headings = map[string]string{
+	"explain": "explain", "classify": "classify", "grants": "grants", "approve": "approve and deny", "deny": "approve and deny",
+	"revoke": "revoke", "pause": "pause and resume", "resume": "pause and resume",
+}
+
+// TestPageHasVerbs: each verb has its part of the page.
+func TestPageHasVerbs(t *testing.T) {
 	root := newCommand(t.Context(), "", genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard, ErrOut: io.Discard})
-	for _, verb := range []string{"explain", "classify"} {
+	for _, c := range root.Commands() {
+		switch verb := c.Name(); verb {
+		case "version", "options", "completion", "help":
+		default:
+			if headings[verb] == "" {
+				t.Errorf("the test knows no part of the page for %s", verb)
+			}
+		}
+	}
+}
+
+// TestPageHasFlags: the tables have the flags that the verbs have, and no other. A
+// flag that one of two verbs has alone is said to be that verb's.
+func TestPageHasFlags(t *testing.T) {
+	row := regexp.MustCompile("(?m)^\\| (?:`-(\\w)`, )?`--([a-z-]+)`(?: \\(([a-z]+)\\))? \\|")
+	root := newCommand(t.Context(), "", genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard, ErrOut: io.Discard})
+	for verb, heading := range headings {
 		c, _, err := root.Find([]string{verb})
 		if err != nil {
 			t.Fatal(err)
@@ -62,8 +82,10 @@ func TestPageHasFlags(t *testing.T) {
 		if verb == "explain" {
 			want = append(want, "n namespace") // kubectl's own, and the one that is always asked for.
 		}
-		for _, found := range row.FindAllStringSubmatch(section(t, verb), -1) {
-			got = append(got, found[1]+" "+found[2])
+		for _, found := range row.FindAllStringSubmatch(section(t, heading), -1) {
+			if found[3] == "" || found[3] == verb {
+				got = append(got, found[1]+" "+found[2])
+			}
 		}
 		slices.Sort(want)
 		slices.Sort(got)
@@ -73,28 +95,33 @@ func TestPageHasFlags(t *testing.T) {
 	}
 }
 
-// TestPageHasExitCodes: the table says what the program's help says, of both verbs.
+// TestPageHasExitCodes: the table says what the verbs' help says, in a row for each
+// that end alike.
 func TestPageHasExitCodes(t *testing.T) {
-	_, explains, _ := run(t, "explain", "--help")
-	_, classifies, _ := run(t, "classify", "--help")
-	_, root, _ := run(t, "--help")
-	row := regexp.MustCompile(`(?m)^\| (\d) \| (.*?) \| (.*?) ?\|$`)
-	rows := row.FindAllStringSubmatch(section(t, "Exit codes"), -1)
-	if want := len(exit.Explain()); len(rows) != want {
-		t.Fatalf("the page has %d codes, want %d", len(rows), want)
-	}
-	var ofExplain, ofClassify []exit.Meaning
-	for _, r := range rows {
-		code, _ := strconv.Atoi(r[1]) // It matched a digit.
-		ofExplain = append(ofExplain, exit.Meaning{Code: code, Says: r[2]})
-		if r[3] != "" {
-			ofClassify = append(ofClassify, exit.Meaning{Code: code, Says: r[3]})
+	row := regexp.MustCompile(`(?m)^\| ((?:` + "`[a-z]+`" + `(?:, )?)+) \| (.*?) ?\| (.*?) ?\| (.*?) ?\| (.*?) ?\|$`)
+	seen := map[string]bool{}
+	for _, r := range row.FindAllStringSubmatch(section(t, "Exit codes"), -1) {
+		var meanings []exit.Meaning
+		for code, says := range r[2:] {
+			if says != "" {
+				meanings = append(meanings, exit.Meaning{Code: code, Says: says})
+			}
+		}
+		for _, verb := range strings.Split(strings.ReplaceAll(r[1], "`", ""), ", ") {
+			seen[verb] = true
+			_, help, _ := run(t, verb, "--help")
+			if want := exit.Help(meanings) + "\n\n"; !strings.Contains(help, want) {
+				t.Errorf("of %s the page says\n%sand the help\n%s", verb, want, help)
+			}
 		}
 	}
-	for help, meanings := range map[string][]exit.Meaning{explains: ofExplain, classifies: ofClassify, root: ofExplain} {
-		if want := exit.Help(meanings) + "\n\n"; !strings.Contains(help, want) {
-			t.Errorf("the page says\n%sand the help\n%s", want, help)
+	for verb := range headings {
+		if !seen[verb] {
+			t.Errorf("the page has no exit codes of %s", verb)
 		}
+	}
+	if _, root, _ := run(t, "--help"); !strings.Contains(root, exit.Help(exit.Any())+"\n\n") {
+		t.Errorf("the help of all does not say what the codes mean:\n%s", root)
 	}
 }
 
