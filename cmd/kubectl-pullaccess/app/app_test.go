@@ -125,13 +125,12 @@ func TestNoKubeconfig(t *testing.T) {
 // TestUnreached: each verb that works with grants says that no cluster answers, once.
 func TestUnreached(t *testing.T) {
 	server := "--server=http://" + freeAddress(t)
-	for _, arguments := range [][]string{
-		{"grants"}, {"grants", "a"}, {"approve", "a"}, {"deny", "a"}, {"revoke", "a"}, {"revoke", "--all", "--yes"},
-		{"pause", "a", "--reason=r"}, {"resume", "a", "b"},
+	for _, arguments := range []string{
+		"grants", "grants a", "approve a", "deny a", "revoke a", "revoke --all --yes", "pause a --reason=r", "resume a b",
 	} {
-		code, out, errOut := run(t, append(arguments, server, "--kubeconfig="+os.DevNull)...)
+		code, out, errOut := run(t, append(strings.Fields(arguments), server, "--kubeconfig="+os.DevNull)...)
 		if code != exit.Unreachable || out != "" || strings.Count(errOut, "error: ") != 1 || !strings.Contains(errOut, "connection refused") {
-			t.Errorf("%v: exit code %d, and it says %q, %q", arguments, code, out, errOut)
+			t.Errorf("%s: exit code %d, and it says %q, %q", arguments, code, out, errOut)
 		}
 	}
 }

@@ -25,7 +25,7 @@ type Completion func(*cobra.Command, []string, string) ([]string, cobra.ShellCom
 // CompleteGrants offers the names of grants that keep accepts, up to most of them
 // for one call, and none twice. What cannot be read is not offered.
 func CompleteGrants(config *genericclioptions.ConfigFlags, most int, keep func(*v1alpha1.PullAccessGrant) bool) Completion {
-	return complete(config, most, func(ctx context.Context, reader client.Reader) (names []string) {
+	return completer{config, most, func(ctx context.Context, reader client.Reader) (names []string) {
 		grants, err := Grants(ctx, reader, keep)
 		if err != nil {
 			return nil
@@ -34,12 +34,12 @@ func CompleteGrants(config *genericclioptions.ConfigFlags, most int, keep func(*
 			names = append(names, grants[i].Name)
 		}
 		return names
-	})
+	}}.complete
 }
 
 // CompletePolicies does so for the policies.
 func CompletePolicies(config *genericclioptions.ConfigFlags, most int, keep func(*v1alpha1.PullAccessPolicy) bool) Completion {
-	return complete(config, most, func(ctx context.Context, reader client.Reader) (names []string) {
+	return completer{config, most, func(ctx context.Context, reader client.Reader) (names []string) {
 		policies, err := Policies(ctx, reader)
 		if err != nil {
 			return nil
@@ -50,21 +50,26 @@ func CompletePolicies(config *genericclioptions.ConfigFlags, most int, keep func
 			}
 		}
 		return names
-	})
+	}}.complete
 }
 
-func complete(config *genericclioptions.ConfigFlags, most int, list func(context.Context, client.Reader) []string) Completion {
-	return func(c *cobra.Command, arguments []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if len(arguments) >= most {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		reader, err := Connect(config, io.Discard, "")
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		ctx, cancel := context.WithTimeout(c.Context(), CompletionTimeout)
-		defer cancel()
-		offers := slices.DeleteFunc(list(ctx, reader), func(name string) bool { return slices.Contains(arguments, name) })
-		return offers, cobra.ShellCompDirectiveNoFileComp
+// completer offers names that list reads.
+type completer struct {
+	config *genericclioptions.ConfigFlags
+	most   int
+	list   func(context.Context, client.Reader) []string
+}
+
+func (f completer) complete(c *cobra.Command, arguments []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(arguments) >= f.most {
+		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
+	reader, err := Connect(f.config, io.Discard, "")
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	ctx, cancel := context.WithTimeout(c.Context(), CompletionTimeout)
+	defer cancel()
+	offers := slices.DeleteFunc(f.list(ctx, reader), func(name string) bool { return slices.Contains(arguments, name) })
+	return offers, cobra.ShellCompDirectiveNoFileComp
 }

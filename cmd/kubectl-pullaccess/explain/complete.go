@@ -7,7 +7,6 @@ import (
 	"context"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -16,9 +15,6 @@ import (
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/source"
 )
 
-// completionTimeout is how long a person waits for a completion at the most.
-const completionTimeout = 3 * time.Second
-
 // complete offers the pods that may be failing and the types, and after TYPE/ the
 // workloads of that type. What cannot be read is not offered.
 func (o *options) complete(c *cobra.Command, arguments []string, begun string) ([]string, cobra.ShellCompDirective) {
@@ -26,7 +22,7 @@ func (o *options) complete(c *cobra.Command, arguments []string, begun string) (
 	if len(arguments) > 0 || o.allNamespaces || len(o.files) > 0 {
 		return nil, never
 	}
-	ctx, cancel := context.WithTimeout(c.Context(), completionTimeout)
+	ctx, cancel := context.WithTimeout(c.Context(), cluster.CompletionTimeout)
 	defer cancel()
 	namespace, err := o.namespace()
 	if err != nil {
@@ -57,7 +53,7 @@ func Namespaces(ctx context.Context, config *genericclioptions.ConfigFlags) []st
 	if err != nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, completionTimeout)
+	ctx, cancel := context.WithTimeout(ctx, cluster.CompletionTimeout)
 	defer cancel()
 	return source.Names(ctx, reader, "", "namespace")
 }

@@ -138,7 +138,7 @@ func TestGoldenSummary(t *testing.T) {
 func TestQuestion(t *testing.T) {
 	for answer, yes := range map[string]bool{
 		"": false, "\n": false, "n\n": false, "no\n": false, "yn\n": false, "ok\n": false, "j\n": false,
-		"y\n": true, "Y\n": true, " yes \n": true, "YES": true,
+		"y\n": true, "Y\n": true, "yes \r\n": true, "YES": true,
 	} {
 		w := newWorld(t, grantOf("a", granted))
 		w.stdin, w.terminal = answer, true
