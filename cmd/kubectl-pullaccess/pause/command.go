@@ -80,15 +80,7 @@ func (o *options) pauseCommand() *cobra.Command {
 		Example:           pauseExample,
 		Args:              cluster.Names("policy", "kubectl get pullaccesspolicies lists them"),
 		ValidArgsFunction: cluster.CompletePolicies(o.config, math.MaxInt, resumed),
-		RunE: func(c *cobra.Command, names []string) error {
-			switch {
-			case strings.TrimSpace(o.reason) == "":
-				return errors.New("give --reason TEXT: whoever finds the policy paused will ask why")
-			case utf8.RuneCountInString(o.reason) > maxReason:
-				return fmt.Errorf("--reason has %d characters, want at most %d", utf8.RuneCountInString(o.reason), maxReason)
-			}
-			return o.each(c.Context(), names, o.pause)
-		},
+		RunE:              o.runPause,
 	}
 	c.Flags().StringVar(&o.reason, "reason", "", "Why, for whoever finds it paused.")
 	o.dryRun.AddFlag(c)
@@ -104,10 +96,24 @@ func (o *options) resumeCommand() *cobra.Command {
 		Example:           resumeExample,
 		Args:              cluster.Names("policy", "kubectl get pullaccesspolicies lists them"),
 		ValidArgsFunction: cluster.CompletePolicies(o.config, math.MaxInt, paused),
-		RunE:              func(c *cobra.Command, names []string) error { return o.each(c.Context(), names, o.resume) },
+		RunE:              o.runResume,
 	}
 	o.dryRun.AddFlag(c)
 	return c
+}
+
+func (o *options) runPause(c *cobra.Command, names []string) error {
+	switch n := utf8.RuneCountInString(o.reason); {
+	case strings.TrimSpace(o.reason) == "":
+		return errors.New("give --reason TEXT: whoever finds the policy paused will ask why")
+	case n > maxReason:
+		return fmt.Errorf("--reason has %d characters, want at most %d", n, maxReason)
+	}
+	return o.each(c.Context(), names, o.pause)
+}
+
+func (o *options) runResume(c *cobra.Command, names []string) error {
+	return o.each(c.Context(), names, o.resume)
 }
 
 // pause sets the reason on a policy that has none, and says what it did.

@@ -54,45 +54,51 @@ const denyExample = `  kubectl pullaccess deny services.gke-nodes.0ac63ba03103a0
 
 // NewApproveCommand makes the verb that allows what waits.
 func NewApproveCommand(version string, config *genericclioptions.ConfigFlags, streams genericiooptions.IOStreams) *cobra.Command {
-	return newOptions(version, config, streams).answerCommand(v1alpha1.ReviewApproved)
+	return (&answerer{newOptions(version, config, streams), v1alpha1.ReviewApproved}).command()
 }
 
 // NewDenyCommand makes the verb that refuses what waits.
 func NewDenyCommand(version string, config *genericclioptions.ConfigFlags, streams genericiooptions.IOStreams) *cobra.Command {
-	return newOptions(version, config, streams).answerCommand(v1alpha1.ReviewDenied)
+	return (&answerer{newOptions(version, config, streams), v1alpha1.ReviewDenied}).command()
 }
 
-// answerCommand makes one of the two verbs that answer what waits.
-func (o *options) answerCommand(decision v1alpha1.ReviewDecision) *cobra.Command {
+// answerer is one of the two verbs that answer what waits.
+type answerer struct {
+	*options
+
+	decision v1alpha1.ReviewDecision
+}
+
+func (a *answerer) command() *cobra.Command {
 	c := &cobra.Command{
 		Use: "approve NAME... [--reason TEXT]", Short: "Allow grants that wait for a person",
 		Long: approveLong + "\n\n" + exit.Help(exit.Change()), Example: approveExample,
 	}
-	if decision != v1alpha1.ReviewApproved {
+	if a.decision != v1alpha1.ReviewApproved {
 		c.Use, c.Short, c.Long, c.Example = "deny NAME... [--reason TEXT]", "Refuse grants that wait for a person", denyLong+"\n\n"+exit.Help(exit.Change()), denyExample
 	}
 	c.Args = cluster.Names("grant", "kubectl pullaccess grants --waiting lists those that wait")
-	c.ValidArgsFunction = cluster.CompleteGrants(o.config, math.MaxInt, record.Waiting)
-	c.RunE = func(c *cobra.Command, names []string) error { return o.answer(c, names, decision) }
-	o.addFlags(c, c.Flags())
+	c.ValidArgsFunction = cluster.CompleteGrants(a.config, math.MaxInt, record.Waiting)
+	c.RunE = a.run
+	a.addFlags(c, c.Flags())
 	return c
 }
 
-func (o *options) answer(c *cobra.Command, names []string, decision v1alpha1.ReviewDecision) error {
-	if err := o.validate(); err != nil {
+func (a *answerer) run(c *cobra.Command, names []string) error {
+	if err := a.validate(); err != nil {
 		return err
 	}
-	if err := o.begin(c.Context()); err != nil {
+	if err := a.begin(c.Context()); err != nil {
 		return err
 	}
-	return o.each(c.Context(), names, func(name string) error {
-		g, err := o.say(c.Context(), name, func(g *v1alpha1.PullAccessGrant) (v1alpha1.ReviewDecision, error) {
-			return decision, refusal(g, o.clock.Now())
+	return a.each(c.Context(), names, func(name string) error {
+		g, err := a.say(c.Context(), name, func(g *v1alpha1.PullAccessGrant) (v1alpha1.ReviewDecision, error) {
+			return a.decision, refusal(g, a.clock.Now())
 		})
 		if err != nil {
 			return err
 		}
-		return o.done(name, fmt.Sprintf("%s: %s, under policy %s%s", strings.ToLower(string(decision)), of(g), report.Clean(record.PolicyOf(g)), o.dryRun.Said()))
+		return a.done(name, fmt.Sprintf("%s: %s, under policy %s%s", strings.ToLower(string(a.decision)), of(g), report.Clean(record.PolicyOf(g)), a.dryRun.Said()))
 	})
 }
 

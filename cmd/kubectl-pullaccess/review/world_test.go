@@ -89,9 +89,9 @@ func (w *world) run(verb string, arguments ...string) (out, errOut string, err e
 	c := r.command()
 	switch verb {
 	case "approve":
-		c = o.answerCommand(v1alpha1.ReviewApproved)
+		c = (&answerer{o, v1alpha1.ReviewApproved}).command()
 	case "deny":
-		c = o.answerCommand(v1alpha1.ReviewDenied)
+		c = (&answerer{o, v1alpha1.ReviewDenied}).command()
 	}
 	c.SetArgs(append([]string{}, arguments...))
 	c.SilenceErrors, c.SilenceUsage = true, true
