@@ -46,7 +46,7 @@ func Connect(config *genericclioptions.ConfigFlags, errOut io.Writer, version st
 }
 
 // mapperOf names the resources of all kinds by Kubernetes' own rule, which spares
-// the discovery: all kinds that are read or written follow it.
+// the discovery: all kinds that are read follow it.
 func mapperOf(scheme *runtime.Scheme) meta.RESTMapper {
 	mapper := meta.NewDefaultRESTMapper(scheme.PrioritizedVersionsAllGroups())
 	for kind := range scheme.AllKnownTypes() {

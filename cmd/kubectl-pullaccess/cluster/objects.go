@@ -63,6 +63,15 @@ func listed(err error) error {
 	return Unreached(err)
 }
 
+// Missing tells a wrong name, which is the caller's doing, from a cluster that
+// does not answer.
+func Missing(err error) error {
+	if apierrors.IsNotFound(err) {
+		return err
+	}
+	return Unreached(err)
+}
+
 // Named says of an error which object it is about, unless it says so itself.
 func Named(name string, err error) error {
 	if err == nil || Refused(err) || errors.Is(err, errNoKinds) {

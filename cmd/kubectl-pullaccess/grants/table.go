@@ -5,7 +5,6 @@ package grants
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -25,10 +24,7 @@ func write(out io.Writer, d document, format string, now time.Time) error {
 	var err error
 	switch format {
 	case report.JSON:
-		encoder := json.NewEncoder(&text)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(d)
+		err = report.EncodeJSON(&text, d)
 	case report.YAML:
 		var data []byte
 		data, err = yaml.Marshal(d)

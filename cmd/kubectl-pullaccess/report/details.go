@@ -79,7 +79,7 @@ func (p printer) list(what string, all []string) {
 	}
 }
 
-// Count is a number of things, in the plural unless it is one.
+// Count is "1 pod", or "2 pods".
 func Count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what

@@ -62,7 +62,7 @@ type Outage struct {
 
 // New makes a document that is fit to be shown.
 func New(outages []outage.Outage, notes []string) Document {
-	d := Document{Version: Version, Outages: []Outage{}, Notes: cleanAll(notes)}
+	d := Document{Version: Version, Outages: []Outage{}, Notes: CleanAll(notes)}
 	pods := map[string]bool{}
 	for i := range outages {
 		d.Outages = append(d.Outages, outageOf(&outages[i]))
@@ -83,7 +83,7 @@ func outageOf(o *outage.Outage) Outage {
 		Actor: string(o.Actor), Sentence: Clean(o.Diagnosis.Sentence), Command: Clean(o.Diagnosis.Command),
 		Page: o.Diagnosis.Reason.Page(), Policy: Clean(o.Policy), Evidence: Clean(facts.Cause.Evidence),
 		Registry: Clean(facts.Reference.Registry), Puller: Clean(facts.Puller.Email), PodCount: o.PodCount,
-		Candidates: []string{}, Workloads: []outage.Affected{}, Images: cleanAll(o.Images), Nodes: cleanAll(o.Nodes), Unknown: cleanAll(o.Unknowns),
+		Candidates: []string{}, Workloads: []outage.Affected{}, Images: CleanAll(o.Images), Nodes: CleanAll(o.Nodes), Unknown: CleanAll(o.Unknowns),
 	}
 	for _, c := range facts.Cause.Candidates {
 		shown.Candidates = append(shown.Candidates, string(c))
@@ -94,8 +94,8 @@ func outageOf(o *outage.Outage) Outage {
 	for _, w := range o.Workloads {
 		shown.Workloads = append(shown.Workloads, outage.Affected{
 			Workload: source.Workload{Namespace: Clean(w.Namespace), Kind: Clean(w.Kind), Name: Clean(w.Name)},
-			Pods:     cleanAll(w.Pods), Containers: cleanAll(w.Containers),
-			Images: cleanAll(w.Images), Nodes: cleanAll(w.Nodes),
+			Pods:     CleanAll(w.Pods), Containers: CleanAll(w.Containers),
+			Images: CleanAll(w.Images), Nodes: CleanAll(w.Nodes),
 		})
 	}
 	return shown
@@ -112,7 +112,8 @@ func Clean(s string) string {
 	}, s)
 }
 
-func cleanAll(list []string) []string {
+// CleanAll is Clean of each; it is never nil, so that a document shows a list.
+func CleanAll(list []string) []string {
 	cleaned := make([]string, 0, len(list))
 	for _, s := range list {
 		cleaned = append(cleaned, Clean(s))

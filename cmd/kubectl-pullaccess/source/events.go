@@ -109,5 +109,3 @@ func (l *live) onlyEvents(p *corev1.Pod) bool {
 	sandbox := func(f pullfailure.Failure) bool { return f.Role == pullfailure.Sandbox }
 	return len(pullfailure.InPod(p)) == 0 || slices.ContainsFunc(pullfailure.FromEvents(p, l.Events[client.ObjectKeyFromObject(p)]), sandbox)
 }
-
-func newEvents() *corev1.EventList { return &corev1.EventList{} }

@@ -71,7 +71,7 @@ type live struct {
 func (l *live) observePod(ctx context.Context, key types.NamespacedName) (Snapshot, error) {
 	p := &corev1.Pod{}
 	if err := l.reader.Get(ctx, key, p); err != nil {
-		return Snapshot{}, cluster.Missing(err)
+		return Snapshot{}, missing(err)
 	}
 	l.Pods = append(l.Pods, p)
 	events, err := l.observeEventsOf(ctx, key)
@@ -92,7 +92,7 @@ func (l *live) observeSelector(ctx context.Context, target Target) (labels.Selec
 	}
 	object := k.object()
 	if err := l.reader.Get(ctx, types.NamespacedName{Namespace: l.request.Namespace, Name: target.Name}, object); err != nil {
-		return nil, cluster.Missing(err)
+		return nil, missing(err)
 	}
 	selector, err := metav1.LabelSelectorAsSelector(k.selector(object))
 	if err != nil {
@@ -104,7 +104,7 @@ func (l *live) observeSelector(ctx context.Context, target Target) (labels.Selec
 // observePods lists what options select, keeps what fails, and returns the names of all.
 func (l *live) observePods(ctx context.Context, options client.ListOptions) (map[types.NamespacedName]bool, error) {
 	seen := map[types.NamespacedName]bool{}
-	err := cluster.Each(ctx, l.reader, options, func() *corev1.PodList { return &corev1.PodList{} }, func(list *corev1.PodList) {
+	err := cluster.Each(ctx, l.reader, options, newPods, func(list *corev1.PodList) {
 		for i := range list.Items {
 			p := list.Items[i]
 			again := seen[client.ObjectKeyFromObject(&p)]
@@ -152,3 +152,15 @@ func (l *live) observeOthers(ctx context.Context, seen map[types.NamespacedName]
 	l.note("Events tell of pods that were not read, so whether they still cannot pull is not known", &unread)
 	return nil
 }
+
+// missing tells a wrong name, which is the caller's doing, from a cluster that
+// does not answer.
+func missing(err error) error {
+	if apierrors.IsNotFound(err) {
+		return err
+	}
+	return cluster.Unreached(err)
+}
+
+func newPods() *corev1.PodList     { return &corev1.PodList{} }
+func newEvents() *corev1.EventList { return &corev1.EventList{} }
