@@ -11,12 +11,12 @@ import (
 	"syscall"
 )
 
-// The codes are a promise to scripts. What each means is said by Explain and
-// Classify, for the help of both verbs; the user documentation has the same words.
+// The codes are a promise to scripts. What each means is said by Explain, Audit and
+// Classify, for the help of the verbs; the user documentation has the same words.
 const (
 	// OK: nothing is failing, or all that was asked for was done.
 	OK = 0
-	// Failures: pods were found that cannot pull.
+	// Failures: pods were found that cannot pull, or something that is worth a look.
 	Failures = 1
 	// Usage: the call is wrong, or what it names is not there or cannot be read.
 	Usage = 2
@@ -36,6 +36,17 @@ func Explain() []Meaning {
 		{OK, "nothing is failing"},
 		{Failures, "pods were found that cannot pull"},
 		{Usage, "the call is wrong, what it names is not there, or a file cannot be read"},
+		{Unreachable, "the cluster gives no answer, or refuses it"},
+	}
+}
+
+// Audit says with which codes the verb that looks at who can read ends. What is not
+// known may be anything, so it does not end as if all were well.
+func Audit() []Meaning {
+	return []Meaning{
+		{OK, "nothing was found, and all was read"},
+		{Failures, "there are findings, or something could not be read"},
+		{Usage, "the call is wrong, or the cluster has no PullAccessPolicies"},
 		{Unreachable, "the cluster gives no answer, or refuses it"},
 	}
 }
@@ -62,6 +73,10 @@ func Help(meanings []Meaning) string {
 // It is not shown: the output has said it.
 var ErrFailures = errors.New("pods cannot pull their images")
 
+// ErrFindings ends an audit that did its work and has something to show, or could
+// not read all. It is not shown either.
+var ErrFindings = errors.New("the audit has findings")
+
 // unreachable marks an error of the cluster's.
 type unreachable struct{ error }
 
@@ -82,7 +97,7 @@ func Code(err error) int {
 	switch {
 	case err == nil, errors.Is(err, syscall.EPIPE):
 		return OK
-	case errors.Is(err, ErrFailures):
+	case errors.Is(err, ErrFailures), errors.Is(err, ErrFindings):
 		return Failures
 	case errors.As(err, &u):
 		return Unreachable
@@ -93,5 +108,5 @@ func Code(err error) int {
 
 // Silent tells whether err needs no words.
 func Silent(err error) bool {
-	return err == nil || errors.Is(err, ErrFailures) || errors.Is(err, syscall.EPIPE)
+	return err == nil || errors.Is(err, ErrFailures) || errors.Is(err, ErrFindings) || errors.Is(err, syscall.EPIPE)
 }

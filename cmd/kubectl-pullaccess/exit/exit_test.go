@@ -26,6 +26,7 @@ func TestCode(t *testing.T) {
 	}{
 		{nil, OK, true},
 		{ErrFailures, Failures, true},
+		{ErrFindings, Failures, true},
 		{cause, Usage, false},
 		{Unreached(cause), Unreachable, false},
 		{Unreached(nil), OK, true},
