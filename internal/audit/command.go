@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
@@ -58,7 +59,7 @@ func (found Finding) pasteable() bool {
 func (found Finding) narrow(f Facts, conditional bool) string {
 	for _, r := range f.Repositories {
 		of := found.Level == OfProject && r.Project == found.Project || r == found.Repository
-		if of && locationName.MatchString(r.Location) && repositoryName.MatchString(r.Name) && !holds(f.ByRepository[r], found.Member) {
+		if of && f.ByRepository[r].State != diagnosis.Missing && locationName.MatchString(r.Location) && repositoryName.MatchString(r.Name) && !holds(f.ByRepository[r], found.Member) {
 			return "gcloud artifacts repositories add-iam-policy-binding " + flags(r) + binding(found.Member, iampolicy.Role)
 		}
 	}

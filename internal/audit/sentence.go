@@ -48,9 +48,9 @@ func (found Finding) sentence(f Facts) string {
 		return fmt.Sprintf("Service account %s, which %s names for nodes, can read %s through %s: once each repository that its nodes pull from lets it in by itself, the role can go.",
 			email, node(f, found.Member), found.where(), found.Role)
 	case DeletedMember:
-		return fmt.Sprintf("%s of %s still names %s, which was deleted.", found.Role, strings.Replace(found.where(), "all repositories of ", "", 1), found.Member)
+		return fmt.Sprintf("Role %s of %s still names an account that was deleted: %s.", found.Role, strings.TrimPrefix(found.where(), "all repositories of "), found.Member)
 	case RemovedMember:
-		return fmt.Sprintf("Grant %s is on record as granted, but %s is no longer among the readers of %s: somebody else took it out.", found.Grant, found.Member, found.where())
+		return fmt.Sprintf("Grant %s is on record as granted, but %s is no longer among the readers of %s: somebody else has taken it out.", found.Grant, found.Member, found.where())
 	default:
 		return ""
 	}

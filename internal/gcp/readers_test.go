@@ -6,6 +6,7 @@ package gcp
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"cloud.google.com/go/iam/apiv1/iampb"
 	"github.com/google/go-cmp/cmp"
@@ -165,5 +166,20 @@ func TestRepositoriesOfOneLocationFail(t *testing.T) {
 	got, obstacle := g.client.Repositories(t.Context(), "acme", "*")
 	if len(got) != 2 || got[1].Location != "us" || obstacle.Kind != diagnosis.Unavailable {
 		t.Errorf("got %v and %+v", got, obstacle)
+	}
+}
+
+// TestListsEndInTime: a list call that hangs ends with its time, as any other.
+func TestListsEndInTime(t *testing.T) {
+	g := newGoogle(t)
+	g.InjectFault(emulator.Fault{Method: "ListRepositories", Delay: time.Hour})
+	hurried := newClient(t, Options{Endpoint: g.URL(), CallTimeout: 50 * time.Millisecond})
+	if got, obstacle := hurried.Repositories(t.Context(), "acme", "us-central1"); len(got) > 0 || obstacle.Kind != diagnosis.Unavailable {
+		t.Errorf("got %v and %+v", got, obstacle)
+	}
+	g.InjectFault(emulator.Fault{Method: "ListVersions", Delay: time.Hour})
+	missing := imageref.Image{Repository: services, Package: "checkout", Tag: "none"}
+	if got := hurried.Content(t.Context(), missing); got.State != diagnosis.Missing || len(got.Nearest) > 0 {
+		t.Errorf("got %+v", got)
 	}
 }

@@ -6,13 +6,11 @@ package gcp
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"sync"
 
 	"cloud.google.com/go/artifactregistry/apiv1/artifactregistrypb"
 	"golang.org/x/sync/errgroup"
-	"google.golang.org/api/iterator"
 	"google.golang.org/genproto/googleapis/cloud/location"
 
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
@@ -69,9 +67,13 @@ func (c *Client) Repositories(ctx context.Context, project, location string) ([]
 
 // locations lists where the project may have repositories.
 func (c *Client) locations(ctx context.Context, project string) (names []string, f *fault) {
-	f = c.call(ctx, func(ctx context.Context, s *apis) error {
-		return each(s.artifacts.ListLocations(ctx, &location.ListLocationsRequest{Name: "projects/" + project, PageSize: pageSize}),
-			func(found *location.Location) { names = append(names, found.GetLocationId()) })
+	f = c.call(ctx, func(ctx context.Context, s *apis) (err error) {
+		names, err = listed(ctx, func() (names []string, err error) {
+			list := s.artifacts.ListLocations(ctx, &location.ListLocationsRequest{Name: "projects/" + project, PageSize: pageSize})
+			err = each(list, func(found *location.Location) { names = append(names, found.GetLocationId()) })
+			return names, err
+		})
+		return err
 	})
 	return names, f
 }
@@ -83,28 +85,18 @@ func (c *Client) repositoriesAt(ctx context.Context, project, at string) (all []
 		return nil, &fault{kind: invalid, detail: "this is no name of a location"}
 	}
 	parent := "projects/" + project + "/locations/" + at
-	f = c.call(ctx, func(ctx context.Context, s *apis) error {
-		return each(s.artifacts.ListRepositories(ctx, &artifactregistrypb.ListRepositoriesRequest{Parent: parent, PageSize: pageSize}),
-			func(found *artifactregistrypb.Repository) {
+	f = c.call(ctx, func(ctx context.Context, s *apis) (err error) {
+		all, err = listed(ctx, func() (all []imageref.Repository, err error) {
+			list := s.artifacts.ListRepositories(ctx, &artifactregistrypb.ListRepositoriesRequest{Parent: parent, PageSize: pageSize})
+			err = each(list, func(found *artifactregistrypb.Repository) {
 				repo := imageref.Repository{Project: project, Location: at, Name: lastPart(found.GetName())}
 				if found.GetFormat() == artifactregistrypb.Repository_DOCKER && wellNamed(repo) {
 					all = append(all, repo)
 				}
 			})
+			return all, err
+		})
+		return err
 	})
 	return all, f
-}
-
-// each visits all that a list call gives, page by page.
-func each[T any](list lister[T], visit func(T)) error {
-	for {
-		item, err := list.Next()
-		if errors.Is(err, iterator.Done) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		visit(item)
-	}
 }

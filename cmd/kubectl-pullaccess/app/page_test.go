@@ -21,6 +21,7 @@ import (
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/outage"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
+	"github.com/pull-access/pull-access-operator/internal/audit"
 )
 
 // page is what users read of the program.
@@ -48,7 +49,7 @@ func section(t *testing.T, heading string) string {
 func TestPageHasFlags(t *testing.T) {
 	row := regexp.MustCompile("(?m)^\\| (?:`-(\\w)`, )?`--([a-z-]+)` \\|")
 	root := newCommand(t.Context(), "", genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard, ErrOut: io.Discard})
-	for _, verb := range []string{"explain", "classify"} {
+	for _, verb := range []string{"explain", "audit", "classify"} {
 		c, _, err := root.Find([]string{verb})
 		if err != nil {
 			t.Fatal(err)
@@ -73,27 +74,38 @@ func TestPageHasFlags(t *testing.T) {
 	}
 }
 
-// TestPageHasExitCodes: the table says what the program's help says, of both verbs.
+// TestPageHasExitCodes: the table has a column for each verb that has codes, and says
+// what its help says; that of the program itself is explain's.
 func TestPageHasExitCodes(t *testing.T) {
-	_, explains, _ := run(t, "explain", "--help")
-	_, classifies, _ := run(t, "classify", "--help")
-	_, root, _ := run(t, "--help")
-	row := regexp.MustCompile(`(?m)^\| (\d) \| (.*?) \| (.*?) ?\|$`)
-	rows := row.FindAllStringSubmatch(section(t, "Exit codes"), -1)
-	if want := len(exit.Explain()); len(rows) != want {
-		t.Fatalf("the page has %d codes, want %d", len(rows), want)
-	}
-	var ofExplain, ofClassify []exit.Meaning
-	for _, r := range rows {
-		code, _ := strconv.Atoi(r[1]) // It matched a digit.
-		ofExplain = append(ofExplain, exit.Meaning{Code: code, Says: r[2]})
-		if r[3] != "" {
-			ofClassify = append(ofClassify, exit.Meaning{Code: code, Says: r[3]})
+	var table [][]string
+	for line := range strings.Lines(section(t, "Exit codes")) {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, "| ") && !strings.HasPrefix(line, "| ---") {
+			table = append(table, strings.Split(strings.Trim(line, "| "), " | "))
 		}
 	}
-	for help, meanings := range map[string][]exit.Meaning{explains: ofExplain, classifies: ofClassify, root: ofExplain} {
-		if want := exit.Help(meanings) + "\n\n"; !strings.Contains(help, want) {
-			t.Errorf("the page says\n%sand the help\n%s", want, help)
+	if want := len(exit.Explain()) + 1; len(table) != want {
+		t.Fatalf("the table has %d rows, want %d", len(table), want)
+	}
+	for column, verb := range table[0][1:] {
+		var meanings []exit.Meaning
+		for _, row := range table[1:] {
+			code, err := strconv.Atoi(row[0])
+			if err != nil {
+				t.Fatalf("%q is no code", row[0])
+			}
+			if says := strings.TrimSpace(row[column+1]); says != "-" {
+				meanings = append(meanings, exit.Meaning{Code: code, Says: says})
+			}
+		}
+		calls := [][]string{{verb, "--help"}}
+		if verb == "explain" {
+			calls = append(calls, []string{"--help"})
+		}
+		for _, call := range calls {
+			_, help, _ := run(t, call...)
+			if want := exit.Help(meanings) + "\n\n"; !strings.Contains(help, want) {
+				t.Errorf("the page says\n%sand the help\n%s", want, help)
+			}
 		}
 	}
 }
@@ -130,6 +142,38 @@ func TestPageHasDocument(t *testing.T) {
 	}
 	if diff := cmp.Diff(keys(t, text), keys(t, []byte(example))); diff != "" {
 		t.Errorf("fields (-program +page):\n%s", diff)
+	}
+}
+
+// TestPageHasAudit: the example of its document has the fields that it prints, its
+// columns are those of the CSV, and its reasons those that it knows, in their order.
+func TestPageHasAudit(t *testing.T) {
+	page := section(t, "audit")
+	_, after, _ := strings.Cut(page, "```yaml\n")
+	example, _, found := strings.Cut(after, "```")
+	if !found {
+		t.Fatal("the page shows no document")
+	}
+	printed, err := os.ReadFile("../audit/testdata/acme.json.golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(keys(t, printed), keys(t, []byte(example))); diff != "" {
+		t.Errorf("fields (-program +page):\n%s", diff)
+	}
+	printed, err = os.ReadFile("../audit/testdata/acme.csv.golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if header, _, _ := strings.Cut(string(printed), "\n"); !strings.Contains(page, "\n"+header+"\n") {
+		t.Errorf("the page does not have the columns %s", header)
+	}
+	var reasons []audit.Reason
+	for _, row := range regexp.MustCompile("(?m)^\\| `([A-Z]\\w+)` \\|").FindAllStringSubmatch(page, -1) {
+		reasons = append(reasons, audit.Reason(row[1]))
+	}
+	if diff := cmp.Diff(audit.Reasons(), reasons); diff != "" {
+		t.Errorf("reasons (-program +page):\n%s", diff)
 	}
 }
 

@@ -53,6 +53,9 @@ func (d document) writeTable(text *bytes.Buffer) {
 	shown := map[string]bool{}
 	for _, r := range d.Repositories {
 		project, _, _ := strings.Cut(r.Repository, "/")
+		if !slices.ContainsFunc(r.Principals, func(p principal) bool { return p.Level == string(audit.OfRepository) }) {
+			rows = append(rows, []string{r.Repository, nobody(r), "-", "-", "-", "-", "-"})
+		}
 		for _, p := range r.Principals {
 			where := r.Repository
 			if p.Level == string(audit.OfProject) {
@@ -105,6 +108,15 @@ func (d document) writeDetails(text *bytes.Buffer) {
 	if len(d.Repositories) > 0 {
 		fmt.Fprintf(text, "\n%s. Not looked at: folders, the organization, deny policies, members of groups.\n", report.Count(len(d.Findings), "finding"))
 	}
+}
+
+// nobody stands for the readers of a repository that has none by its own policy, or
+// none that is known.
+func nobody(r repository) string {
+	if len(r.Unknown) > 0 {
+		return "(not known)"
+	}
+	return "(nobody)"
 }
 
 func yes(is bool) string {
