@@ -15,6 +15,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/audit"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/classify"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/explain"
@@ -84,6 +85,7 @@ func newCommand(ctx context.Context, version string, streams genericiooptions.IO
 	addFlags(ctx, root, config)
 	root.AddCommand(
 		explain.NewCommand(version, config, streams),
+		audit.NewCommand(version, config, streams),
 		classify.NewCommand(streams),
 		grants.NewCommand(version, config, streams),
 		review.NewApproveCommand(version, config, streams),

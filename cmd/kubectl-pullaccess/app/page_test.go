@@ -20,6 +20,7 @@ import (
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/outage"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
+	"github.com/pull-access/pull-access-operator/internal/audit"
 )
 
 // page is what users read of the program.
@@ -45,7 +46,7 @@ func section(t *testing.T, heading string) string {
 
 // headings are the parts of the page that have the verbs' flags.
 var headings = map[string]string{
-	"explain": "explain", "classify": "classify", "grants": "grants", "approve": "approve and deny", "deny": "approve and deny",
+	"explain": "explain", "audit": "audit", "classify": "classify", "grants": "grants", "approve": "approve and deny", "deny": "approve and deny",
 	"revoke": "revoke", "pause": "pause and resume", "resume": "pause and resume",
 }
 
@@ -157,6 +158,38 @@ func TestPageHasDocument(t *testing.T) {
 	}
 	if diff := cmp.Diff(keys(t, text), keys(t, []byte(example))); diff != "" {
 		t.Errorf("fields (-program +page):\n%s", diff)
+	}
+}
+
+// TestPageHasAudit: the example of its document has the fields that it prints, its
+// columns are those of the CSV, and its reasons those that it knows, in their order.
+func TestPageHasAudit(t *testing.T) {
+	page := section(t, "audit")
+	_, after, _ := strings.Cut(page, "```yaml\n")
+	example, _, found := strings.Cut(after, "```")
+	if !found {
+		t.Fatal("the page shows no document")
+	}
+	printed, err := os.ReadFile("../audit/testdata/acme.json.golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(keys(t, printed), keys(t, []byte(example))); diff != "" {
+		t.Errorf("fields (-program +page):\n%s", diff)
+	}
+	printed, err = os.ReadFile("../audit/testdata/acme.csv.golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if header, _, _ := strings.Cut(string(printed), "\n"); !strings.Contains(page, "\n"+header+"\n") {
+		t.Errorf("the page does not have the columns %s", header)
+	}
+	var reasons []audit.Reason
+	for _, row := range regexp.MustCompile("(?m)^\\| `([A-Z]\\w+)` \\|").FindAllStringSubmatch(page, -1) {
+		reasons = append(reasons, audit.Reason(row[1]))
+	}
+	if diff := cmp.Diff(audit.Reasons(), reasons); diff != "" {
+		t.Errorf("reasons (-program +page):\n%s", diff)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 const (
 	// OK: nothing is failing, or all that was asked for was done.
 	OK = 0
-	// Failures: pods were found that cannot pull, or not all is taken back yet.
+	// Failures: pods were found that cannot pull, or something that is worth a look, or not all is taken back yet.
 	Failures = 1
 	// Usage: the call is wrong, or what it names is not there, not in a state for it, or cannot be read.
 	Usage = 2
@@ -35,7 +35,7 @@ type Meaning struct {
 func Any() []Meaning {
 	return []Meaning{
 		{OK, "nothing is failing, or all that was asked for was done"},
-		{Failures, "pods were found that cannot pull, or grants are not taken back yet"},
+		{Failures, "pods were found that cannot pull, the audit has findings, or grants are not taken back yet"},
 		{Usage, "the call is wrong, what it names is not there or in no state for it, or a file cannot be read"},
 		{Unreachable, "the cluster gives no answer, or refuses it"},
 	}
@@ -47,6 +47,17 @@ func Explain() []Meaning {
 		{OK, "nothing is failing"},
 		{Failures, "pods were found that cannot pull"},
 		{Usage, "the call is wrong, what it names is not there, or a file cannot be read"},
+		{Unreachable, "the cluster gives no answer, or refuses it"},
+	}
+}
+
+// Audit says with which codes the verb that looks at who can read ends. What is not
+// known may be anything, so it does not end as if all were well.
+func Audit() []Meaning {
+	return []Meaning{
+		{OK, "nothing was found, and all was read"},
+		{Failures, "there are findings, or something could not be read"},
+		{Usage, "the call is wrong, or the cluster has no PullAccessPolicies"},
 		{Unreachable, "the cluster gives no answer, or refuses it"},
 	}
 }
@@ -118,6 +129,10 @@ func Said(err error) error {
 	return said{err}
 }
 
+// ErrFindings ends an audit that did its work and has something to show, or could
+// not read all. It is not shown either.
+var ErrFindings = errors.New("the audit has findings")
+
 // unreachable marks an error of the cluster's.
 type unreachable struct{ error }
 
@@ -140,7 +155,7 @@ func Code(err error) int {
 		return OK
 	case errors.As(err, &u):
 		return Unreachable
-	case errors.Is(err, ErrFailures), errors.Is(err, ErrLeft):
+	case errors.Is(err, ErrFailures), errors.Is(err, ErrFindings), errors.Is(err, ErrLeft):
 		return Failures
 	default:
 		return Usage
@@ -150,5 +165,5 @@ func Code(err error) int {
 // Silent tells whether err needs no words.
 func Silent(err error) bool {
 	var s said
-	return err == nil || errors.As(err, &s) || errors.Is(err, ErrFailures) || errors.Is(err, ErrLeft) || errors.Is(err, syscall.EPIPE)
+	return err == nil || errors.As(err, &s) || errors.Is(err, ErrFailures) || errors.Is(err, ErrFindings) || errors.Is(err, ErrLeft) || errors.Is(err, syscall.EPIPE)
 }

@@ -27,6 +27,7 @@ func TestCode(t *testing.T) {
 		{nil, OK, true},
 		{ErrFailures, Failures, true},
 		{ErrLeft, Failures, true},
+		{ErrFindings, Failures, true},
 		{cause, Usage, false},
 		{Said(cause), Usage, true},
 		{Said(nil), OK, true},
