@@ -38,6 +38,9 @@ func unknowns(f Facts) []string {
 	return list
 }
 
+// Why is the obstacle as the end of a sentence, without a full stop.
+func (o Obstacle) Why() string { return detail(o) }
+
 // detail is the obstacle as the end of a sentence.
 func detail(o Obstacle) string {
 	switch {

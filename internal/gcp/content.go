@@ -5,13 +5,11 @@ package gcp
 
 import (
 	"context"
-	"errors"
 	"net/url"
 	"slices"
 	"strings"
 
 	"cloud.google.com/go/artifactregistry/apiv1/artifactregistrypb"
-	"google.golang.org/api/iterator"
 
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
@@ -92,16 +90,20 @@ func (c *Client) tags(ctx context.Context, packageName string) ([]diagnosis.Cand
 }
 
 func (c *Client) tagsBy(ctx context.Context, packageName, order string) (tags []diagnosis.Candidate, f *fault) {
-	f = c.call(ctx, func(ctx context.Context, s *apis) error {
-		versions := s.artifacts.ListVersions(ctx, &artifactregistrypb.ListVersionsRequest{
-			Parent: packageName, PageSize: pageSize, OrderBy: order,
-			View: artifactregistrypb.VersionView_FULL, // The basic one leaves the tags out.
+	f = c.call(ctx, func(ctx context.Context, s *apis) (err error) {
+		tags, err = listed(ctx, func() (tags []diagnosis.Candidate, err error) {
+			versions := s.artifacts.ListVersions(ctx, &artifactregistrypb.ListVersionsRequest{
+				Parent: packageName, PageSize: pageSize, OrderBy: order,
+				View: artifactregistrypb.VersionView_FULL, // The basic one leaves the tags out.
+			})
+			err = eachOfFirstPage(versions, func(v *artifactregistrypb.Version) {
+				for _, tag := range v.GetRelatedTags()[:min(len(v.GetRelatedTags()), maxNames-len(tags))] {
+					tags = append(tags, diagnosis.Candidate{Name: clean(lastPart(tag.GetName())), Updated: v.GetUpdateTime().AsTime()})
+				}
+			})
+			return tags, err
 		})
-		return eachOfFirstPage(versions, func(v *artifactregistrypb.Version) {
-			for _, tag := range v.GetRelatedTags()[:min(len(v.GetRelatedTags()), maxNames-len(tags))] {
-				tags = append(tags, diagnosis.Candidate{Name: clean(lastPart(tag.GetName())), Updated: v.GetUpdateTime().AsTime()})
-			}
-		})
+		return err
 	})
 	return tags, f
 }
@@ -109,37 +111,18 @@ func (c *Client) tagsBy(ctx context.Context, packageName, order string) (tags []
 // packages lists the images of a repository, once for all that are not among them.
 func (c *Client) packages(ctx context.Context, repository string) ([]diagnosis.Candidate, *fault) {
 	return remember(ctx, c.shared.packages, repository, func(ctx context.Context) (names []diagnosis.Candidate, f *fault) {
-		f = c.call(ctx, func(ctx context.Context, s *apis) error {
-			packages := s.artifacts.ListPackages(ctx, &artifactregistrypb.ListPackagesRequest{Parent: repository, PageSize: pageSize})
-			return eachOfFirstPage(packages, func(p *artifactregistrypb.Package) {
-				names = append(names, diagnosis.Candidate{Name: clean(lastPart(p.GetName())), Updated: p.GetUpdateTime().AsTime()})
+		f = c.call(ctx, func(ctx context.Context, s *apis) (err error) {
+			names, err = listed(ctx, func() (names []diagnosis.Candidate, err error) {
+				packages := s.artifacts.ListPackages(ctx, &artifactregistrypb.ListPackagesRequest{Parent: repository, PageSize: pageSize})
+				err = eachOfFirstPage(packages, func(p *artifactregistrypb.Package) {
+					names = append(names, diagnosis.Candidate{Name: clean(lastPart(p.GetName())), Updated: p.GetUpdateTime().AsTime()})
+				})
+				return names, err
 			})
+			return err
 		})
 		return names, f
 	})
-}
-
-// lister is what all of Google's list calls return.
-type lister[T any] interface {
-	Next() (T, error)
-	PageInfo() *iterator.PageInfo
-}
-
-// eachOfFirstPage visits what one list call gives, and makes no second one.
-func eachOfFirstPage[T any](list lister[T], visit func(T)) error {
-	for {
-		item, err := list.Next()
-		if errors.Is(err, iterator.Done) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		visit(item)
-		if list.PageInfo().Remaining() == 0 {
-			return nil
-		}
-	}
 }
 
 // lastPart is the part of a resource's name behind the last slash, unescaped.

@@ -6,12 +6,11 @@ package gcp
 import (
 	"context"
 	"regexp"
-	"slices"
 
 	"google.golang.org/api/iam/v1"
 
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
-	"github.com/pull-access/pull-access-operator/internal/pullfailure"
+	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 )
 
 // permissionGetRole is what looking up a custom role takes; Google's own are
@@ -32,12 +31,12 @@ func (c *Client) holding(ctx context.Context, roles []string) (map[string]bool, 
 	found := map[string]bool{}
 	var obstacle diagnosis.Obstacle
 	for n, name := range roles {
-		holds, f := false, &fault{kind: invalid, detail: "too many roles are to be looked up"}
+		reach, f := iampolicy.Reach{}, &fault{kind: invalid, detail: "too many roles are to be looked up"}
 		if n < maxLookUps {
-			holds, f = c.role(ctx, name)
+			reach, f = c.role(ctx, name)
 		}
 		if f == nil {
-			found[name] = holds
+			found[name] = reach.Reads
 			continue
 		}
 		if obstacle == (diagnosis.Obstacle{}) {
@@ -63,22 +62,21 @@ func unreadableRole(name string, f *fault) diagnosis.Obstacle {
 	return diagnosis.Obstacle{Kind: o.Kind, Detail: "role " + clean(name) + " cannot be read: " + o.Detail}
 }
 
-// role tells whether a role lets somebody pull.
-func (c *Client) role(ctx context.Context, name string) (bool, *fault) {
+// role tells what a role lets somebody do; one that is deleted or off, nothing.
+func (c *Client) role(ctx context.Context, name string) (iampolicy.Reach, *fault) {
 	if !roleName.MatchString(name) {
-		return false, &fault{kind: invalid, detail: "this is no name of a role"}
+		return iampolicy.Reach{}, &fault{kind: invalid, detail: "this is no name of a role"}
 	}
-	return remember(ctx, c.shared.roles, name, func(ctx context.Context) (bool, *fault) {
+	return remember(ctx, c.shared.roles, name, func(ctx context.Context) (iampolicy.Reach, *fault) {
 		var role *iam.Role
 		f := c.call(ctx, func(ctx context.Context, s *apis) (err error) {
 			// Where a role is kept is part of its name, so one method finds them all.
 			role, err = s.roles.Roles.Get(name).Fields("includedPermissions", "deleted", "stage").Context(ctx).Do()
 			return err
 		})
-		if f != nil {
-			return false, f
+		if f != nil || role.Deleted || role.Stage == "DISABLED" {
+			return iampolicy.Reach{}, f
 		}
-		return !role.Deleted && role.Stage != "DISABLED" &&
-			slices.Contains(role.IncludedPermissions, pullfailure.DownloadPermission), nil
+		return iampolicy.ReachOf(role.IncludedPermissions), nil
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 )
 
 // How long such an answer serves; one that could not be read serves briefly.
@@ -38,7 +39,7 @@ const (
 // shared remembers what several answers rest on: one read of a cluster serves
 // its nodes, one of a role all who have it.
 type shared struct {
-	roles    *cache[string, read[bool]]
+	roles    *cache[string, read[iampolicy.Reach]]
 	clusters *cache[diagnosis.Cluster, read[*container.Cluster]]
 	numbers  *cache[string, read[string]]
 	// tags are by package, packages by repository.
@@ -53,7 +54,7 @@ type read[V any] struct {
 
 func newShared(c clock.PassiveClock) *shared {
 	return &shared{
-		roles:    newCache[string](c, maxRoles, lost[bool](), kept[bool](roleTTL)),
+		roles:    newCache[string](c, maxRoles, lost[iampolicy.Reach](), kept[iampolicy.Reach](roleTTL)),
 		clusters: newCache[diagnosis.Cluster](c, maxClusters, lost[*container.Cluster](), kept[*container.Cluster](clusterTTL)),
 		numbers:  newCache[string](c, maxNumbers, lost[string](), kept[string](numberTTL)),
 		tags:     newCache[string](c, maxLists, lost[[]diagnosis.Candidate](), keptList),

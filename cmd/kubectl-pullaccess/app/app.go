@@ -15,16 +15,24 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/audit"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/classify"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/explain"
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/grants"
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/pause"
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/review"
 )
 
 // name is how people call the program.
 const name = "kubectl pullaccess"
 
 const long = `Tell why pods cannot pull their images, whether an IAM grant can help, and who
-must do what. Nothing is written, neither to the cluster nor to the cloud.`
+must do what; and work with the grants and policies of pull-access-operator.
+
+approve, deny, revoke, pause and resume write to the cluster, to grants and
+policies alone; the operator acts on that. All else writes nothing, and nothing is
+ever written to the cloud.`
 
 // Run runs the command line of arguments, the program's own name first, and
 // returns the exit code.
@@ -60,8 +68,8 @@ func newCommand(ctx context.Context, version string, streams genericiooptions.IO
 	root := &cobra.Command{
 		Use:               "kubectl-pullaccess",
 		Annotations:       map[string]string{cobra.CommandDisplayNameAnnotation: name},
-		Short:             "Tell why pods cannot pull their images",
-		Long:              long + "\n\n" + exit.Help(exit.Explain()),
+		Short:             "Tell why pods cannot pull their images, and work with grants",
+		Long:              long + "\n\n" + exit.Help(exit.Any()),
 		Version:           version,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
@@ -77,7 +85,14 @@ func newCommand(ctx context.Context, version string, streams genericiooptions.IO
 	addFlags(ctx, root, config)
 	root.AddCommand(
 		explain.NewCommand(version, config, streams),
+		audit.NewCommand(version, config, streams),
 		classify.NewCommand(streams),
+		grants.NewCommand(version, config, streams),
+		review.NewApproveCommand(version, config, streams),
+		review.NewDenyCommand(version, config, streams),
+		review.NewRevokeCommand(version, config, streams),
+		pause.NewPauseCommand(version, config, streams),
+		pause.NewResumeCommand(version, config, streams),
 		newOptionsCommand(),
 		newVersionCommand(version),
 	)

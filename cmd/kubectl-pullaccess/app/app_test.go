@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
@@ -53,7 +54,7 @@ func TestRun(t *testing.T) {
 		// not is what must not be said.
 		not string
 	}{
-		"nothing":          {nil, exit.OK, []string{"classify", "Exit codes:\n  0  nothing is failing\n", "kubectl pullaccess COMMAND"}, nil, "kubectl-pullaccess"},
+		"nothing":          {nil, exit.OK, []string{"classify", "Exit codes:\n  0  nothing is failing, or all", "kubectl pullaccess COMMAND"}, nil, "kubectl-pullaccess"},
 		"help":             {[]string{"--help"}, exit.OK, []string{"classify"}, nil, ""},
 		"help of a verb":   {[]string{"classify", "-h"}, exit.OK, []string{"kubectl pullaccess classify [-f FILE|-] [flags]", "Exit codes:\n  0  every line was classified", "Examples:"}, nil, ""},
 		"version":          {[]string{"version"}, exit.OK, []string{"v1.2.3\n"}, nil, ""},
@@ -69,6 +70,11 @@ func TestRun(t *testing.T) {
 		"unknown flag":     {[]string{"classify", "--no"}, exit.Usage, nil, []string{"error: unknown flag: --no", hint + " classify --help'"}, ""},
 		"argument":         {[]string{"classify", "x"}, exit.Usage, nil, []string{`unexpected argument "x"`, hint}, ""},
 		"no such file":     {[]string{"classify", "-f", "none"}, exit.Usage, nil, []string{"error: open none: no such file"}, hint},
+		"help of revoke":   {[]string{"revoke", "-h"}, exit.OK, []string{"kubectl pullaccess revoke NAME... | --all", "Exit codes:\n  0  all that was asked for has ended", "  1  some are not taken back yet"}, nil, ""},
+		"no grant named":   {[]string{"approve"}, exit.Usage, nil, []string{"error: give the NAME of a grant", hint + " approve --help'"}, ""},
+		"no reason":        {[]string{"pause", "prod"}, exit.Usage, nil, []string{"error: give --reason TEXT"}, hint},
+		"nobody to ask":    {[]string{"revoke", "--all"}, exit.Usage, nil, []string{"error: --all asks before", "add --yes"}, hint},
+		"declarations":     {[]string{"__complete", "grants", "-o", ""}, exit.OK, []string{"json\n", "terraform\nconfig-connector\ncrossplane\ngcloud\n:4\n"}, []string{"Completion ended"}, ""},
 		"complete formats": {[]string{"__complete", "classify", "-o", ""}, exit.OK, []string{"json\nname\n:4\n"}, []string{"Completion ended"}, ""},
 	}
 	for name, tc := range tests {
@@ -113,6 +119,75 @@ func TestNoKubeconfig(t *testing.T) {
 	want := regexp.MustCompile(`^error: the cluster gives no answer: http://127\.0\.0\.1:\d+: dial tcp [^/]*connection refused; no kubeconfig was found, see --kubeconfig and --context\n$`)
 	if !want.Match(out) {
 		t.Errorf("it says %q", out)
+	}
+}
+
+// TestUnreached: each verb that works with grants says that no cluster answers, once.
+func TestUnreached(t *testing.T) {
+	server := "--server=http://" + freeAddress(t)
+	for _, arguments := range []string{
+		"grants", "grants a", "approve a", "deny a", "revoke a", "revoke --all --yes", "pause a --reason=r", "resume a b",
+	} {
+		code, out, errOut := run(t, append(strings.Fields(arguments), server, "--kubeconfig="+os.DevNull)...)
+		if code != exit.Unreachable || out != "" || strings.Count(errOut, "error: ") != 1 || !strings.Contains(errOut, "connection refused") {
+			t.Errorf("%s: exit code %d, and it says %q, %q", arguments, code, out, errOut)
+		}
+	}
+}
+
+// TestCluster approves over the wire: it asks who is speaking, and patches the status.
+func TestCluster(t *testing.T) {
+	const grant = `{"apiVersion":"pullaccess.dev/v1alpha1","kind":"PullAccessGrant","metadata":{"name":"a","resourceVersion":"7"},"spec":{"policy":"prod"},"status":{"conditions":[{"type":"Approved","status":"Unknown","reason":"WaitingForApproval"}]}}`
+	var asked []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Method+" "+r.URL.Path)
+		w.Header().Set("Content-Type", "application/json")
+		answer := grant
+		switch r.Method {
+		case http.MethodPost:
+			answer = `{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview","status":{"userInfo":{"username":"ada"}}}`
+		case http.MethodPatch:
+			body, _ := io.ReadAll(r.Body)
+			asked = append(asked, r.Header.Get("Content-Type")+" "+string(body))
+		}
+		_, _ = io.WriteString(w, answer)
+	}))
+	defer server.Close()
+	code, out, errOut := run(t, "approve", "a", "--server="+server.URL, "--kubeconfig="+os.DevNull)
+	if code != exit.OK || !strings.HasPrefix(out, "pullaccessgrant.pullaccess.dev/a approved: ") {
+		t.Errorf("exit code %d, and it says %q, %q", code, out, errOut)
+	}
+	want := []string{
+		"POST /apis/authentication.k8s.io/v1/selfsubjectreviews",
+		"GET /apis/pullaccess.dev/v1alpha1/pullaccessgrants/a",
+		"PATCH /apis/pullaccess.dev/v1alpha1/pullaccessgrants/a/status",
+		`application/merge-patch+json {"metadata":{"resourceVersion":"7"},"status":{"review":{"decision":"Approved","user":"ada"}}}`,
+	}
+	if diff := cmp.Diff(want, asked); diff != "" {
+		t.Errorf("asked (-want +got):\n%s", diff)
+	}
+}
+
+// TestCompletesNames: grants and policies are offered by name, as far as they suit the verb.
+func TestCompletesNames(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		list := `{"apiVersion":"pullaccess.dev/v1alpha1","kind":"PullAccessGrantList","items":[{"metadata":{"name":"in-force"}},{"metadata":{"name":"waits"},"status":{"conditions":[{"type":"Approved","status":"Unknown","reason":"WaitingForApproval"}]}},{"metadata":{"name":"over"},"status":{"endedTime":"2026-11-01T03:00:00Z"}}]}`
+		if strings.HasSuffix(r.URL.Path, "policies") {
+			list = `{"apiVersion":"pullaccess.dev/v1alpha1","kind":"PullAccessPolicyList","items":[{"metadata":{"name":"acts"}},{"metadata":{"name":"held"},"spec":{"pause":{"reason":"r"}}}]}`
+		}
+		_, _ = io.WriteString(w, list)
+	}))
+	defer server.Close()
+	for arguments, want := range map[string]string{
+		"grants": "in-force\nwaits\nover\n", "grants waits": "", "approve": "waits\n", "deny": "waits\n", "approve waits": "",
+		"revoke": "in-force\nwaits\n", "revoke in-force": "waits\n", "pause": "acts\n", "resume": "held\n",
+		"grants --policy": "acts\nheld\n", "revoke --policy": "acts\nheld\n",
+	} {
+		line := append([]string{"__complete", "--server=" + server.URL, "--kubeconfig=" + os.DevNull}, strings.Fields(arguments)...)
+		if code, out, _ := run(t, append(line, "")...); code != exit.OK || out != want+":4\n" {
+			t.Errorf("%s: exit code %d, and it offers %q, want %q", arguments, code, out, want)
+		}
 	}
 }
 

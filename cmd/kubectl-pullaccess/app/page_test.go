@@ -9,7 +9,6 @@ import (
 	"os"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -21,6 +20,7 @@ import (
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/outage"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
+	"github.com/pull-access/pull-access-operator/internal/audit"
 )
 
 // page is what users read of the program.
@@ -44,11 +44,32 @@ func section(t *testing.T, heading string) string {
 	return before
 }
 
-// TestPageHasFlags: the tables have the flags that the verbs have, and no other.
-func TestPageHasFlags(t *testing.T) {
-	row := regexp.MustCompile("(?m)^\\| (?:`-(\\w)`, )?`--([a-z-]+)` \\|")
+// headings are the parts of the page that have the verbs' flags.
+var headings = map[string]string{
+	"explain": "explain", "audit": "audit", "classify": "classify", "grants": "grants", "approve": "approve and deny", "deny": "approve and deny",
+	"revoke": "revoke", "pause": "pause and resume", "resume": "pause and resume",
+}
+
+// TestPageHasVerbs: each verb has its part of the page.
+func TestPageHasVerbs(t *testing.T) {
 	root := newCommand(t.Context(), "", genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard, ErrOut: io.Discard})
-	for _, verb := range []string{"explain", "classify"} {
+	for _, c := range root.Commands() {
+		switch verb := c.Name(); verb {
+		case "version", "options", "completion", "help":
+		default:
+			if headings[verb] == "" {
+				t.Errorf("the test knows no part of the page for %s", verb)
+			}
+		}
+	}
+}
+
+// TestPageHasFlags: the tables have the flags that the verbs have, and no other. A
+// flag that one of two verbs has alone is said to be that verb's.
+func TestPageHasFlags(t *testing.T) {
+	row := regexp.MustCompile("(?m)^\\| (?:`-(\\w)`, )?`--([a-z-]+)`(?: \\(([a-z]+)\\))? \\|")
+	root := newCommand(t.Context(), "", genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard, ErrOut: io.Discard})
+	for verb, heading := range headings {
 		c, _, err := root.Find([]string{verb})
 		if err != nil {
 			t.Fatal(err)
@@ -62,8 +83,10 @@ func TestPageHasFlags(t *testing.T) {
 		if verb == "explain" {
 			want = append(want, "n namespace") // kubectl's own, and the one that is always asked for.
 		}
-		for _, found := range row.FindAllStringSubmatch(section(t, verb), -1) {
-			got = append(got, found[1]+" "+found[2])
+		for _, found := range row.FindAllStringSubmatch(section(t, heading), -1) {
+			if found[3] == "" || found[3] == verb {
+				got = append(got, found[1]+" "+found[2])
+			}
 		}
 		slices.Sort(want)
 		slices.Sort(got)
@@ -73,28 +96,33 @@ func TestPageHasFlags(t *testing.T) {
 	}
 }
 
-// TestPageHasExitCodes: the table says what the program's help says, of both verbs.
+// TestPageHasExitCodes: the table says what the verbs' help says, in a row for each
+// that end alike.
 func TestPageHasExitCodes(t *testing.T) {
-	_, explains, _ := run(t, "explain", "--help")
-	_, classifies, _ := run(t, "classify", "--help")
-	_, root, _ := run(t, "--help")
-	row := regexp.MustCompile(`(?m)^\| (\d) \| (.*?) \| (.*?) ?\|$`)
-	rows := row.FindAllStringSubmatch(section(t, "Exit codes"), -1)
-	if want := len(exit.Explain()); len(rows) != want {
-		t.Fatalf("the page has %d codes, want %d", len(rows), want)
-	}
-	var ofExplain, ofClassify []exit.Meaning
-	for _, r := range rows {
-		code, _ := strconv.Atoi(r[1]) // It matched a digit.
-		ofExplain = append(ofExplain, exit.Meaning{Code: code, Says: r[2]})
-		if r[3] != "" {
-			ofClassify = append(ofClassify, exit.Meaning{Code: code, Says: r[3]})
+	row := regexp.MustCompile(`(?m)^\| ((?:` + "`[a-z]+`" + `(?:, )?)+) \| (.*?) ?\| (.*?) ?\| (.*?) ?\| (.*?) ?\|$`)
+	seen := map[string]bool{}
+	for _, r := range row.FindAllStringSubmatch(section(t, "Exit codes"), -1) {
+		var meanings []exit.Meaning
+		for code, says := range r[2:] {
+			if says != "" {
+				meanings = append(meanings, exit.Meaning{Code: code, Says: says})
+			}
+		}
+		for _, verb := range strings.Split(strings.ReplaceAll(r[1], "`", ""), ", ") {
+			seen[verb] = true
+			_, help, _ := run(t, verb, "--help")
+			if want := exit.Help(meanings) + "\n\n"; !strings.Contains(help, want) {
+				t.Errorf("of %s the page says\n%sand the help\n%s", verb, want, help)
+			}
 		}
 	}
-	for help, meanings := range map[string][]exit.Meaning{explains: ofExplain, classifies: ofClassify, root: ofExplain} {
-		if want := exit.Help(meanings) + "\n\n"; !strings.Contains(help, want) {
-			t.Errorf("the page says\n%sand the help\n%s", want, help)
+	for verb := range headings {
+		if !seen[verb] {
+			t.Errorf("the page has no exit codes of %s", verb)
 		}
+	}
+	if _, root, _ := run(t, "--help"); !strings.Contains(root, exit.Help(exit.Any())+"\n\n") {
+		t.Errorf("the help of all does not say what the codes mean:\n%s", root)
 	}
 }
 
@@ -130,6 +158,38 @@ func TestPageHasDocument(t *testing.T) {
 	}
 	if diff := cmp.Diff(keys(t, text), keys(t, []byte(example))); diff != "" {
 		t.Errorf("fields (-program +page):\n%s", diff)
+	}
+}
+
+// TestPageHasAudit: the example of its document has the fields that it prints, its
+// columns are those of the CSV, and its reasons those that it knows, in their order.
+func TestPageHasAudit(t *testing.T) {
+	page := section(t, "audit")
+	_, after, _ := strings.Cut(page, "```yaml\n")
+	example, _, found := strings.Cut(after, "```")
+	if !found {
+		t.Fatal("the page shows no document")
+	}
+	printed, err := os.ReadFile("../audit/testdata/acme.json.golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(keys(t, printed), keys(t, []byte(example))); diff != "" {
+		t.Errorf("fields (-program +page):\n%s", diff)
+	}
+	printed, err = os.ReadFile("../audit/testdata/acme.csv.golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if header, _, _ := strings.Cut(string(printed), "\n"); !strings.Contains(page, "\n"+header+"\n") {
+		t.Errorf("the page does not have the columns %s", header)
+	}
+	var reasons []audit.Reason
+	for _, row := range regexp.MustCompile("(?m)^\\| `([A-Z]\\w+)` \\|").FindAllStringSubmatch(page, -1) {
+		reasons = append(reasons, audit.Reason(row[1]))
+	}
+	if diff := cmp.Diff(audit.Reasons(), reasons); diff != "" {
+		t.Errorf("reasons (-program +page):\n%s", diff)
 	}
 }
 

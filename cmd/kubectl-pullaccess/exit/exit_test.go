@@ -26,7 +26,12 @@ func TestCode(t *testing.T) {
 	}{
 		{nil, OK, true},
 		{ErrFailures, Failures, true},
+		{ErrLeft, Failures, true},
+		{ErrFindings, Failures, true},
 		{cause, Usage, false},
+		{Said(cause), Usage, true},
+		{Said(nil), OK, true},
+		{Said(errors.Join(cause, Unreached(cause))), Unreachable, true},
 		{Unreached(cause), Unreachable, false},
 		{Unreached(nil), OK, true},
 		{fmt.Errorf("list pods: %w", Unreached(cause)), Unreachable, false},

@@ -18,6 +18,7 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/cluster"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/outage"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
@@ -118,7 +119,7 @@ func (o *options) run(c *cobra.Command, arguments []string) error {
 	}
 	snapshot, reader, err := o.snapshot(c, request)
 	if err != nil {
-		return o.hinted(err)
+		return cluster.Hinted(o.config, err)
 	}
 	found, err := findings(c.Context(), o.observer(reader, cloud), snapshot)
 	if err != nil {
@@ -141,7 +142,7 @@ func (o *options) snapshot(c *cobra.Command, request source.Request) (source.Sna
 	if len(o.files) > 0 {
 		return source.Files(o.files, o.In, request)
 	}
-	reader, err := o.connect()
+	reader, err := cluster.Connect(o.config, o.ErrOut, o.version)
 	if err != nil {
 		return source.Snapshot{}, nil, err
 	}

@@ -7,17 +7,13 @@ import (
 	"context"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
-	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/cluster"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/source"
 )
-
-// completionTimeout is how long a person waits for a completion at the most.
-const completionTimeout = 3 * time.Second
 
 // complete offers the pods that may be failing and the types, and after TYPE/ the
 // workloads of that type. What cannot be read is not offered.
@@ -26,13 +22,13 @@ func (o *options) complete(c *cobra.Command, arguments []string, begun string) (
 	if len(arguments) > 0 || o.allNamespaces || len(o.files) > 0 {
 		return nil, never
 	}
-	ctx, cancel := context.WithTimeout(c.Context(), completionTimeout)
+	ctx, cancel := context.WithTimeout(c.Context(), cluster.CompletionTimeout)
 	defer cancel()
 	namespace, err := o.namespace()
 	if err != nil {
 		return nil, never
 	}
-	reader, err := o.connect()
+	reader, err := cluster.Connect(o.config, o.ErrOut, o.version)
 	if err != nil {
 		return nil, never
 	}
@@ -53,12 +49,11 @@ func (o *options) complete(c *cobra.Command, arguments []string, begun string) (
 // Namespaces lists the namespaces of the cluster, for completion; none where they
 // cannot be read.
 func Namespaces(ctx context.Context, config *genericclioptions.ConfigFlags) []string {
-	o := options{config: config, IOStreams: genericiooptions.IOStreams{ErrOut: io.Discard}}
-	reader, err := o.connect()
+	reader, err := cluster.Connect(config, io.Discard, "")
 	if err != nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, completionTimeout)
+	ctx, cancel := context.WithTimeout(ctx, cluster.CompletionTimeout)
 	defer cancel()
 	return source.Names(ctx, reader, "", "namespace")
 }

@@ -101,13 +101,13 @@ func TestBounded(t *testing.T) {
 	}
 }
 
-// cluster holds one node and one namespace, and refuses what is forbidden or down.
-type cluster struct {
+// kubernetes holds one node and one namespace, and refuses what is forbidden or down.
+type kubernetes struct {
 	forbidden, down string
 	policies        []v1alpha1.PullAccessPolicy
 }
 
-func (c cluster) refuse(kind string) error {
+func (c kubernetes) refuse(kind string) error {
 	switch kind {
 	case c.forbidden:
 		return apierrors.NewForbidden(schema.GroupResource{Resource: kind}, "", errors.New("no"))
@@ -117,7 +117,7 @@ func (c cluster) refuse(kind string) error {
 	return nil
 }
 
-func (c cluster) Get(_ context.Context, key client.ObjectKey, object client.Object, _ ...client.GetOption) error {
+func (c kubernetes) Get(_ context.Context, key client.ObjectKey, object client.Object, _ ...client.GetOption) error {
 	switch o := object.(type) {
 	case *corev1.Node:
 		o.Spec.ProviderID = "gce://acme-prod-417/us-central1-a/" + key.Name
@@ -134,7 +134,7 @@ func (c cluster) Get(_ context.Context, key client.ObjectKey, object client.Obje
 	}
 }
 
-func (c cluster) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
+func (c kubernetes) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
 	if policies, ok := list.(*v1alpha1.PullAccessPolicyList); ok {
 		policies.Items = c.policies
 	}
@@ -153,20 +153,20 @@ func TestFindings(t *testing.T) {
 		}}}},
 	}
 	tests := map[string]struct {
-		cluster cluster
+		cluster kubernetes
 		reason  diagnosis.Reason
 		// policy is how what is said of the policies begins.
 		policy string
 		actor  diagnosis.Actor
 		code   int
 	}{
-		"all is read":          {cluster{}, diagnosis.AccessMissing, "No PullAccessPolicy allows", diagnosis.PlatformTeam, exit.OK},
-		"grants forbidden":     {cluster{forbidden: "grants"}, diagnosis.AccessMissing, "No PullAccessPolicy allows", diagnosis.PlatformTeam, exit.OK},
-		"policies forbidden":   {cluster{forbidden: "policies"}, diagnosis.AccessMissing, "", diagnosis.PlatformTeam, exit.OK},
-		"namespaces forbidden": {cluster{forbidden: "namespaces"}, diagnosis.AccessMissing, "", diagnosis.PlatformTeam, exit.OK},
-		"accounts forbidden":   {cluster{forbidden: "serviceaccounts"}, diagnosis.PullerUnknown, "", diagnosis.PlatformTeam, exit.OK},
-		"grants gone":          {cluster{down: "grants"}, "", "", "", exit.Unreachable},
-		"nodes gone":           {cluster{down: "nodes"}, "", "", "", exit.Unreachable},
+		"all is read":          {kubernetes{}, diagnosis.AccessMissing, "No PullAccessPolicy allows", diagnosis.PlatformTeam, exit.OK},
+		"grants forbidden":     {kubernetes{forbidden: "grants"}, diagnosis.AccessMissing, "No PullAccessPolicy allows", diagnosis.PlatformTeam, exit.OK},
+		"policies forbidden":   {kubernetes{forbidden: "policies"}, diagnosis.AccessMissing, "", diagnosis.PlatformTeam, exit.OK},
+		"namespaces forbidden": {kubernetes{forbidden: "namespaces"}, diagnosis.AccessMissing, "", diagnosis.PlatformTeam, exit.OK},
+		"accounts forbidden":   {kubernetes{forbidden: "serviceaccounts"}, diagnosis.PullerUnknown, "", diagnosis.PlatformTeam, exit.OK},
+		"grants gone":          {kubernetes{down: "grants"}, "", "", "", exit.Unreachable},
+		"nodes gone":           {kubernetes{down: "nodes"}, "", "", "", exit.Unreachable},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -16,7 +16,7 @@ func (p printer) details(d Document) {
 	}
 	for i := range d.Outages {
 		o := &d.Outages[i]
-		fmt.Fprintf(p, "\n%s: %s of %s\n", p.strong(o.Reason), count(o.PodCount, "pod"), p.affected(o))
+		fmt.Fprintf(p, "\n%s: %s of %s\n", p.strong(o.Reason), Count(o.PodCount, "pod"), p.affected(o))
 		fmt.Fprintf(p, "  %s\n", o.Sentence)
 		if o.Policy != "" {
 			fmt.Fprintf(p, "  %s\n", o.Policy)
@@ -45,14 +45,14 @@ func (p printer) affected(o *Outage) string {
 	if len(o.Workloads) == 1 {
 		return o.Workloads[0].String() + " in " + o.Workloads[0].Namespace
 	}
-	return count(len(o.Workloads), "workload")
+	return Count(len(o.Workloads), "workload")
 }
 
 // names are the workloads, where the heading does not name the only one.
 func (o *Outage) names() []string {
 	var all []string
 	for _, w := range o.Workloads {
-		all = append(all, fmt.Sprintf("%s/%s: %s", w.Namespace, w.String(), count(len(w.Pods), "pod")))
+		all = append(all, fmt.Sprintf("%s/%s: %s", w.Namespace, w.String(), Count(len(w.Pods), "pod")))
 	}
 	return beyondOne(all)
 }
@@ -79,7 +79,8 @@ func (p printer) list(what string, all []string) {
 	}
 }
 
-func count(n int, what string) string {
+// Count is "1 pod", or "2 pods".
+func Count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}

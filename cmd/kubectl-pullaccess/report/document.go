@@ -62,7 +62,7 @@ type Outage struct {
 
 // New makes a document that is fit to be shown.
 func New(outages []outage.Outage, notes []string) Document {
-	d := Document{Version: Version, Outages: []Outage{}, Notes: cleanAll(notes)}
+	d := Document{Version: Version, Outages: []Outage{}, Notes: CleanAll(notes)}
 	pods := map[string]bool{}
 	for i := range outages {
 		d.Outages = append(d.Outages, outageOf(&outages[i]))
@@ -80,30 +80,30 @@ func outageOf(o *outage.Outage) Outage {
 	facts := o.Diagnosis.Facts
 	shown := Outage{
 		Reason: string(o.Diagnosis.Reason), Cause: string(facts.Cause.Cause), GrantHelps: o.Diagnosis.Help.String(),
-		Actor: string(o.Actor), Sentence: clean(o.Diagnosis.Sentence), Command: clean(o.Diagnosis.Command),
-		Page: o.Diagnosis.Reason.Page(), Policy: clean(o.Policy), Evidence: clean(facts.Cause.Evidence),
-		Registry: clean(facts.Reference.Registry), Puller: clean(facts.Puller.Email), PodCount: o.PodCount,
-		Candidates: []string{}, Workloads: []outage.Affected{}, Images: cleanAll(o.Images), Nodes: cleanAll(o.Nodes), Unknown: cleanAll(o.Unknowns),
+		Actor: string(o.Actor), Sentence: Clean(o.Diagnosis.Sentence), Command: Clean(o.Diagnosis.Command),
+		Page: o.Diagnosis.Reason.Page(), Policy: Clean(o.Policy), Evidence: Clean(facts.Cause.Evidence),
+		Registry: Clean(facts.Reference.Registry), Puller: Clean(facts.Puller.Email), PodCount: o.PodCount,
+		Candidates: []string{}, Workloads: []outage.Affected{}, Images: CleanAll(o.Images), Nodes: CleanAll(o.Nodes), Unknown: CleanAll(o.Unknowns),
 	}
 	for _, c := range facts.Cause.Candidates {
 		shown.Candidates = append(shown.Candidates, string(c))
 	}
 	if !facts.Reference.Repository.IsZero() {
-		shown.Repository = clean(facts.Reference.Repository.String())
+		shown.Repository = Clean(facts.Reference.Repository.String())
 	}
 	for _, w := range o.Workloads {
 		shown.Workloads = append(shown.Workloads, outage.Affected{
-			Workload: source.Workload{Namespace: clean(w.Namespace), Kind: clean(w.Kind), Name: clean(w.Name)},
-			Pods:     cleanAll(w.Pods), Containers: cleanAll(w.Containers),
-			Images: cleanAll(w.Images), Nodes: cleanAll(w.Nodes),
+			Workload: source.Workload{Namespace: Clean(w.Namespace), Kind: Clean(w.Kind), Name: Clean(w.Name)},
+			Pods:     CleanAll(w.Pods), Containers: CleanAll(w.Containers),
+			Images: CleanAll(w.Images), Nodes: CleanAll(w.Nodes),
 		})
 	}
 	return shown
 }
 
-// clean takes out what a terminal would obey instead of show: texts from the
+// Clean takes out what a terminal would obey instead of show: texts from the
 // cluster, the cloud and files are other people's.
-func clean(s string) string {
+func Clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return unicode.ReplacementChar
@@ -112,10 +112,11 @@ func clean(s string) string {
 	}, s)
 }
 
-func cleanAll(list []string) []string {
+// CleanAll is Clean of each; it is never nil, so that a document shows a list.
+func CleanAll(list []string) []string {
 	cleaned := make([]string, 0, len(list))
 	for _, s := range list {
-		cleaned = append(cleaned, clean(s))
+		cleaned = append(cleaned, Clean(s))
 	}
 	return cleaned
 }

@@ -35,10 +35,7 @@ func Write(out io.Writer, d Document, format string, colored bool) error {
 	var err error
 	switch format {
 	case JSON:
-		encoder := json.NewEncoder(&text)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(d)
+		err = EncodeJSON(&text, d)
 	case YAML:
 		var data []byte
 		data, err = yaml.Marshal(d)
@@ -53,6 +50,14 @@ func Write(out io.Writer, d Document, format string, colored bool) error {
 	}
 	_, err = out.Write(text.Bytes())
 	return err
+}
+
+// EncodeJSON writes a document as all verbs write theirs.
+func EncodeJSON(out io.Writer, document any) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(document)
 }
 
 type printer struct {

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/cluster"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
@@ -24,7 +25,7 @@ func (l *live) observeEvents(ctx context.Context) error {
 	var unread []string
 	var why error
 	for _, reason := range pullfailure.EventReasons() {
-		err := each(ctx, l.reader, client.ListOptions{
+		err := cluster.Each(ctx, l.reader, client.ListOptions{
 			Namespace:     l.request.Namespace,
 			FieldSelector: fields.Set{"involvedObject.kind": podKind, "reason": reason}.AsSelector(),
 		}, newEvents, func(list *corev1.EventList) {
@@ -37,8 +38,8 @@ func (l *live) observeEvents(ctx context.Context) error {
 		})
 		switch {
 		case err == nil:
-		case !refused(err):
-			return unreached(err)
+		case !cluster.Refused(err):
+			return cluster.Unreached(err)
 		default:
 			unread, why = append(unread, reason), err
 		}
@@ -59,7 +60,7 @@ func about(e *corev1.Event) bool {
 // observeEventsOf reads every event of one pod.
 func (l *live) observeEventsOf(ctx context.Context, key types.NamespacedName) ([]*corev1.Event, error) {
 	var events []*corev1.Event
-	err := each(ctx, l.reader, client.ListOptions{
+	err := cluster.Each(ctx, l.reader, client.ListOptions{
 		Namespace:     key.Namespace,
 		FieldSelector: fields.Set{"involvedObject.kind": podKind, "involvedObject.name": key.Name}.AsSelector(),
 	}, newEvents, func(list *corev1.EventList) {

@@ -5,9 +5,7 @@ package source
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"sync"
 
@@ -20,7 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/cluster"
 )
 
 // Live looks for failing pods in a cluster. Of all pods it lists the pending
@@ -106,7 +104,7 @@ func (l *live) observeSelector(ctx context.Context, target Target) (labels.Selec
 // observePods lists what options select, keeps what fails, and returns the names of all.
 func (l *live) observePods(ctx context.Context, options client.ListOptions) (map[types.NamespacedName]bool, error) {
 	seen := map[types.NamespacedName]bool{}
-	err := each(ctx, l.reader, options, newPods, func(list *corev1.PodList) {
+	err := cluster.Each(ctx, l.reader, options, newPods, func(list *corev1.PodList) {
 		for i := range list.Items {
 			p := list.Items[i]
 			again := seen[client.ObjectKeyFromObject(&p)]
@@ -117,7 +115,7 @@ func (l *live) observePods(ctx context.Context, options client.ListOptions) (map
 			}
 		}
 	})
-	return seen, unreached(err)
+	return seen, cluster.Unreached(err)
 }
 
 // observeOthers reads the pods that events name and the list had not. Who may list
@@ -161,32 +159,8 @@ func missing(err error) error {
 	if apierrors.IsNotFound(err) {
 		return err
 	}
-	return unreached(err)
+	return cluster.Unreached(err)
 }
 
-// refused tells whether the cluster answered, though not what it was asked for.
-func refused(err error) bool {
-	var status apierrors.APIStatus
-	return errors.As(err, &status)
-}
-
-// unreached marks err as the cluster's doing, and says so where the cluster does not.
-func unreached(err error) error {
-	if err == nil || refused(err) {
-		return exit.Unreached(err)
-	}
-	return exit.Unreached(fmt.Errorf("the cluster gives no answer: %w", ofServer(err)))
-}
-
-// ofServer names the server of a request that failed, and not all that was asked of it.
-func ofServer(err error) error {
-	var request *url.Error
-	if !errors.As(err, &request) {
-		return err
-	}
-	asked, parseErr := url.Parse(request.URL)
-	if parseErr != nil {
-		return request.Err
-	}
-	return fmt.Errorf("%s://%s: %w", asked.Scheme, asked.Host, request.Err)
-}
+func newPods() *corev1.PodList     { return &corev1.PodList{} }
+func newEvents() *corev1.EventList { return &corev1.EventList{} }

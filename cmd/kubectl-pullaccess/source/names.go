@@ -12,12 +12,14 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/cluster"
 )
 
 // Names lists the names of one type, for completion: of a target's type, of
 // "namespace", or of pods for "". Of pods it lists those that are pending. It offers one page, and nothing where it fails.
 func Names(ctx context.Context, reader client.Reader, namespace, alias string) []string {
-	list, options := client.ObjectList(&corev1.NamespaceList{}), &client.ListOptions{Namespace: namespace, Limit: pageSize}
+	list, options := client.ObjectList(&corev1.NamespaceList{}), &client.ListOptions{Namespace: namespace, Limit: cluster.PageSize}
 	if alias != "namespace" {
 		k, ok := kindOf(cmp.Or(alias, "pod"))
 		if !ok {

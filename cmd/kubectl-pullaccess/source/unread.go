@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/cluster"
 )
 
 // named is how many pods a note names.
@@ -29,8 +31,8 @@ func (u *unreadPods) unlessAnswered(pod types.NamespacedName, err error) error {
 	if err == nil {
 		return nil
 	}
-	if !refused(err) {
-		return unreached(err)
+	if !cluster.Refused(err) {
+		return cluster.Unreached(err)
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()

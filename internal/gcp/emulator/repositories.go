@@ -114,17 +114,20 @@ func (e *Emulator) listRepositories(who identity, parent string, r *http.Request
 	return paged(r, "repositories", list)
 }
 
-func (e *Emulator) listLocations(_ identity, parent string, _ *http.Request) (any, error) {
+func (e *Emulator) listLocations(who identity, parent string, r *http.Request) (any, error) {
+	if err := e.authorize(who, permissionLocations, parent); err != nil {
+		return nil, err
+	}
 	var ids []string
-	for _, r := range e.state.repositoriesOf(strings.TrimPrefix(parent, "projects/"), "-") {
-		ids = append(ids, r.Location)
+	for _, known := range e.state.repositoriesOf(strings.TrimPrefix(parent, "projects/"), "-") {
+		ids = append(ids, known.Location)
 	}
 	slices.Sort(ids)
 	list := []map[string]string{}
 	for _, id := range slices.Compact(ids) {
 		list = append(list, map[string]string{"name": parent + "/locations/" + id, "locationId": id})
 	}
-	return map[string]any{"locations": list}, nil
+	return paged(r, "locations", list)
 }
 
 func (e *Emulator) getIAMPolicy(who identity, name string, r *http.Request) (any, error) {

@@ -13,6 +13,7 @@ import (
 const (
 	permissionGet         = "artifactregistry.repositories.get"
 	permissionList        = "artifactregistry.repositories.list"
+	permissionLocations   = "artifactregistry.locations.list"
 	permissionDownload    = "artifactregistry.repositories.downloadArtifacts"
 	permissionGetIAM      = "artifactregistry.repositories.getIamPolicy"
 	permissionSetIAM      = "artifactregistry.repositories.setIamPolicy"
@@ -45,7 +46,7 @@ const (
 
 var (
 	pullPermissions = []string{
-		permissionGet, permissionList, permissionDownload, permissionReadVirtual,
+		permissionGet, permissionList, permissionLocations, permissionDownload, permissionReadVirtual,
 		permissionTag, permissionTags, permissionImage, permissionImages,
 		permissionPackage, permissionPackages, permissionVersion, permissionVersions,
 	}
