@@ -15,18 +15,12 @@ func TestLists(t *testing.T) {
 		Repositories:        []v1alpha1.RepositoryPattern{{Project: "acme", Location: "*", Name: "team-*"}, {Project: "acme", Location: "us", Name: "services"}},
 		NodeServiceAccounts: []string{"*@acme.iam.gserviceaccount.com"},
 	}}
-	for name, want := range map[string]bool{"acme/us/services": true, "acme/eu/services": false, "acme/eu/team-a": true, "other/us/services": false, "//": false} {
-		var r imageref.Repository
-		for _, known := range []imageref.Repository{
-			{Project: "acme", Location: "us", Name: "services"}, {Project: "acme", Location: "eu", Name: "services"},
-			{Project: "acme", Location: "eu", Name: "team-a"}, {Project: "other", Location: "us", Name: "services"},
-		} {
-			if known.String() == name {
-				r = known
-			}
-		}
-		if got := ListsRepository(policy, r); got != want {
-			t.Errorf("%s is listed: %v, want %v", name, got, want)
+	for repository, want := range map[imageref.Repository]bool{
+		{Project: "acme", Location: "us", Name: "services"}: true, {Project: "acme", Location: "eu", Name: "services"}: false,
+		{Project: "acme", Location: "eu", Name: "team-a"}: true, {Project: "other", Location: "us", Name: "services"}: false, {}: false,
+	} {
+		if got := ListsRepository(policy, repository); got != want {
+			t.Errorf("%s is listed: %v, want %v", repository, got, want)
 		}
 	}
 	for email, want := range map[string]bool{"nodes@acme.iam.gserviceaccount.com": true, "nodes@other.iam.gserviceaccount.com": false, "": false} {

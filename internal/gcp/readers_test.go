@@ -132,8 +132,10 @@ func TestRepositories(t *testing.T) {
 			g := newGoogle(t)
 			g.AddProject("example.com:web", 418)
 			for _, r := range []emulator.Repository{
-				{Project: "acme", Location: "us-central1", Name: "tools"}, {Project: "acme", Location: "us", Name: "gcr.io"},
-				{Project: "acme", Location: "us", Name: "java", Format: "MAVEN"}, {Project: "example.com:web", Location: "us", Name: "apps"},
+				{Project: "acme", Location: "us-central1", Name: "tools"},
+				{Project: "acme", Location: "us", Name: "gcr.io"},
+				{Project: "acme", Location: "us", Name: "java", Format: "MAVEN"},
+				{Project: "example.com:web", Location: "us", Name: "apps"},
 			} {
 				g.AddRepository(r)
 			}

@@ -41,9 +41,14 @@ var readingVerbs = []string{"get", "list", "download", "read"}
 // narrowRoles are those of googleRoles that let somebody read, and no more.
 var narrowRoles = []string{Role, "roles/artifactregistry.viewer"}
 
+// basicRoles reach every service, those that only read as well.
+// https://cloud.google.com/iam/docs/roles-overview#basic
+var basicRoles = []string{"roles/owner", "roles/editor", "roles/viewer", "roles/admin", "roles/writer", "roles/reader"}
+
 // reachOf is what is known of a role: as it was looked up, or by heart.
 func reachOf(role string, looked map[string]Reach) (reach Reach, known bool) {
 	if reach, known = looked[role]; known {
+		reach.More = reach.More || slices.Contains(basicRoles, role)
 		return reach, true
 	}
 	reads, known := googleRoles[role]

@@ -44,6 +44,7 @@ func TestEveryone(t *testing.T) {
 		"custom role reads":      {policy: policyOf(bound(own, nodes)), looked: reads, want: []Reader{{Member: nodes, Role: own}}, why: "it was looked up"},
 		"custom role does more":  {policy: policyOf(bound(own, nodes)), looked: more, want: []Reader{{Member: nodes, Role: own, More: true}}, why: "it was looked up"},
 		"custom role is else":    {policy: policyOf(bound(own, nodes)), looked: map[string]Reach{own: {More: true}}, why: "it was looked up"},
+		"basic, looked up":       {policy: policyOf(bound("roles/reader", nodes)), looked: map[string]Reach{"roles/reader": {Reads: true}}, want: []Reader{{Member: nodes, Role: "roles/reader", More: true}}, why: "it reads every service"},
 		"looked up before known": {policy: policyOf(writers(nodes)), looked: map[string]Reach{writer: {}}, why: "what was looked up is newer than what is known by heart"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -64,7 +64,7 @@ func NewCommand(version string, config *genericclioptions.ConfigFlags, streams g
 		Example:           example,
 		Args:              noArguments,
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE:              func(c *cobra.Command, _ []string) error { return o.run(c.Context()) },
+		RunE:              o.run,
 	}
 	flags := c.Flags()
 	flags.StringSliceVar(&o.repositories, "repository", nil, "PROJECT/LOCATION/NAME of a repository to look at, instead of those that policies and grants name; may be repeated.")
@@ -83,12 +83,12 @@ func noArguments(_ *cobra.Command, arguments []string) error {
 	return fmt.Errorf("unexpected argument %q: a repository is given by --repository=PROJECT/LOCATION/NAME", arguments[0])
 }
 
-func (o *options) run(ctx context.Context) error {
+func (o *options) run(c *cobra.Command, _ []string) error {
 	asked, err := o.settle()
 	if err != nil {
 		return err
 	}
-	cloud, err := gcp.New(ctx, gcp.Options{Endpoint: o.gcpEndpoint, UserAgent: "kubectl-pullaccess/" + o.version})
+	cloud, err := gcp.New(c.Context(), gcp.Options{Endpoint: o.gcpEndpoint, UserAgent: "kubectl-pullaccess/" + o.version})
 	if err != nil {
 		return fmt.Errorf("--gcp-endpoint: %w", err)
 	}
@@ -96,11 +96,11 @@ func (o *options) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	facts, notes, err := fromCluster(ctx, reader, asked)
+	facts, notes, err := fromCluster(c.Context(), reader, asked)
 	if err != nil {
 		return cluster.Hinted(o.config, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, o.cloudTimeout)
+	ctx, cancel := context.WithTimeout(c.Context(), o.cloudTimeout)
 	defer cancel()
 	notes = append(notes, fromCloud(ctx, cloud, &facts)...)
 	d := newDocument(audit.Judge(facts), notes)
