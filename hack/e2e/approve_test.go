@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -18,25 +17,6 @@ import (
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
 	"github.com/pull-access/pull-access-operator/internal/decision"
 )
-
-// approver is a person who may approve and revoke, and nothing else.
-const approver = "ann@example.com"
-
-// bind gives a person a role of config's, until the test ends.
-func bind(t *testing.T, person, role string) {
-	t.Helper()
-	binding := &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{GenerateName: "e2e-"},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
-		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: person}},
-	}
-	create(t, binding)
-	t.Cleanup(func() {
-		if err := shared.client.Delete(context.WithoutCancel(t.Context()), binding); err != nil {
-			t.Error(err)
-		}
-	})
-}
 
 // must wants a call of the plugin to end well, and returns what it printed.
 func (p plugin) must(t *testing.T, arguments ...string) string {
@@ -77,6 +57,7 @@ func TestApproves(t *testing.T) {
 	o := l.operator(t)
 	p := newPlugin(t, "")
 	bind(t, approver, "pull-access-approver")
+	known(t, approver, "approve", "")
 	s := l.site(t, "approves", nodeProject)
 	create(t, s.asking(), s.deployment("quick", 1))
 
@@ -128,6 +109,7 @@ func TestDoesNotApprove(t *testing.T) {
 	o := l.operator(t)
 	p := newPlugin(t, "")
 	bind(t, approver, "pull-access-approver")
+	known(t, approver, "approve", "")
 	denied, changed, lapsed := l.site(t, "denied", nodeProject), l.site(t, "changed", nodeProject), l.site(t, "lapsed", nodeProject)
 	for _, s := range []*site{denied, changed, lapsed} {
 		create(t, s.asking(), s.deployment("quick", 1))

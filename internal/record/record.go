@@ -98,7 +98,7 @@ func Refuse(g *v1alpha1.PullAccessGrant, status metav1.ConditionStatus, reason, 
 	if settled {
 		Withdraw(g)
 	}
-	if Granted(g) {
+	if Granted(g) && leaving(g) {
 		g.Status.RefusedRemovals++
 		set(g, v1alpha1.ConditionReady, status, reason, message+force(g))
 		return
@@ -108,6 +108,11 @@ func Refuse(g *v1alpha1.PullAccessGrant, status metav1.ConditionStatus, reason, 
 	}
 	set(g, v1alpha1.ConditionGranted, status, reason, message)
 	Summarise(g)
+}
+
+// leaving tells whether the member is being taken out.
+func leaving(g *v1alpha1.PullAccessGrant) bool {
+	return g.DeletionTimestamp != nil || g.Status.Ending != nil || g.Status.Review != nil && g.Status.Review.Decision == v1alpha1.ReviewRevoked
 }
 
 // forceAfter is after how many refusals people are shown how to do without Google.

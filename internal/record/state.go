@@ -78,12 +78,3 @@ func wordOn(g *v1alpha1.PullAccessGrant) v1alpha1.ReviewDecision {
 	}
 	return g.Status.Review.Decision
 }
-
-// PolicyOf is the name of the policy under which the grant is asked for.
-func PolicyOf(g *v1alpha1.PullAccessGrant) string { return cmp.Or(g.Status.Policy, g.Spec.Policy) }
-
-// Stays tells whether the member stays in the repository's policy when the grant
-// ends: others may have put it there, or need it.
-func Stays(g *v1alpha1.PullAccessGrant) bool {
-	return g.Status.Origin == v1alpha1.OriginFound || g.Status.Lifetime.AccountsUsedBy == v1alpha1.UsedBySeveralClusters
-}

@@ -86,7 +86,7 @@ func TestStays(t *testing.T) {
 		used   v1alpha1.AccountUse
 		want   bool
 	}{
-		"zero":             {"", "", false},
+		"zero":             {"", "", true},
 		"added":            {v1alpha1.OriginAdded, v1alpha1.UsedByThisCluster, false},
 		"found":            {v1alpha1.OriginFound, v1alpha1.UsedByThisCluster, true},
 		"several clusters": {v1alpha1.OriginAdded, v1alpha1.UsedBySeveralClusters, true},
@@ -102,13 +102,13 @@ func TestStays(t *testing.T) {
 	}
 }
 
-func TestPolicyOf(t *testing.T) {
+func TestPolicyName(t *testing.T) {
 	g := &v1alpha1.PullAccessGrant{Spec: v1alpha1.PullAccessGrantSpec{Policy: "first"}}
-	if got := PolicyOf(g); got != "first" {
-		t.Errorf("PolicyOf = %s", got)
+	if got := PolicyName(g); got != "first" {
+		t.Errorf("PolicyName = %s", got)
 	}
 	g.Status.Policy = "now"
-	if got := PolicyOf(g); got != "now" {
-		t.Errorf("PolicyOf = %s", got)
+	if got := PolicyName(g); got != "now" {
+		t.Errorf("PolicyName = %s", got)
 	}
 }

@@ -238,7 +238,7 @@ func TestWithPolicies(t *testing.T) {
 		"forbidden":           {virtual, []v1alpha1.PullAccessPolicy{allows}, false, "Policy prod does not allow the grant: ", "", diagnosis.PlatformTeam},
 		"not read":            {facts, nil, true, "", command, diagnosis.PlatformTeam},
 		"spreading":           {spreading, []v1alpha1.PullAccessPolicy{allows}, false, "Policy prod allows", command, diagnosis.Operator},
-		"spreading, none":     {spreading, nil, false, "No PullAccessPolicy in mode Enforce covers this pod", command, diagnosis.Nobody},
+		"spreading, none":     {spreading, nil, false, "No PullAccessPolicy in mode Enforce or Approve covers this pod", command, diagnosis.Nobody},
 		"spreading, not read": {spreading, nil, true, "", command, diagnosis.Nobody},
 		"no grant helps":      {notHelped, []v1alpha1.PullAccessPolicy{allows}, false, "", command, diagnosis.Developer},
 	}

@@ -147,7 +147,7 @@ func (o *options) chosen(g *v1alpha1.PullAccessGrant) bool {
 
 // policies are those under which the grant is asked for and used.
 func policies(g *v1alpha1.PullAccessGrant) []string {
-	all := []string{record.PolicyOf(g)}
+	all := []string{record.PolicyName(g)}
 	for i := range g.Status.Workloads {
 		all = append(all, g.Status.Workloads[i].Policy)
 	}

@@ -77,8 +77,8 @@ func newDocument(grants []v1alpha1.PullAccessGrant, now time.Time) document {
 func grantOf(g *v1alpha1.PullAccessGrant, now time.Time) grant {
 	shown := grant{
 		Name: report.Clean(g.Name), Repository: report.Clean(imageref.Of(g.Spec.Repository).String()), Account: report.Clean(accountOf(g)),
-		State: report.Clean(stateOf(g, now)), Policy: report.Clean(record.PolicyOf(g)), Workload: report.Clean(nameOf(g.Spec.Workload)),
-		Origin: string(g.Status.Origin), StaysInCloud: record.Stays(g), Workloads: countOf(g),
+		State: report.Clean(stateOf(g, now)), Policy: report.Clean(record.PolicyName(g)), Workload: report.Clean(nameOf(g.Spec.Workload)),
+		Origin: string(g.Status.Origin), StaysInCloud: record.Granted(g) && record.Stays(g), Workloads: countOf(g),
 		since: sinceOf(g), until: untilOf(g), lastUsed: g.Status.Usage.LastUsedTime,
 	}
 	if ready := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionReady); ready != nil {

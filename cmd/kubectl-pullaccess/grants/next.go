@@ -90,7 +90,7 @@ func forget(g *v1alpha1.PullAccessGrant, offer func(why, command string)) {
 }
 
 func braked(g *v1alpha1.PullAccessGrant, offer func(why, command string)) {
-	if policy := record.PolicyOf(g); isName(policy) {
+	if policy := record.PolicyName(g); isName(policy) {
 		offer("It goes on by itself when the brake of its policy opens:", "kubectl describe pullaccesspolicy "+policy)
 	}
 }

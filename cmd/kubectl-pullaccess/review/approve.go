@@ -98,7 +98,7 @@ func (a *answerer) run(c *cobra.Command, names []string) error {
 		if err != nil {
 			return err
 		}
-		return a.done(name, fmt.Sprintf("%s: %s, under policy %s%s", strings.ToLower(string(a.decision)), of(g), report.Clean(record.PolicyOf(g)), a.dryRun.Said()))
+		return a.done(name, fmt.Sprintf("%s: %s, under policy %s%s", strings.ToLower(string(a.decision)), of(g), report.Clean(record.PolicyName(g)), a.dryRun.Said()))
 	})
 }
 
@@ -117,7 +117,7 @@ func refusal(g *v1alpha1.PullAccessGrant, now time.Time) error {
 	case record.Ended(g):
 		return fmt.Errorf("it is not waiting for approval: it has ended (%s) at %s", state, stamp(g.Status.EndedTime.Time))
 	case enforced(g):
-		return fmt.Errorf("it is not waiting for approval, and needs none: policy %s is in mode Enforce (it is %s)", report.Clean(record.PolicyOf(g)), state)
+		return fmt.Errorf("it is not waiting for approval, and needs none: policy %s is in mode Enforce (it is %s)", report.Clean(record.PolicyName(g)), state)
 	default:
 		return fmt.Errorf("it is not waiting for approval: it is %s", state)
 	}

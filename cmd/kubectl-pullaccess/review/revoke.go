@@ -149,7 +149,7 @@ func (r *revoker) refuse(names []string) error {
 // choose lists what --all means, shows what becomes of it, and asks.
 func (r *revoker) choose(ctx context.Context) ([]string, error) {
 	grants, err := cluster.Grants(ctx, r.client, func(g *v1alpha1.PullAccessGrant) bool {
-		return !record.Ended(g) && (r.policy == "" || record.PolicyOf(g) == r.policy)
+		return !record.Ended(g) && (r.policy == "" || record.PolicyName(g) == r.policy)
 	})
 	if err != nil {
 		return nil, cluster.Hinted(r.config, err)

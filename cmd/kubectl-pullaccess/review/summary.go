@@ -92,7 +92,7 @@ func sharedBy(grants []v1alpha1.PullAccessGrant) int {
 	n := 0
 	for i := range grants {
 		for _, w := range grants[i].Status.Workloads {
-			if w.Policy != record.PolicyOf(&grants[i]) {
+			if w.Policy != record.PolicyName(&grants[i]) {
 				n++
 				break
 			}

@@ -379,7 +379,7 @@ func kubectlEnvironment(t *testing.T) []string {
 	for name, content := range map[string]string{
 		"kubeconfig": `{"current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "c"}}], "clusters": [{"name": "c", "cluster": {"server": "` + server.URL + `"}}]}`,
 		// The same dispatch as of the real one: by its name on the PATH.
-		"kubectl-pullaccess": "#!/bin/sh\n[ \"$1\" = explain ] && echo \"explains $2\"\n",
+		"kubectl-pullaccess": "#!/bin/sh\ncase $1 in explain) echo \"explains $2\";; grants | resume) echo \"$1 $2\";; *) exit 1;; esac\n",
 	} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o700); err != nil {
 			t.Fatal(err)
