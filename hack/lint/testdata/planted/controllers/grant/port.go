@@ -7,6 +7,7 @@ package grant
 import (
 	_ "cloud.google.com/go/iam/apiv1/iampb" // want depguard
 
+	_ "github.com/pull-access/pull-access-operator/internal/audit" // want depguard
 	_ "github.com/pull-access/pull-access-operator/internal/decision"
 	_ "github.com/pull-access/pull-access-operator/internal/imageref"
 )
