@@ -84,7 +84,8 @@ func TestEndsUnused(t *testing.T) {
 		}
 		before := grant.DeepCopy()
 		past := metav1.NewTime(grant.CreationTimestamp.Add(-2 * time.Hour))
-		grant.Status.Usage.UnusedSinceTime = &past
+		earlier := metav1.NewTime(past.Add(-time.Hour))
+		grant.Status.GrantedTime, grant.Status.Usage.UnusedSinceTime = &earlier, &past
 		err := shared.client.Status().Patch(ctx, grant, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 		return err == nil, err
 	})
@@ -100,26 +101,25 @@ func TestRevokesAll(t *testing.T) {
 	l.start(t, node{name: "quick", backoff: quick})
 	l.operator(t)
 	p := newPlugin(t, "")
-	ours, found := l.site(t, "revoke-ours", nodeProject), l.site(t, "revoke-found", nodeProject)
-	found.decree(5*time.Second, func() { found.allow(found.member()) })
-	for _, s := range []*site{ours, found} {
-		create(t, s.policy(), s.deployment("quick", 1))
-		s.grant(t, "is granted", func(g *v1alpha1.PullAccessGrant) bool {
-			return is(g, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonRecovered)
-		})
+	ours, several := l.site(t, "revoke-ours", nodeProject), l.site(t, "revoke-several", nodeProject)
+	staying := several.policy()
+	staying.Spec.Grant.AccountsUsedBy = v1alpha1.UsedBySeveralClusters
+	create(t, ours.policy(), ours.deployment("quick", 1), staying, several.deployment("quick", 1))
+	for _, s := range []*site{ours, several} {
+		s.grant(t, "is Ready", healed)
 	}
 	if code, _, errOut := p.run(t, "revoke", "--all"); code != exit.Usage || !strings.Contains(errOut, "--yes") {
 		t.Errorf("without a terminal it is %d: %s", code, errOut)
 	}
 	p.must(t, "revoke", "--all", "--yes", "--reason=uninstall", "--timeout=1m")
-	for _, s := range []*site{ours, found} {
+	for _, s := range []*site{ours, several} {
 		s.grant(t, "was revoked", hasEnded(v1alpha1.EndRevoked))
 	}
 	if got := ours.readers(t); len(got) > 0 {
 		t.Errorf("readers %v are left", got)
 	}
-	if got := found.readers(t); !slices.Equal(got, []string{found.member()}) {
-		t.Errorf("what was there before is %v", got)
+	if got := several.readers(t); !slices.Equal(got, []string{several.member()}) {
+		t.Errorf("what several clusters use is %v", got)
 	}
 }
 

@@ -64,7 +64,7 @@ func MayReopen(g *v1alpha1.PullAccessGrant, made time.Time) bool {
 	case v1alpha1.EndExpired, v1alpha1.EndPolicyGone, v1alpha1.EndUnused, v1alpha1.EndPolicyChanged, v1alpha1.EndWithdrawn:
 		return true
 	case v1alpha1.EndLapsed:
-		return Ended(g) && made.After(g.Status.EndedTime.Time)
+		return Ended(g) && !made.Before(g.Status.EndedTime.Time.Truncate(time.Second)) // Pods bear whole seconds.
 	default:
 		return false
 	}
