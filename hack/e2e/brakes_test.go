@@ -53,7 +53,7 @@ func TestBrakesHold(t *testing.T) {
 		got := o.metric(ctx, `pullaccess_brakes_total{brake="GrantsPerHour"}`)
 		return got == "1", got
 	})
-	if columns, err := shared.Kubectl(t.Context(), "get", "pap", policy.Name, "-o", "wide"); err != nil || !strings.Contains(string(columns), "GrantsPerHour") {
+	if columns, err := shared.Kubectl(t.Context(), "get", "pap", policy.Name, "-o", "wide"); err != nil || !strings.Contains(columns, "GrantsPerHour") {
 		t.Errorf("kubectl get shows %s, %v", columns, err)
 	}
 

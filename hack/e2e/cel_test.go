@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/brake"
 )
 
 // change sets one field of an object, by its path; a nil value takes the field away.
@@ -41,6 +42,11 @@ const (
 	delayMessage    = "delay must be from 0s to 1h"
 	expireMessage   = "expireAfter must be from 10m to 8760h"
 	graceMessage    = "gracePeriod must be from 0s to 24h"
+	unusedMessage   = "revokeWhenUnusedFor must be from 1h to 8760h"
+	renewMessage    = "renew needs expireAfter"
+	timeoutMessage  = "timeout must be from 1m to 720h"
+	cooldownMessage = "cooldown must be from 0s to 24h"
+	windowMessage   = "window must be from 1m to 24h"
 	memberMessage   = "member must be serviceAccount:EMAIL"
 	requiredMessage = "Required value"
 	enumMessage     = "Unsupported value"
@@ -169,6 +175,35 @@ var policyCases = map[string]schemaCase{
 	"six attempts":                  {change{"spec.restart.maxAttempts", int64(6)}, ""},
 	"zero attempts":                 {change{"spec.restart.maxAttempts", int64(0)}, "should be greater than or equal to 1"},
 	"seven attempts":                {change{"spec.restart.maxAttempts", int64(7)}, "should be less than or equal to 6"},
+	"mode Approve":                  {change{"spec.mode", "Approve"}, ""},
+	"a pause":                       {change{"spec.pause", map[string]any{"reason": "freeze"}}, ""},
+	"a pause without a reason":      {change{"spec.pause", map[string]any{}}, requiredMessage},
+	"a pause for an empty reason":   {change{"spec.pause.reason", ""}, "at least 1 chars long"},
+	"a pause for a long reason":     {change{"spec.pause.reason", strings.Repeat("a", 257)}, "may not be more than 256"},
+	"a minute to answer":            {change{"spec.approval.timeout", "1m"}, ""},
+	"less than a minute to answer":  {change{"spec.approval.timeout", "59s"}, timeoutMessage},
+	"thirty days to answer":         {change{"spec.approval.timeout", "720h"}, ""},
+	"more than thirty to answer":    {change{"spec.approval.timeout", "720h1s"}, timeoutMessage},
+	"an hour unused":                {change{"spec.grant.revokeWhenUnusedFor", "1h"}, ""},
+	"less than an hour unused":      {change{"spec.grant.revokeWhenUnusedFor", "59m"}, unusedMessage},
+	"more than a year unused":       {change{"spec.grant.revokeWhenUnusedFor", "8760h1s"}, unusedMessage},
+	"renewed":                       {change{"spec.grant", map[string]any{"renew": "WhileUsed", "expireAfter": "1h"}}, ""},
+	"renewed without an end":        {change{"spec.grant.renew", "WhileUsed"}, renewMessage},
+	"never renewed, without an end": {change{"spec.grant.renew", "Never"}, ""},
+	"renewed by another word":       {change{"spec.grant.renew", "Always"}, enumMessage},
+	"several clusters":              {change{"spec.grant.accountsUsedBy", "SeveralClusters"}, ""},
+	"clusters by another word":      {change{"spec.grant.accountsUsedBy", "Nobody"}, enumMessage},
+	"one grant an hour":             {change{"spec.brakes.maxGrantsPerHour", int64(1)}, ""},
+	"no grant an hour":              {change{"spec.brakes.maxGrantsPerHour", int64(0)}, "should be greater than or equal to 1"},
+	"too many grants an hour":       {change{"spec.brakes.maxGrantsPerHour", int64(1001)}, "should be less than or equal to 1000"},
+	"no restart an hour":            {change{"spec.brakes.maxRestartsPerHour", int64(0)}, "should be greater than or equal to 1"},
+	"too many restarts an hour":     {change{"spec.brakes.maxRestartsPerHour", int64(10001)}, "should be less than or equal to 10000"},
+	"no cooldown":                   {change{"spec.brakes.cooldown", "0s"}, ""},
+	"more than a day's cooldown":    {change{"spec.brakes.cooldown", "24h1s"}, cooldownMessage},
+	"a negative cooldown":           {change{"spec.brakes.cooldown", "-1s"}, cooldownMessage},
+	"a storm of none":               {change{"spec.brakes.storm.maxRepositories", int64(0)}, "should be greater than or equal to 1"},
+	"a storm of a minute":           {change{"spec.brakes.storm.window", "1m"}, ""},
+	"a storm of a moment":           {change{"spec.brakes.storm.window", "59s"}, windowMessage},
 	"an unknown field":              {change{"spec.repository", "services"}, `unknown field "spec.repository"`},
 }
 
@@ -312,6 +347,14 @@ func TestPolicyDefaults(t *testing.T) {
 	}
 	if got.Restart.Strategy != v1alpha1.RestartRollout || got.Restart.Delay == nil || got.Restart.Delay.Duration != time.Minute || got.Restart.MaxAttempts != 3 {
 		t.Errorf("restart %+v, want a rollout after 60s, thrice at most", got.Restart)
+	}
+	if g := got.Grant; g.ExpireAfter != nil || g.RevokeWhenUnusedFor != nil || g.Renew != v1alpha1.RenewNever || g.AccountsUsedBy != v1alpha1.UsedByThisCluster ||
+		g.WhenPolicyGone != v1alpha1.Revoke || g.GracePeriod.Duration != v1alpha1.DefaultGracePeriod {
+		t.Errorf("grant %+v, want one that ends with its policy", g)
+	}
+	unset := v1alpha1.BrakesSpec{}
+	if got.Pause != nil || got.Approval.Timeout.Duration != v1alpha1.DefaultApprovalTimeout || brake.LimitsOf(got.Brakes) != brake.LimitsOf(unset) || got.Brakes.MaxGrantsPerHour == 0 {
+		t.Errorf("pause %v, approval %+v, brakes %+v, want none, a day, and what unset means", got.Pause, got.Approval, got.Brakes)
 	}
 }
 
