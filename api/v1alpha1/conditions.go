@@ -75,19 +75,17 @@ const (
 	ConditionEffective = "Effective"
 )
 
-// Reasons of a grant's conditions and of the events that go with them.
+// Reasons of a grant's conditions and of the events that go with them; those of a
+// grant that has ended are EndReason's, those of one that waits for a brake are Brake's.
 const (
 	ReasonPolicyEnforces        = "PolicyEnforces"
 	ReasonWaitingForApproval    = "WaitingForApproval"
 	ReasonApproved              = "Approved"
 	ReasonPolicyGone            = "PolicyGone"
 	ReasonEnding                = "Ending"
-	ReasonRenewed               = "Renewed"
 	ReasonGranting              = "Granting"
 	ReasonAccessGranted         = "AccessGranted"
 	ReasonAlreadyGranted        = "AlreadyGranted"
-	ReasonRevoked               = "Revoked"
-	ReasonRemovedExternally     = "RemovedExternally"
 	ReasonAccountNotFound       = "AccountNotFound"
 	ReasonOrganizationPolicy    = "OrganizationPolicy"
 	ReasonTooManyPrincipals     = "TooManyPrincipals"

@@ -46,6 +46,7 @@ const (
 )
 
 // LifetimeSpec says when a grant is taken back.
+// +kubebuilder:validation:XValidation:rule="!has(self.expireAfter) || !has(self.gracePeriod) || duration(self.gracePeriod) < duration(self.expireAfter)",message="gracePeriod must be less than expireAfter"
 // +kubebuilder:validation:XValidation:rule="!has(self.renew) || self.renew == 'Never' || has(self.expireAfter)",message="renew needs expireAfter: what does not expire is not renewed"
 type LifetimeSpec struct {
 	// expireAfter is how long a grant lasts, counted from when it was written. When
@@ -108,6 +109,13 @@ type Lifetime struct {
 	// +optional
 	ExpireTime *metav1.Time `json:"expireTime,omitempty"`
 
+	// policies are those whose bounds it has.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=253
+	Policies []string `json:"policies,omitempty"`
+
 	// revokeWhenUnusedFor is as in the policy. Unset: want of use does not end it.
 	// +optional
 	// +kubebuilder:validation:Type=string
@@ -167,6 +175,9 @@ type Ending struct {
 	// +required
 	DueTime metav1.Time `json:"dueTime,omitzero"`
 }
+
+// MaxLifetimePolicies is how many policies bound one grant, as the kind's schema has it.
+const MaxLifetimePolicies = 32
 
 // Usage is what a look at all pods and workloads of the cluster has shown of a grant.
 type Usage struct {

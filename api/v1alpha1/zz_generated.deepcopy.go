@@ -144,6 +144,11 @@ func (in *Lifetime) DeepCopyInto(out *Lifetime) {
 		in, out := &in.ExpireTime, &out.ExpireTime
 		*out = (*in).DeepCopy()
 	}
+	if in.Policies != nil {
+		in, out := &in.Policies, &out.Policies
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.RevokeWhenUnusedFor != nil {
 		in, out := &in.RevokeWhenUnusedFor, &out.RevokeWhenUnusedFor
 		*out = new(v1.Duration)

@@ -15,6 +15,8 @@ import (
 	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/events"
+	"github.com/pull-access/pull-access-operator/internal/metrics"
 	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
@@ -64,5 +66,7 @@ func (r *Reconciler) noteRemoved(ctx context.Context, name string) error {
 	if err := outcome.PatchStatus(ctx, r.Client, before, g); err != nil {
 		return fmt.Errorf("grant %s was removed: %w", name, err)
 	}
+	events.GrantEnded(r.Recorder, g, nil, string(v1alpha1.EndRemovedExternally), record.Why(g))
+	metrics.Grant(string(v1alpha1.EndRemovedExternally))
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -61,7 +62,8 @@ func (r *Reconciler) request(ctx context.Context, pod *corev1.Pod, failure pullf
 // withdrawn tells whether the record says that the member was found there, and it is
 // there no more: nobody owes the pod what was not the operator's, so it asks anew.
 func withdrawn(g *v1alpha1.PullAccessGrant, d diagnosis.Diagnosis) bool {
-	return record.Granted(g) && g.Status.Origin == v1alpha1.OriginFound && g.DeletionTimestamp == nil && d.Reason == diagnosis.AccessMissing
+	return record.Granted(g) && g.Status.Origin == v1alpha1.OriginFound && g.DeletionTimestamp == nil &&
+		!record.RevokedByPerson(g) && d.Reason == diagnosis.AccessMissing
 }
 
 // outranked tells whether the record waits for a person, and another policy allows the
@@ -181,13 +183,13 @@ func (r *Reconciler) ensureJoined(ctx context.Context, grant *v1alpha1.PullAcces
 
 // lengthen has a grant that is written last as long as a further policy wants it to.
 func (r *Reconciler) lengthen(ctx context.Context, before, grant *v1alpha1.PullAccessGrant, policy string) error {
-	if !record.Granted(grant) || policy == record.PolicyName(before) || record.UsedUnder(before, policy) {
-		return nil
+	if !record.Granted(grant) || slices.Contains(before.Status.Lifetime.Policies, policy) {
+		return nil // What is not written yet gets its bounds when it is.
 	}
 	var found v1alpha1.PullAccessPolicy
 	if err := r.Client.Get(ctx, client.ObjectKey{Name: policy}, &found); err != nil {
 		return fmt.Errorf("read policy %s: %w", policy, err)
 	}
-	record.Lengthen(grant, found.Spec.Grant, r.Clock.Now())
+	record.Lengthen(grant, policy, found.Spec.Grant, r.Clock.Now())
 	return nil
 }

@@ -206,7 +206,9 @@ func TestRevokedByAPerson(t *testing.T) {
 	}{
 		"added":                   {granted(nodes, v1alpha1.OriginAdded), []string{foreign}, "took the member out"},
 		"found":                   {granted(nodes, v1alpha1.OriginFound), []string{foreign, nodes}, "had not added it"},
-		"added, several clusters": {several, []string{foreign, nodes}, "other clusters may need it; where none does: gcloud artifacts repositories remove-iam-policy-binding services"},
+		"never written":           {requested(nodes), []string{foreign, nodes}, "nothing of it is in the repository's policy"},
+		"interrupted":             {intended(nodes), []string{foreign}, "nothing of it is in the repository's policy"},
+		"added, several clusters": {several, []string{foreign, nodes}, "where none does, take it out by hand (gcloud artifacts repositories remove-iam-policy-binding services"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -218,7 +220,7 @@ func TestRevokedByAPerson(t *testing.T) {
 			w.wantReaders(tc.readers...)
 			w.wantCondition(nodes, v1alpha1.ConditionGranted, "False Revoked")
 			g := w.grant(nodes)
-			if sentence := record.Reason(g); !strings.Contains(sentence, "Revoked by ann@example.com: ticket 7.") || !strings.Contains(sentence, tc.says) {
+			if sentence := record.Why(g); !strings.Contains(sentence, "Revoked by ann@example.com: ticket 7.") || !strings.Contains(sentence, tc.says) {
 				t.Errorf("it says %q, want %q in it", sentence, tc.says)
 			}
 			if last := g.Status.History[len(g.Status.History)-1]; last.Event != "Revoked" || last.User != "ann@example.com" {

@@ -107,49 +107,43 @@ func (r *Reconciler) trip(ctx context.Context, policy *v1alpha1.PullAccessPolicy
 // spend counts, before they are added, those that were not counted yet. The policy's
 // status is written under the version that was read: no two writers spend the same.
 func (r *Reconciler) spend(ctx context.Context, w *work, adding []*v1alpha1.PullAccessGrant) error {
-	due := map[string]int{}
+	due := map[string][]*v1alpha1.PullAccessGrant{}
 	for _, g := range adding {
-		if !w.interrupted[g.Name] && !w.counted[g.Name] {
-			due[record.PolicyName(g)]++
+		if !w.interrupted[g.Name] && w.counted[g.Name] == nil {
+			due[record.PolicyName(g)] = append(due[record.PolicyName(g)], g)
 		}
 	}
-	for name, n := range due {
-		if err := r.count(ctx, name, n); err != nil {
+	for name, grants := range due {
+		policy := &v1alpha1.PullAccessPolicy{}
+		if err := r.Client.Get(ctx, client.ObjectKey{Name: name}, policy); err != nil {
+			return fmt.Errorf("read policy %s: %w", name, err)
+		}
+		if len(grants) > brake.Left(policy.Status.Brakes.Grants, brake.LimitsOf(policy.Spec.Brakes).GrantsPerHour, r.Clock.Now()) {
+			return errBraked
+		}
+		if err := r.count(ctx, policy, len(grants)); err != nil {
 			return err
 		}
-		for _, g := range adding {
-			w.counted[g.Name] = w.counted[g.Name] || record.PolicyName(g) == name && !w.interrupted[g.Name]
+		for _, g := range grants {
+			w.counted[g.Name] = policy
 		}
 	}
 	return nil
 }
 
-// refund takes back the counts of a batch of which it is settled that nothing came.
-func (r *Reconciler) refund(ctx context.Context, w *work) error {
-	due := map[string]int{}
-	for _, g := range w.add {
-		if w.counted[g.Name] && w.settled(g) {
-			due[record.PolicyName(g)]--
-			delete(w.counted, g.Name)
-		}
+// refund takes back the count of a grant of which it is settled, and on record, that
+// nothing came. It goes by the policy as the count has left it: the cache is behind.
+func (r *Reconciler) refund(ctx context.Context, w *work, g *v1alpha1.PullAccessGrant) error {
+	policy := w.counted[g.Name]
+	if policy == nil {
+		return nil
 	}
-	var errs []error
-	for name, n := range due {
-		errs = append(errs, r.count(ctx, name, n))
-	}
-	return errors.Join(errs...)
+	delete(w.counted, g.Name)
+	return r.count(ctx, policy, -1)
 }
 
-func (r *Reconciler) count(ctx context.Context, name string, n int) error {
-	policy := &v1alpha1.PullAccessPolicy{}
-	if err := r.Client.Get(ctx, client.ObjectKey{Name: name}, policy); err != nil {
-		return fmt.Errorf("read policy %s: %w", name, err)
-	}
-	now, status := r.Clock.Now(), &policy.Status.Brakes
-	if n > brake.Left(status.Grants, brake.LimitsOf(policy.Spec.Brakes).GrantsPerHour, now) {
-		return errBraked
-	}
+func (r *Reconciler) count(ctx context.Context, policy *v1alpha1.PullAccessPolicy, n int) error {
 	before := policy.DeepCopy()
-	status.Grants = brake.Add(status.Grants, n, now)
+	policy.Status.Brakes.Grants = brake.Add(policy.Status.Brakes.Grants, n, r.Clock.Now())
 	return outcome.PatchStatus(ctx, r.Client, before, policy)
 }

@@ -4,12 +4,16 @@
 package grant
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/brake"
@@ -155,5 +159,49 @@ func TestBrakeIsSpentOnce(t *testing.T) {
 	w.wantCondition(nodes, v1alpha1.ConditionGranted, "False GrantsPerHour")
 	if w.counted() != 2 {
 		t.Errorf("%d counted, want 2", w.counted())
+	}
+}
+
+// TestRefundGoesByWhatWasCounted: the cache does not have the count of a moment ago
+// when the intent cannot be put on record; nothing is used up for nothing.
+func TestRefundGoesByWhatWasCounted(t *testing.T) {
+	w := newWorld(t, newCloud(foreign), braked(3, 0), requested(nodes))
+	stale, conflicts := w.policy(), 0
+	w.inject(interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+			if policy, ok := o.(*v1alpha1.PullAccessPolicy); ok {
+				stale.DeepCopyInto(policy)
+				return nil
+			}
+			return c.Get(ctx, key, o, opts...)
+		},
+		Patch: func(ctx context.Context, c client.WithWatch, o client.Object, patch client.Patch, opts ...client.PatchOption) error {
+			if _, ok := o.(*v1alpha1.PullAccessGrant); ok && conflicts < 5 {
+				conflicts++
+				return apierrors.NewConflict(schema.GroupResource{Resource: "pullaccessgrants"}, o.GetName(), nil)
+			}
+			return c.Patch(ctx, o, patch, opts...)
+		},
+	})
+	for range 7 {
+		_, _ = w.pass()
+		stale = w.policy()
+	}
+	if w.counted() != 1 || len(w.cloud.Sent) != 1 {
+		t.Errorf("after %d conflicts %d are counted and %d written, want one of each", conflicts, w.counted(), len(w.cloud.Sent))
+	}
+}
+
+// TestRevokedBehindABrake: what a person has taken back is not written when the brake opens.
+func TestRevokedBehindABrake(t *testing.T) {
+	w := newWorld(t, newCloud(foreign), braked(1, 1), requested(nodes))
+	w.mustPass()
+	w.wantCondition(nodes, v1alpha1.ConditionGranted, "False GrantsPerHour")
+	w.answer(nodes, v1alpha1.ReviewRevoked)
+	for _, after := range []time.Duration{0, 2 * time.Hour} {
+		w.at(now.Add(after))
+		w.mustPass()
+		w.wantReaders(foreign)
+		w.wantCondition(nodes, v1alpha1.ConditionGranted, "False Revoked")
 	}
 }

@@ -145,7 +145,7 @@ func (r *Reconciler) edit(ctx context.Context, w *work) (iampolicy.Write, error)
 // backoff (an error), or a condition with the next step and a late second look.
 func (r *Reconciler) afterError(ctx context.Context, w *work, err error) error {
 	if errors.Is(err, errRecord) {
-		return errors.Join(err, r.withdraw(ctx, w), r.refund(ctx, w))
+		return errors.Join(err, r.withdraw(ctx, w))
 	}
 	if errors.Is(err, iampolicy.ErrNotFound) {
 		// A repository that is gone took the access with it.
@@ -156,9 +156,13 @@ func (r *Reconciler) afterError(ctx context.Context, w *work, err error) error {
 	refusal := describe(err, w.repository)
 	var errs []error
 	for _, g := range slices.Concat(w.add, w.remove) {
-		errs = append(errs, r.refuse(ctx, w, g, refusal, w.settled(g)))
+		settled := w.settled(g)
+		err := r.refuse(ctx, w, g, refusal, settled)
+		if err == nil && settled { // Else the intent stays open, and what it has used up with it.
+			err = r.refund(ctx, w, g)
+		}
+		errs = append(errs, err)
 	}
-	errs = append(errs, r.refund(ctx, w))
 	if refusal.status == metav1.ConditionUnknown {
 		errs = append(errs, err)
 	}

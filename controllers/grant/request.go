@@ -23,6 +23,8 @@ func (r *Reconciler) consider(ctx context.Context, w *work, g *v1alpha1.PullAcce
 	policy := policyNamed(w.policies, record.PolicyName(g))
 	permitted := policy != nil && decision.Permits(policy, w.repository, diagnosis.IsVirtual(repository), g.Spec.Member)
 	switch {
+	case record.RevokedByPerson(g):
+		w.close(g, v1alpha1.EndRevoked)
 	case g.Name != decision.GrantName(w.repository, g.Spec.Member):
 		w.void[g] = refusal{
 			v1alpha1.ReasonWriteRefused, metav1.ConditionFalse,
@@ -56,6 +58,7 @@ func (r *Reconciler) considerLeave(w *work, g *v1alpha1.PullAccessGrant, policy 
 	case w.interrupted[g.Name]:
 		w.refuse(g, policyGone) // What was begun without leave is undone before anybody is asked.
 	case leave == record.LeavePending:
+		w.change(g, func() { record.Pend(g) }, nil) // Its repository may have been unreadable in between.
 		w.wake(g.Status.Proposal.LapseTime.Time)
 	default:
 		w.change(g, func() {

@@ -44,7 +44,7 @@ func TestRevoke(t *testing.T) {
 			if w.grant(nodes) != nil {
 				t.Error("the grant is still held by its finalizer")
 			}
-			if told := slices.Contains(w.recorder.said, "Revoked PullAccessGrant/"+nameOf(nodes)); told != tc.told {
+			if told := slices.Contains(w.recorder.said, "AccessTakenBack PullAccessGrant/"+nameOf(nodes)); told != tc.told {
 				t.Errorf("told %q, want Revoked among it: %v (%s)", w.recorder.said, tc.told, tc.why)
 			}
 		})

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -69,10 +70,10 @@ func (r *Reconciler) intend(ctx context.Context, w *work, intended iampolicy.Cha
 		if err := r.ensureFinalizer(ctx, g); err != nil {
 			return fmt.Errorf("%w: %w", errRecord, err)
 		}
-		adding := named(intended.Added, g)
+		added := named(intended.Added, g)
 		log.FromContext(ctx).Info("Writing policy", "PullAccessGrant", klog.KObj(g), "repository", w.repository.String(),
-			"member", g.Spec.Member, "adding", adding)
-		if err := r.patch(ctx, g, func() { record.Intend(g, adding, etag, r.Clock.Now()) }); err != nil {
+			"member", g.Spec.Member, "adding", added)
+		if err := r.patch(ctx, g, func() { record.Intend(g, added, etag, r.Clock.Now()) }); err != nil {
 			return fmt.Errorf("%w: %w", errRecord, err)
 		}
 		w.intended[g.Name] = true
@@ -84,9 +85,14 @@ func (r *Reconciler) intend(ctx context.Context, w *work, intended iampolicy.Cha
 func (r *Reconciler) withdraw(ctx context.Context, w *work) error {
 	var errs []error
 	for _, g := range slices.Concat(w.add, w.remove) {
+		var err error
 		if w.intended[g.Name] && !w.interrupted[g.Name] {
-			errs = append(errs, r.patch(ctx, g, func() { record.Withdraw(g) }))
+			err = r.patch(ctx, g, func() { record.Withdraw(g) })
 		}
+		if err == nil { // Else the intent stays open, and what it has used up with it.
+			err = r.refund(ctx, w, g)
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
@@ -99,6 +105,7 @@ func (r *Reconciler) complete(ctx context.Context, w *work, written iampolicy.Wr
 		origin := v1alpha1.OriginAdded
 		if !named(written.Change.Added, g) && !w.interrupted[g.Name] {
 			origin = v1alpha1.OriginFound
+			errs = append(errs, r.refund(ctx, w, g)) // It was counted where an attempt before this one was to add it.
 		}
 		errs = append(errs, r.granted(ctx, w, g, origin, written.EtagAfter))
 	}
@@ -126,6 +133,7 @@ func (r *Reconciler) granted(ctx context.Context, w *work, g *v1alpha1.PullAcces
 	if err := r.patch(ctx, g, func() {
 		record.Grant(g, origin, etag, r.Clock.Now())
 		record.Begin(g, policy.Spec.Grant, r.Clock.Now())
+		r.lengthen(w, g)
 	}); err != nil {
 		return err
 	}
@@ -140,6 +148,16 @@ func (r *Reconciler) granted(ctx context.Context, w *work, g *v1alpha1.PullAcces
 	return nil
 }
 
+// lengthen has the grant last as long as any policy wants it to by which a workload
+// waits for it.
+func (r *Reconciler) lengthen(w *work, g *v1alpha1.PullAccessGrant) {
+	for i := range g.Status.Workloads {
+		if policy := policyNamed(w.policies, g.Status.Workloads[i].Policy); policy != nil {
+			record.Lengthen(g, policy.Name, policy.Spec.Grant, r.Clock.Now())
+		}
+	}
+}
+
 // ended puts on record, and tells, that the grant has come to its end.
 func (r *Reconciler) ended(ctx context.Context, w *work, g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason) error {
 	if err := r.patch(ctx, g, func() { record.End(g, reason, r.Clock.Now()) }); err != nil {
@@ -152,8 +170,8 @@ func (r *Reconciler) ended(ctx context.Context, w *work, g *v1alpha1.PullAccessG
 // revoked says so and lets the grant go; saying it twice after a crash between
 // the two does no harm.
 func (r *Reconciler) revoked(ctx context.Context, g *v1alpha1.PullAccessGrant) error {
-	events.AccessRevoked(r.Recorder, g, nil, g)
-	metrics.Grant(v1alpha1.ReasonRevoked)
+	events.AccessTakenBack(r.Recorder, g)
+	metrics.Grant("AccessTakenBack")
 	return r.release(ctx, g)
 }
 
@@ -172,7 +190,7 @@ func (r *Reconciler) releaseAll(ctx context.Context, w *work) error {
 // release lets a grant that is being deleted go, and says where its member stays.
 func (r *Reconciler) release(ctx context.Context, g *v1alpha1.PullAccessGrant) error {
 	if g.Status.Origin != "" && record.Stays(g) {
-		events.AccessKept(r.Recorder, g, nil, record.Fate(g))
+		events.AccessKept(r.Recorder, g, record.Fate(g))
 	}
 	before := g.DeepCopy()
 	if !controllerutil.RemoveFinalizer(g, v1alpha1.Finalizer) {
@@ -189,7 +207,7 @@ func (r *Reconciler) release(ctx context.Context, g *v1alpha1.PullAccessGrant) e
 // that no write can have taken effect.
 func (r *Reconciler) refuse(ctx context.Context, w *work, g *v1alpha1.PullAccessGrant, refused refusal, settled bool) error {
 	last := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionReady)
-	news := last == nil || last.Reason != refused.reason || last.Message != refused.sentence
+	news := last == nil || last.Reason != refused.reason || !strings.HasPrefix(last.Message, refused.sentence) // More may have been said.
 	if err := r.patch(ctx, g, func() { record.Refuse(g, refused.status, refused.reason, refused.sentence, settled) }); err != nil || !news {
 		return err
 	}

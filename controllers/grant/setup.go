@@ -65,7 +65,8 @@ func spokenOf() predicate.TypedFuncs[*v1alpha1.PullAccessGrant] {
 	never := predicate.NewTypedPredicateFuncs(func(*v1alpha1.PullAccessGrant) bool { return false })
 	never.UpdateFunc = func(e event.TypedUpdateEvent[*v1alpha1.PullAccessGrant]) bool {
 		before, after := &e.ObjectOld.Status, &e.ObjectNew.Status
-		return !equality.Semantic.DeepEqual(before.RequestedTime, after.RequestedTime) ||
+		return before.EndedTime != nil && after.EndedTime == nil ||
+			!equality.Semantic.DeepEqual(before.RequestedTime, after.RequestedTime) ||
 			!equality.Semantic.DeepEqual(before.Review, after.Review) || !equality.Semantic.DeepEqual(before.Usage, after.Usage)
 	}
 	return never

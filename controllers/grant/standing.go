@@ -32,14 +32,14 @@ func (r *Reconciler) lookAfter(ctx context.Context, w *work, standing []*v1alpha
 	absent := r.absent(ctx, w, standing)
 	virtual := diagnosis.IsVirtual(r.Cloud.Repository(ctx, w.repository))
 	for _, g := range standing {
-		named := decision.Names(w.policies, w.repository, virtual, g.Spec.Member)
-		switch review := g.Status.Review; {
-		case review != nil && review.Decision == v1alpha1.ReviewRevoked:
+		hasPolicy := decision.Names(w.policies, w.repository, virtual, g.Spec.Member)
+		switch {
+		case record.RevokedByPerson(g):
 			w.close(g, v1alpha1.EndRevoked)
 		case slices.Contains(absent, g.Spec.Member) && !w.interrupted[g.Name]:
 			r.gone(w, g)
 		default:
-			r.considerEnd(w, g, named, virtual)
+			r.considerEnd(w, g, hasPolicy, virtual)
 		}
 	}
 }
@@ -87,18 +87,18 @@ func (r *Reconciler) gone(w *work, g *v1alpha1.PullAccessGrant) {
 
 // considerEnd asks whether the grant has come to its end: by time, for want of use,
 // or because no policy names it any more. It is announced first, and done when due.
-func (r *Reconciler) considerEnd(w *work, g *v1alpha1.PullAccessGrant, named, virtual bool) {
+func (r *Reconciler) considerEnd(w *work, g *v1alpha1.PullAccessGrant, hasPolicy, virtual bool) {
 	now := r.Clock.Now()
 	policy := policyNamed(w.policies, record.PolicyName(g))
 	permitted := policy != nil && decision.Permits(policy, w.repository, virtual, g.Spec.Member)
-	end, again := record.EndOf(g, named, now)
+	end, again := record.EndOf(g, hasPolicy, now)
 	if permitted && end != nil && end.Reason == v1alpha1.EndExpired {
 		if renewed := g.DeepCopy(); record.Renew(renewed, policy.Spec.Grant, now) {
 			w.change(g, func() {
 				record.Announce(g, nil, now)
 				record.Renew(g, policy.Spec.Grant, now)
 			}, nil)
-			end, again = record.EndOf(renewed, named, now)
+			end, again = record.EndOf(renewed, hasPolicy, now)
 		}
 	}
 	switch {
@@ -113,9 +113,7 @@ func (r *Reconciler) considerEnd(w *work, g *v1alpha1.PullAccessGrant, named, vi
 	case end == nil && w.interrupted[g.Name]:
 		r.resume(w, g, permitted, policy)
 	}
-	if end == nil || end.DueTime.After(now) { // Else the next look at its use wakes us.
-		w.wake(again)
-	}
+	w.wake(again)
 }
 
 // resume goes on with an end that was begun, and called off since: the member is
@@ -132,7 +130,7 @@ func (r *Reconciler) resume(w *work, g *v1alpha1.PullAccessGrant, permitted bool
 
 // tellEnd says why the grant has ended, to those who look at it and at its policy.
 func (r *Reconciler) tellEnd(w *work, g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason) {
-	sentence := record.Reason(g)
+	sentence := record.Why(g)
 	policy := r.policyOf(w, g)
 	events.GrantEnded(r.Recorder, g, policy, string(reason), sentence)
 	events.GrantEnded(r.Recorder, policy, g, string(reason), sentence)

@@ -227,3 +227,37 @@ func TestForceIsShown(t *testing.T) {
 	}
 	w.wantReaders(foreign)
 }
+
+// TestBoundsOfAllWhoWait: a workload that came before the write has its policy's say
+// in how long it lasts.
+func TestBoundsOfAllWhoWait(t *testing.T) {
+	long := enforcing()
+	long.Name = "long"
+	long.Spec.Grant = v1alpha1.LifetimeSpec{WhenPolicyGone: v1alpha1.Keep, AccountsUsedBy: v1alpha1.UsedBySeveralClusters}
+	g := requested(nodes)
+	record.Join(g, v1alpha1.Workload{Kind: "Deployment", Namespace: "x", Name: "other", UID: "o"}, "long", now)
+	w := newWorld(t, newCloud(foreign), lasting(), long, g)
+	w.mustPass()
+	w.at(now.Add(9 * time.Minute))
+	w.mustPass()
+	w.wantReaders(foreign, nodes)
+	if l := w.grant(nodes).Status.Lifetime; l.ExpireTime != nil || l.WhenPolicyGone != v1alpha1.Keep || l.AccountsUsedBy != v1alpha1.UsedBySeveralClusters {
+		t.Errorf("it lasts %+v, want as long as policy long has it", l)
+	}
+}
+
+// TestRefusalsAreToldOnce: however often Google refuses to take a member out.
+func TestRefusalsAreToldOnce(t *testing.T) {
+	w := newWorld(t, newCloud(foreign, nodes), enforcing(), granted(nodes, v1alpha1.OriginAdded))
+	w.answer(nodes, v1alpha1.ReviewRevoked)
+	for range 10 {
+		w.cloud.NextErr = []error{iampolicy.ErrForbidden}
+		w.mustPass()
+	}
+	if n := len(w.recorder.said); n != 2 {
+		t.Errorf("%d events, want one on the grant and one on its policy: %v", n, w.recorder.said)
+	}
+	if refusals := w.grant(nodes).Status.RefusedRemovals; refusals != 10 {
+		t.Errorf("%d refusals are on record, want 10", refusals)
+	}
+}

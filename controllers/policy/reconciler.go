@@ -64,7 +64,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, policy *v1alpha1.PullAccessP
 	before := policy.DeepCopy()
 	now := r.Clock.Now()
 	access := r.observeCloud(ctx, policy)
-	opens := brake.Open(&policy.Status.Brakes, now)
+	opens := brake.Open(&policy.Status.Brakes, brake.LimitsOf(policy.Spec.Brakes), now)
 	limits := decideLimits(policy)
 	if policy.Spec.Mode == v1alpha1.ModeEnforce || policy.Spec.Mode == v1alpha1.ModeApprove {
 		policy.Status.WouldGrant = nil
@@ -85,15 +85,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, policy *v1alpha1.PullAccessP
 
 // decideLimits names the brake that holds something back for longest.
 func decideLimits(policy *v1alpha1.PullAccessPolicy) metav1.Condition {
-	var last *v1alpha1.TrippedBrake
-	for i := range policy.Status.Brakes.Tripped {
-		if t := &policy.Status.Brakes.Tripped[i]; last == nil || last.UntilTime.Before(&t.UntilTime) {
-			last = t
-		}
-	}
-	if last == nil {
+	if len(policy.Status.Brakes.Tripped) == 0 {
 		return metav1.Condition{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonWithinLimits, Message: "No brake holds anything back."}
 	}
+	last := policy.Status.Brakes.Tripped[0]
 	return metav1.Condition{
 		Status: metav1.ConditionFalse, Reason: string(last.Brake),
 		Message: brake.Sentence(last.Brake, policy.Name, brake.LimitsOf(policy.Spec.Brakes), last.UntilTime.Time),
@@ -191,7 +186,7 @@ func decideReady(policy *v1alpha1.PullAccessPolicy, cloud access, limits metav1.
 	default:
 		return metav1.Condition{
 			Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonDryRun,
-			Message: fmt.Sprintf("Nothing is written: status.wouldGrant lists what would have been granted (%d so far), and events on pods say the same; set spec.mode to Enforce, or Approve, to have it done.", len(policy.Status.WouldGrant)),
+			Message: fmt.Sprintf("Nothing is granted or restarted: status.wouldGrant lists what would have been granted (%d so far), and events on pods say the same; set spec.mode to Enforce, or Approve, to have it done.", len(policy.Status.WouldGrant)),
 		}
 	}
 }

@@ -4,15 +4,19 @@
 package restart
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/brake"
@@ -50,7 +54,7 @@ func TestBrakeHoldsRestarts(t *testing.T) {
 		return n
 	}
 	for range 2 {
-		wake, err := r.judge(t.Context(), grant, views)
+		wake, _, err := r.judge(t.Context(), grant, views)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +74,7 @@ func TestBrakeHoldsRestarts(t *testing.T) {
 	for i := range 2 {
 		delete(views, i) // They have recovered.
 	}
-	if _, err := r.judge(t.Context(), grant, views); err != nil {
+	if _, _, err := r.judge(t.Context(), grant, views); err != nil {
 		t.Fatal(err)
 	}
 	if n := begun(); n != 3 {
@@ -78,5 +82,58 @@ func TestBrakeHoldsRestarts(t *testing.T) {
 	}
 	if n := len(grant.Status.History); n != 3 {
 		t.Errorf("the history tells %d restarts", n)
+	}
+}
+
+// TestRefundGoesByWhatWasCounted: the cache does not have the count of a moment ago
+// when the restarts cannot be put on record; what is not certain stays counted.
+func TestRefundGoesByWhatWasCounted(t *testing.T) {
+	conflict := apierrors.NewConflict(schema.GroupResource{Resource: "pullaccessgrants"}, "g", nil)
+	for name, tc := range map[string]struct {
+		why  error
+		want int
+	}{
+		"conflict":  {fmt.Errorf("record: %w", conflict), 60},
+		"no answer": {context.DeadlineExceeded, 0},
+		"timed out": {apierrors.NewTimeoutError("slow", 1), 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			scheme := runtime.NewScheme()
+			if err := v1alpha1.AddToScheme(scheme); err != nil {
+				t.Fatal(err)
+			}
+			stale := &v1alpha1.PullAccessPolicy{ObjectMeta: metav1.ObjectMeta{Name: "prod"}}
+			server := fake.NewClientBuilder().WithScheme(scheme).WithObjects(stale).WithStatusSubresource(stale).Build()
+			if err := server.Get(t.Context(), client.ObjectKey{Name: "prod"}, stale); err != nil {
+				t.Fatal(err)
+			}
+			cached := interceptor.NewClient(server, interceptor.Funcs{
+				Get: func(_ context.Context, _ client.WithWatch, _ client.ObjectKey, o client.Object, _ ...client.GetOption) error {
+					if policy, ok := o.(*v1alpha1.PullAccessPolicy); ok {
+						stale.DeepCopyInto(policy)
+					}
+					return nil
+				},
+			})
+			r := &Reconciler{Client: cached, Clock: clocktesting.NewFakePassiveClock(granted)}
+			grant, views := grantedAt(nil), map[int]view{}
+			for i := range 70 {
+				grant.Status.Workloads = append(grant.Status.Workloads, v1alpha1.WorkloadStatus{
+					Workload: v1alpha1.Workload{Name: fmt.Sprint(i)}, Policy: "prod", State: v1alpha1.WorkloadWaiting,
+				})
+				views[i] = view{stuck: stuckAt(-time.Minute), covered: true, spec: restartSpec{strategy: v1alpha1.RestartRollout, maxAttempts: 3}}
+			}
+			_, counted, err := r.judge(t.Context(), grant, views)
+			if err == nil {
+				err = r.refund(t.Context(), counted, tc.why)
+			}
+			found := &v1alpha1.PullAccessPolicy{}
+			if err := server.Get(t.Context(), client.ObjectKey{Name: "prod"}, found); err != nil {
+				t.Fatal(err)
+			}
+			if left := brake.Left(found.Status.Brakes.Restarts, 60, granted); left != tc.want || err != nil {
+				t.Errorf("%d of 60 are left, %v; want %d", left, err, tc.want)
+			}
+		})
 	}
 }

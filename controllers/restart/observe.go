@@ -97,8 +97,8 @@ func (r *Reconciler) observePolicy(ctx context.Context, grant *v1alpha1.PullAcce
 	}
 	v.spec = specOf(&policy)
 	v.leave = leftBecause(w, *v)
-	if policy.Spec.Mode == v1alpha1.ModeApprove && !record.ApprovedByPerson(grant) {
-		v.leave = "Policy " + w.Policy + " asks a person first, and none has approved this grant; the kubelet retries its pulls at most 5 minutes apart."
+	if policy.Spec.Mode == v1alpha1.ModeApprove && (!record.ApprovedByPerson(grant) || record.PolicyName(grant) != policy.Name) {
+		v.leave = "Policy " + w.Policy + " asks a person first, and none has approved this grant under it; the kubelet retries its pulls at most 5 minutes apart."
 	}
 	return nil
 }

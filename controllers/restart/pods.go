@@ -17,6 +17,7 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
+	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 // failingPod is a pod that cannot pull from the grant's repository as its member.
@@ -85,7 +86,8 @@ func (r *Reconciler) observeStarts(ctx context.Context, grant *v1alpha1.PullAcce
 	}
 	for i := range pods {
 		pod := &pods[i]
-		if !hasStarted(pod, imageref.Of(grant.Spec.Repository), grant.CreationTimestamp.Time) {
+		repository := imageref.Of(grant.Spec.Repository)
+		if !hasStarted(pod, repository, record.AskedTime(grant)) {
 			continue
 		}
 		ours, err := r.pullsAs(ctx, pod, grant.Spec.Member)
@@ -93,7 +95,8 @@ func (r *Reconciler) observeStarts(ctx context.Context, grant *v1alpha1.PullAcce
 			return err
 		}
 		v.started = v.started || ours
-		v.pulled = v.pulled || ours && pod.CreationTimestamp.Time.Before(grant.Status.GrantedTime.Time) && len(pod.Spec.ImagePullSecrets) == 0
+		v.pulled = v.pulled || ours && pod.CreationTimestamp.Time.Before(grant.Status.GrantedTime.Time) && len(pod.Spec.ImagePullSecrets) == 0 &&
+			hasStarted(pod, repository, record.WrittenTime(grant))
 	}
 	return nil
 }

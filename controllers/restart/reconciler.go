@@ -66,21 +66,22 @@ func (r *Reconciler) Reconcile(ctx context.Context, grant *v1alpha1.PullAccessGr
 		return reconcile.Result{}, fmt.Errorf("observe: %w", err)
 	}
 	before := grant.DeepCopy()
-	wake, err := r.judge(ctx, grant, views)
-	if err != nil {
-		return outcome.Of(reconcile.Result{}, err)
+	wake, counted, err := r.judge(ctx, grant, views)
+	if err == nil {
+		// The restart's time is on record before the restart: a crash in between
+		// leaves the next start the very same restart to do.
+		err = outcome.PatchStatus(ctx, r.Client, before, grant)
 	}
-	// The restart's time is on record before the restart: a crash in between
-	// leaves the next start the very same restart to do.
-	if err := outcome.PatchStatus(ctx, r.Client, before, grant); err != nil {
-		return outcome.Of(reconcile.Result{}, errors.Join(err, r.refund(ctx, before, grant)))
+	if err != nil {
+		return outcome.Of(reconcile.Result{}, errors.Join(err, r.refund(ctx, counted, err)))
 	}
 	r.tell(ctx, before, grant, views)
 	return outcome.Of(reconcile.Result{RequeueAfter: wake}, r.act(ctx, grant, views))
 }
 
-// judge brings the record up to date with what was seen, and says when to come back.
-func (r *Reconciler) judge(ctx context.Context, grant *v1alpha1.PullAccessGrant, views map[int]view) (time.Duration, error) {
+// judge brings the record up to date with what was seen, and says when to come back
+// and what restarts it has counted for that, also beside an error.
+func (r *Reconciler) judge(ctx context.Context, grant *v1alpha1.PullAccessGrant, views map[int]view) (time.Duration, []spent, error) {
 	now := r.Clock.Now()
 	for _, v := range views {
 		if v.pulled || v.started && len(v.stuck) == 0 {
@@ -104,9 +105,9 @@ func (r *Reconciler) judge(ctx context.Context, grant *v1alpha1.PullAccessGrant,
 		sooner(after)
 	}
 	slices.Sort(begun) // Who came first goes first.
-	until, err := r.holdBack(ctx, grant, planned, begun)
+	until, counted, err := r.holdBack(ctx, grant, planned, begun)
 	if err != nil {
-		return 0, err
+		return 0, counted, err
 	}
 	if !until.IsZero() {
 		sooner(until.Sub(now))
@@ -115,7 +116,7 @@ func (r *Reconciler) judge(ctx context.Context, grant *v1alpha1.PullAccessGrant,
 		r.keep(grant, i, w)
 	}
 	record.Summarise(grant)
-	return wake, nil
+	return wake, counted, nil
 }
 
 // keep puts on record what was planned for one workload.

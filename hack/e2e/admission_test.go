@@ -160,7 +160,7 @@ var reviewCases = map[string]reviewCase{
 	"approver-revokes-what-waits":       {waiting, approver, revokes(approver), grantedMessage},
 	"approver-revokes-without-a-status": {empty, approver, revokes(approver), grantedMessage},
 	"approver-revokes-what-has-ended": {
-		recorded(v1alpha1.ConditionGranted, metav1.ConditionFalse, v1alpha1.ReasonRevoked), approver, revokes(approver), grantedMessage,
+		recorded(v1alpha1.ConditionGranted, metav1.ConditionFalse, string(v1alpha1.EndRevoked)), approver, revokes(approver), grantedMessage,
 	},
 	"approver-revokes-what-is-only-approved": {
 		recorded(v1alpha1.ConditionApproved, metav1.ConditionTrue, v1alpha1.ReasonApproved), approver, revokes(approver), grantedMessage,

@@ -187,7 +187,7 @@ func TestRevokes(t *testing.T) {
 		if diff := gocmp.Diff(foreign, got, gocmp.Comparer(sameBinding)); diff != "" {
 			t.Errorf("bindings after the grant was deleted (-want +got):\n%s", diff)
 		}
-		event(t, "default", "PullAccessGrant", grant.Name, "Revoked")
+		event(t, "default", "PullAccessGrant", grant.Name, "AccessTakenBack")
 	})
 
 	t.Run("found", func(t *testing.T) {

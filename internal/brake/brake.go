@@ -133,19 +133,23 @@ func Trip(status *v1alpha1.BrakesStatus, which v1alpha1.Brake, until time.Time) 
 	i := slices.IndexFunc(status.Tripped, func(t v1alpha1.TrippedBrake) bool { return t.Brake == which })
 	if i < 0 {
 		status.Tripped = append(status.Tripped, v1alpha1.TrippedBrake{Brake: which, UntilTime: at})
-		return true
-	}
-	if status.Tripped[i].UntilTime.Before(&at) {
+	} else if status.Tripped[i].UntilTime.Before(&at) {
 		status.Tripped[i].UntilTime = at
 	}
-	return false
+	// The one that holds for longest comes first.
+	slices.SortStableFunc(status.Tripped, func(a, b v1alpha1.TrippedBrake) int { return b.UntilTime.Time.Compare(a.UntilTime.Time) })
+	return i < 0
 }
 
-// Open takes those off that hold no longer, and says when the next one opens, zero
-// if none is left.
-func Open(status *v1alpha1.BrakesStatus, now time.Time) time.Time {
+// Open takes those off that hold no longer, because their time is over or the policy
+// has been given more room, and says when the next one opens, zero if none is left.
+func Open(status *v1alpha1.BrakesStatus, limits Limits, now time.Time) time.Time {
 	var next time.Time
-	status.Tripped = slices.DeleteFunc(status.Tripped, func(t v1alpha1.TrippedBrake) bool { return !now.Before(t.UntilTime.Time) })
+	status.Tripped = slices.DeleteFunc(status.Tripped, func(t v1alpha1.TrippedBrake) bool {
+		return !now.Before(t.UntilTime.Time) ||
+			t.Brake == v1alpha1.BrakeGrants && Left(status.Grants, limits.GrantsPerHour, now) > 0 ||
+			t.Brake == v1alpha1.BrakeRestarts && Left(status.Restarts, limits.RestartsPerHour, now) > 0
+	})
 	for _, t := range status.Tripped {
 		if next.IsZero() || t.UntilTime.Time.Before(next) {
 			next = t.UntilTime.Time

@@ -124,18 +124,23 @@ func TestStorm(t *testing.T) {
 }
 
 func TestTripAndOpen(t *testing.T) {
-	var status v1alpha1.BrakesStatus
+	limits := Limits{GrantsPerHour: 2}
+	status := v1alpha1.BrakesStatus{Grants: Add(nil, 2, now)}
 	if !Trip(&status, v1alpha1.BrakeGrants, now.Add(time.Minute)) || Trip(&status, v1alpha1.BrakeGrants, now) {
 		t.Error("only the first of two trips is news")
 	}
 	Trip(&status, v1alpha1.BrakeStorm, now.Add(time.Second/2))
-	if next := Open(&status, now); !next.Equal(now.Add(time.Second)) || len(status.Tripped) != 2 {
+	if next := Open(&status, limits, now); !next.Equal(now.Add(time.Second)) || len(status.Tripped) != 2 {
 		t.Errorf("the next opens at %v of %+v", next, status.Tripped)
 	}
-	if next := Open(&status, now.Add(time.Second)); !next.Equal(now.Add(time.Minute)) {
+	if next := Open(&status, limits, now.Add(time.Second)); !next.Equal(now.Add(time.Minute)) {
 		t.Errorf("the next opens at %v", next)
 	}
-	if next := Open(&status, now.Add(time.Minute)); !next.IsZero() || len(status.Tripped) != 0 {
+	if next := Open(&status, limits, now.Add(time.Minute)); !next.IsZero() || len(status.Tripped) != 0 {
 		t.Errorf("open at %v: %+v", next, status.Tripped)
+	}
+	Trip(&status, v1alpha1.BrakeGrants, now.Add(time.Minute))
+	if Open(&status, Limits{GrantsPerHour: 3}, now); len(status.Tripped) != 0 {
+		t.Errorf("with more room it still holds: %+v", status.Tripped)
 	}
 }

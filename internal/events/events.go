@@ -99,15 +99,16 @@ func GrantRefused(r Recorder, about, related runtime.Object, reason, sentence st
 	emit(r, about, related, corev1.EventTypeWarning, reason, actionGrant, sentence)
 }
 
-// AccessRevoked tells that the member was taken out of the repository's policy.
-func AccessRevoked(r Recorder, about, related runtime.Object, g *v1alpha1.PullAccessGrant) {
-	emit(r, about, related, corev1.EventTypeNormal, v1alpha1.ReasonRevoked, actionRevoke,
+// AccessTakenBack tells that the record is deleted, and its member was taken out of
+// the repository's policy.
+func AccessTakenBack(r Recorder, g *v1alpha1.PullAccessGrant) {
+	emit(r, g, nil, corev1.EventTypeNormal, "AccessTakenBack", actionRevoke,
 		"Took back read access to "+repository(g)+" from "+account(g)+"; while a policy allows it, the next pod that cannot pull has it granted again.")
 }
 
 // AccessKept tells that the record is deleted and the member stays where it is, and why.
-func AccessKept(r Recorder, about, related runtime.Object, fate string) {
-	emit(r, about, related, corev1.EventTypeNormal, "AccessKept", actionRevoke, "The record is deleted; "+fate)
+func AccessKept(r Recorder, g *v1alpha1.PullAccessGrant, fate string) {
+	emit(r, g, nil, corev1.EventTypeNormal, "AccessKept", actionRevoke, "The record is deleted; "+fate)
 }
 
 // GrantEnding tells that the grant is about to be taken back, why and when.
@@ -115,7 +116,7 @@ func GrantEnding(r Recorder, about, related runtime.Object, sentence string) {
 	emit(r, about, related, corev1.EventTypeNormal, v1alpha1.ReasonEnding, actionRevoke, sentence)
 }
 
-// GrantEnded tells why the member was taken out of the repository's policy.
+// GrantEnded tells that the grant has come to its end, and why.
 func GrantEnded(r Recorder, about, related runtime.Object, reason, sentence string) {
 	emit(r, about, related, corev1.EventTypeNormal, reason, actionRevoke, sentence)
 }

@@ -16,7 +16,7 @@ import (
 // End records that the grant has come to its end. What the record says of effects
 // and restarts stays, for whoever asks later what happened.
 func End(g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason, now time.Time) {
-	sentence := EndSentence(g, reason)
+	sentence := endSentence(g, reason)
 	switch reason {
 	case v1alpha1.EndDenied, v1alpha1.EndLapsed, v1alpha1.EndPolicyChanged:
 		set(g, v1alpha1.ConditionApproved, metav1.ConditionFalse, string(reason), sentence)
@@ -49,7 +49,7 @@ func Ended(g *v1alpha1.PullAccessGrant) bool { return g.Status.EndedTime != nil 
 // the operator had added.
 func RemovedExternally(g *v1alpha1.PullAccessGrant) bool {
 	granted := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionGranted)
-	return Ended(g) && granted != nil && granted.Reason == v1alpha1.ReasonRemovedExternally
+	return Ended(g) && granted != nil && granted.Reason == string(v1alpha1.EndRemovedExternally)
 }
 
 // MayReopen tells whether a pod that was made at made may ask anew for what has
@@ -70,11 +70,14 @@ func MayReopen(g *v1alpha1.PullAccessGrant, made time.Time) bool {
 	}
 }
 
-// Reopen records that a pod asks anew, under the policy that allows it now.
+// Reopen records that a pod asks anew, under the policy that allows it now. Its
+// workloads begin anew with it: what was restarted before is no measure for what
+// follows, and whoever still cannot pull joins again.
 func Reopen(g *v1alpha1.PullAccessGrant, w v1alpha1.Workload, policy string, now time.Time) {
 	asked := metav1.NewTime(now)
 	g.Status.EndedTime, g.Status.RequestedTime, g.Status.Policy = nil, &asked, policy
 	g.Status.Proposal, g.Status.Review = nil, nil
+	g.Status.Workloads, g.Status.RecoveredWorkloads = nil, 0
 	meta.RemoveStatusCondition(&g.Status.Conditions, v1alpha1.ConditionApproved)
 	set(g, v1alpha1.ConditionGranted, metav1.ConditionFalse, v1alpha1.ReasonGranting, "A pod has asked anew for what had ended.")
 	Note(g, v1alpha1.HistoryRequested, fmt.Sprintf("For %s %s/%s, under policy %s.", w.Kind, w.Namespace, w.Name, policy), now)
@@ -88,11 +91,11 @@ func Stays(g *v1alpha1.PullAccessGrant) bool {
 	return g.Status.Origin != v1alpha1.OriginAdded || g.Status.Lifetime.AccountsUsedBy == v1alpha1.UsedBySeveralClusters
 }
 
-// EndSentence says why the grant ends, what becomes of the member, and what follows.
+// endSentence says why the grant ends, what becomes of the member, and what follows.
 // It is asked before the end is recorded.
-func EndSentence(g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason) string {
+func endSentence(g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason) string {
 	again := " While a policy allows it, a pod that cannot pull asks anew."
-	stands := fmt.Sprintf(" It is not asked for again until the record is deleted: kubectl delete pullaccessgrant %s.", g.Name)
+	stands := fmt.Sprintf(" It is not asked for again until the record is deleted (kubectl delete pullaccessgrant %s).", g.Name)
 	switch reason {
 	case v1alpha1.EndExpired:
 		return "The grant's time was over; " + Fate(g) + again
@@ -101,7 +104,7 @@ func EndSentence(g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason) string 
 	case v1alpha1.EndUnused:
 		return "Nothing in the cluster has used it for long enough; " + Fate(g) + again
 	case v1alpha1.EndRevoked:
-		return said(g, "Revoked") + " In the cloud, " + Fate(g) + stands
+		return said(g, "Revoked") + " As to the cloud, " + Fate(g) + stands
 	case v1alpha1.EndRemovedExternally:
 		return "The operator had added the member, and somebody else took it out, most likely what keeps the whole policy (Terraform's iam_policy or iam_binding, Config Connector's IAMPolicy). " +
 			"The operator does not put it back: declare it there, as kubectl pullaccess grants " + g.Name + " -o terraform (or config-connector, crossplane, gcloud) shows." + stands
@@ -121,10 +124,12 @@ func EndSentence(g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason) string 
 // Fate is what becomes of the member in the cloud, to go on a sentence.
 func Fate(g *v1alpha1.PullAccessGrant) string {
 	switch {
+	case g.Status.Origin == "":
+		return "nothing of it is in the repository's policy."
 	case g.Status.Origin != v1alpha1.OriginAdded:
 		return "the member stays in the repository's policy, as the operator had not added it."
 	case Stays(g):
-		return "the member stays in the repository's policy, as other clusters may need it; where none does: " + RemoveCommand(g) + "."
+		return "the member stays in the repository's policy, as other clusters may need it; where none does, take it out by hand (" + RemoveCommand(g) + ")."
 	default:
 		return "the operator took the member out of the repository's policy."
 	}
@@ -138,8 +143,8 @@ func RemoveCommand(g *v1alpha1.PullAccessGrant) string {
 		r.Name, r.Project, r.Location, g.Spec.Member)
 }
 
-// Reason says why the grant is not there, as its record has it.
-func Reason(g *v1alpha1.PullAccessGrant) string {
+// Why says why the grant is not there, as its record has it.
+func Why(g *v1alpha1.PullAccessGrant) string {
 	if granted := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionGranted); granted != nil {
 		return granted.Message
 	}

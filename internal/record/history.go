@@ -5,6 +5,7 @@ package record
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,7 +21,7 @@ func Note(g *v1alpha1.PullAccessGrant, event v1alpha1.HistoryEvent, message stri
 // noteReview adds what a person has said, when and as whom by the API server's word.
 func noteReview(g *v1alpha1.PullAccessGrant, event v1alpha1.HistoryEvent, now time.Time) {
 	at := now
-	if said := ReviewTime(g); !said.IsZero() {
+	if said := reviewTime(g); !said.IsZero() {
 		at = said
 	}
 	note(g, v1alpha1.HistoryEntry{
@@ -42,3 +43,11 @@ func note(g *v1alpha1.PullAccessGrant, entry v1alpha1.HistoryEntry) {
 
 // maxMessage is the length of a history's message, in bytes, as the kind's schema has it.
 const maxMessage = 512
+
+// cut bounds a sentence to what the record takes.
+func cut(text string) string {
+	if len(text) <= maxMessage {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxMessage-len("…")], "") + "…"
+}

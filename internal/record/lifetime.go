@@ -17,6 +17,7 @@ func Begin(g *v1alpha1.PullAccessGrant, spec v1alpha1.LifetimeSpec, now time.Tim
 	g.Status.Lifetime = v1alpha1.Lifetime{
 		WhenPolicyGone: spec.WhenPolicyGone, GracePeriod: spec.GracePeriod,
 		RevokeWhenUnusedFor: spec.RevokeWhenUnusedFor, AccountsUsedBy: spec.AccountsUsedBy,
+		Policies: []string{PolicyName(g)},
 	}
 	if spec.ExpireAfter != nil {
 		expires := metav1.NewTime(now.Add(spec.ExpireAfter.Duration))
@@ -26,9 +27,14 @@ func Begin(g *v1alpha1.PullAccessGrant, spec v1alpha1.LifetimeSpec, now time.Tim
 }
 
 // Lengthen notes that pods of one more policy use the grant: it lasts as long as the
-// longest of them has it, and what one reason ends another keeps.
-func Lengthen(g *v1alpha1.PullAccessGrant, spec v1alpha1.LifetimeSpec, now time.Time) {
+// longest of them has it, and what one reason ends another keeps. Each policy counts
+// once: that its pods keep coming puts off no end.
+func Lengthen(g *v1alpha1.PullAccessGrant, policy string, spec v1alpha1.LifetimeSpec, now time.Time) {
 	l := &g.Status.Lifetime
+	if slices.Contains(l.Policies, policy) || len(l.Policies) >= v1alpha1.MaxLifetimePolicies {
+		return
+	}
+	l.Policies = append(l.Policies, policy)
 	if l.ExpireTime != nil {
 		if spec.ExpireAfter == nil {
 			l.ExpireTime = nil
@@ -47,31 +53,32 @@ func Lengthen(g *v1alpha1.PullAccessGrant, spec v1alpha1.LifetimeSpec, now time.
 	}
 }
 
-// UsedUnder tells whether a workload on record waits, or has waited, by that policy.
-func UsedUnder(g *v1alpha1.PullAccessGrant, policy string) bool {
-	return slices.ContainsFunc(g.Status.Workloads, func(w v1alpha1.WorkloadStatus) bool { return w.Policy == policy })
-}
-
 // EndOf says why and when the grant is to end, nil if it stays for now, and when to
-// ask again, zero if only a change of a policy or of its use can matter. named says
+// ask again, zero if only a change of a policy or a look at its use can matter. named says
 // whether a policy still names it. Only what the operator added ends by itself.
 func EndOf(g *v1alpha1.PullAccessGrant, named bool, now time.Time) (end *v1alpha1.Ending, again time.Time) {
 	if !Granted(g) || g.Status.Origin != v1alpha1.OriginAdded {
 		return nil, time.Time{}
 	}
-	for _, c := range []*candidate{expiry(g), disuse(g, now), policyGone(g, named, now)} {
+	for _, c := range []*candidate{disuse(g, now), expiry(g), policyGone(g, named, now)} {
 		switch {
 		case c == nil:
 		case now.Before(c.announce):
 			again = earliest(again, c.announce)
-		case end == nil || c.DueTime.Before(&end.DueTime):
+		case end == nil, waitsForALook(g, end, now), c.DueTime.Before(&end.DueTime):
 			end = &c.Ending
 		}
 	}
-	if end != nil {
-		return end, end.DueTime.Time
+	if end != nil && end.DueTime.After(now) {
+		again = earliest(again, end.DueTime.Time)
 	}
-	return nil, again
+	return end, again
+}
+
+// waitsForALook tells whether the end is due and not to be done yet: it must not be in
+// the way of another that is.
+func waitsForALook(g *v1alpha1.PullAccessGrant, end *v1alpha1.Ending, now time.Time) bool {
+	return !end.DueTime.After(now) && !Due(g, end, now)
 }
 
 // candidate is an end that is in sight, and from when on it is announced.

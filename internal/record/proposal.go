@@ -27,6 +27,15 @@ func AskedTime(g *v1alpha1.PullAccessGrant) time.Time {
 	return g.CreationTimestamp.Time
 }
 
+// WrittenTime is when the grant can have been in the repository's policy at the
+// earliest; when it was asked for, if it was found there.
+func WrittenTime(g *v1alpha1.PullAccessGrant) time.Time {
+	if g.Status.Write != nil {
+		return g.Status.Write.IntendedTime.Time
+	}
+	return AskedTime(g)
+}
+
 // Leave says whether what a policy permits may be written without further ado. The
 // zero value says no: a person has to be asked.
 type Leave int
@@ -66,15 +75,16 @@ func LeaveOf(g *v1alpha1.PullAccessGrant, policy *v1alpha1.PullAccessPolicy, now
 
 // reviewedAt is when a person answered, as far as that is known; no later than now.
 func reviewedAt(g *v1alpha1.PullAccessGrant, now time.Time) time.Time {
-	if at := ReviewTime(g); !at.IsZero() {
+	if at := reviewTime(g); !at.IsZero() {
 		return at
 	}
 	return now
 }
 
-// ReviewTime is when the API server took the review, by its own clock; zero if it
+// reviewTime is when the API server took the review, by its own clock; zero if it
 // does not tell. What a client claims does not count.
-func ReviewTime(g *v1alpha1.PullAccessGrant) time.Time {
+func reviewTime(g *v1alpha1.PullAccessGrant) time.Time {
+	var last time.Time
 	for _, entry := range g.ManagedFields {
 		var owned struct {
 			Status struct {
@@ -84,11 +94,16 @@ func ReviewTime(g *v1alpha1.PullAccessGrant) time.Time {
 		if entry.Subresource != "status" || entry.FieldsV1 == nil || entry.Time == nil {
 			continue
 		}
-		if err := json.Unmarshal(entry.FieldsV1.GetRawBytes(), &owned); err == nil && owned.Status.Review != nil {
-			return entry.Time.Time
+		if err := json.Unmarshal(entry.FieldsV1.GetRawBytes(), &owned); err == nil && owned.Status.Review != nil && entry.Time.After(last) {
+			last = entry.Time.Time
 		}
 	}
-	return time.Time{}
+	return last
+}
+
+// RevokedByPerson tells whether a person has taken it back.
+func RevokedByPerson(g *v1alpha1.PullAccessGrant) bool {
+	return g.Status.Review != nil && g.Status.Review.Decision == v1alpha1.ReviewRevoked
 }
 
 // ApprovedByPerson tells whether a person has approved what was written.
@@ -107,16 +122,21 @@ func Propose(g *v1alpha1.PullAccessGrant, policy *v1alpha1.PullAccessPolicy, now
 	}
 	g.Status.Review = nil
 	Join(g, g.Spec.Workload, PolicyName(g), now)
+	Pend(g)
+	Note(g, v1alpha1.HistoryProposed, fmt.Sprintf("Under policy %s; it lapses at %s.", policy.Name, stamp(g.Status.Proposal.LapseTime)), now)
+}
+
+// Pend records that a proposal waits. It changes nothing a second time.
+func Pend(g *v1alpha1.PullAccessGrant) {
 	sentence := ProposalSentence(g)
 	set(g, v1alpha1.ConditionApproved, metav1.ConditionUnknown, v1alpha1.ReasonWaitingForApproval, sentence)
 	set(g, v1alpha1.ConditionGranted, metav1.ConditionUnknown, v1alpha1.ReasonWaitingForApproval, sentence)
-	Note(g, v1alpha1.HistoryProposed, fmt.Sprintf("Under policy %s; it lapses at %s.", policy.Name, stamp(g.Status.Proposal.LapseTime)), now)
 	Summarise(g)
 }
 
 // ProposalSentence says what is waited for, and how it is answered.
 func ProposalSentence(g *v1alpha1.PullAccessGrant) string {
-	return fmt.Sprintf("It waits until %s for a person: kubectl pullaccess approve %s, or kubectl pullaccess deny %s.",
+	return fmt.Sprintf("It waits until %s for a person (kubectl pullaccess approve %s, or kubectl pullaccess deny %s).",
 		stamp(g.Status.Proposal.LapseTime), g.Name, g.Name)
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
@@ -93,12 +94,12 @@ func reviewedBy(manager string, at time.Time) []metav1.ManagedFieldsEntry {
 
 func TestReviewTime(t *testing.T) {
 	g := &v1alpha1.PullAccessGrant{}
-	if got := ReviewTime(g); !got.IsZero() {
-		t.Errorf("of nothing, ReviewTime = %v", got)
+	if got := reviewTime(g); !got.IsZero() {
+		t.Errorf("of nothing, reviewTime = %v", got)
 	}
 	g.ManagedFields = reviewedBy("kubectl", now)
-	if got := ReviewTime(g); !got.Equal(now) {
-		t.Errorf("ReviewTime = %v, want %v", got, now)
+	if got := reviewTime(g); !got.Equal(now) {
+		t.Errorf("reviewTime = %v, want %v", got, now)
 	}
 }
 
@@ -132,12 +133,17 @@ func TestLengthen(t *testing.T) {
 		g := &v1alpha1.PullAccessGrant{}
 		g.Status.Origin = v1alpha1.OriginAdded
 		Begin(g, order[0], now)
-		Lengthen(g, order[1], now)
+		Lengthen(g, "other", order[1], now)
 		l := g.Status.Lifetime
 		if !l.ExpireTime.Time.Equal(now.Add(3*time.Hour)) || l.RevokeWhenUnusedFor.Duration != 4*time.Hour || l.WhenPolicyGone != v1alpha1.Keep || !Stays(g) {
 			t.Errorf("%s: it lasts %+v", name, l)
 		}
-		Lengthen(g, v1alpha1.LifetimeSpec{}, now)
+		before := *g.Status.Lifetime.DeepCopy()
+		Lengthen(g, "other", v1alpha1.LifetimeSpec{}, now.Add(time.Hour))
+		if !equality.Semantic.DeepEqual(before, g.Status.Lifetime) {
+			t.Errorf("%s: a policy that is known has lengthened it a second time", name)
+		}
+		Lengthen(g, "third", v1alpha1.LifetimeSpec{}, now)
 		if l := g.Status.Lifetime; l.ExpireTime != nil || l.RevokeWhenUnusedFor != nil {
 			t.Errorf("%s: with a policy that ends nothing it lasts %+v", name, l)
 		}

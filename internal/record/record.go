@@ -73,8 +73,10 @@ func Grant(g *v1alpha1.PullAccessGrant, origin v1alpha1.GrantOrigin, etag string
 	}
 	setApproved(g)
 	set(g, v1alpha1.ConditionGranted, metav1.ConditionTrue, reason, message)
-	set(g, v1alpha1.ConditionEffective, metav1.ConditionUnknown, v1alpha1.ReasonWaitingForPropagation,
-		"No pull has been seen to work yet; IAM typically needs 2 minutes, at times 7, to spread a change.")
+	if !Effective(g) {
+		set(g, v1alpha1.ConditionEffective, metav1.ConditionUnknown, v1alpha1.ReasonWaitingForPropagation,
+			"No pull has been seen to work yet; IAM typically needs 2 minutes, at times 7, to spread a change.")
+	}
 	Summarise(g)
 }
 
@@ -95,11 +97,14 @@ func Withdraw(g *v1alpha1.PullAccessGrant) {
 // settled that no write of ours has taken effect. A member that could not be
 // taken out stays Granted, and Ready says why.
 func Refuse(g *v1alpha1.PullAccessGrant, status metav1.ConditionStatus, reason, message string, settled bool) {
+	toRemove := leaving(g) && (Granted(g) || Interrupted(g))
 	if settled {
 		Withdraw(g)
 	}
-	if Granted(g) && leaving(g) {
-		g.Status.RefusedRemovals++
+	if toRemove {
+		if status == metav1.ConditionFalse { // Of an outage nobody is to blame.
+			g.Status.RefusedRemovals++
+		}
 		set(g, v1alpha1.ConditionReady, status, reason, message+force(g))
 		return
 	}
@@ -112,7 +117,7 @@ func Refuse(g *v1alpha1.PullAccessGrant, status metav1.ConditionStatus, reason, 
 
 // leaving tells whether the member is being taken out.
 func leaving(g *v1alpha1.PullAccessGrant) bool {
-	return g.DeletionTimestamp != nil || g.Status.Ending != nil || g.Status.Review != nil && g.Status.Review.Decision == v1alpha1.ReviewRevoked
+	return g.DeletionTimestamp != nil || g.Status.Ending != nil || RevokedByPerson(g)
 }
 
 // forceAfter is after how many refusals people are shown how to do without Google.
@@ -123,11 +128,11 @@ func force(g *v1alpha1.PullAccessGrant) string {
 	if g.Status.RefusedRemovals < forceAfter {
 		return ""
 	}
-	by := fmt.Sprintf(" That was refused %d times. By hand: %s", g.Status.RefusedRemovals, RemoveCommand(g))
+	by := fmt.Sprintf(" That was refused %d times. It can be done by hand (%s).", g.Status.RefusedRemovals, RemoveCommand(g))
 	if g.DeletionTimestamp != nil {
-		by += fmt.Sprintf(`; then let the record go: kubectl patch pullaccessgrant %s --type=merge --patch='{"metadata":{"finalizers":null}}'`, g.Name)
+		by += fmt.Sprintf(` Then let the record go (kubectl patch pullaccessgrant %s --type=merge --patch='{"metadata":{"finalizers":null}}').`, g.Name)
 	}
-	return by + "."
+	return by
 }
 
 // MarkEffective records that a pull was first seen to work.
@@ -158,14 +163,6 @@ func MarkIneffective(g *v1alpha1.PullAccessGrant, now time.Time) {
 // Ineffective tells whether the grant has stayed without effect after all restarts.
 func Ineffective(g *v1alpha1.PullAccessGrant) bool {
 	return meta.IsStatusConditionFalse(g.Status.Conditions, v1alpha1.ConditionEffective)
-}
-
-// cut bounds a sentence to what the record takes.
-func cut(text string) string {
-	if len(text) <= maxMessage {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxMessage-len("…")], "") + "…"
 }
 
 // Join adds a workload that waits for the grant, or takes one up again that had

@@ -59,7 +59,7 @@ func TestState(t *testing.T) {
 		"ineffective":       {[]status{granted, is(v1alpha1.ConditionEffective, metav1.ConditionFalse, v1alpha1.ReasonIneffective)}, StateIneffective, false},
 		"ending":            {[]status{granted, ending}, v1alpha1.ReasonEnding, false},
 		"revoked, unread":   {[]status{granted, ending, said(v1alpha1.ReviewRevoked)}, StateRevoking, false},
-		"revoked":           {[]status{granted, said(v1alpha1.ReviewRevoked), ended(v1alpha1.EndRevoked)}, v1alpha1.ReasonRevoked, false},
+		"revoked":           {[]status{granted, said(v1alpha1.ReviewRevoked), ended(v1alpha1.EndRevoked)}, string(v1alpha1.EndRevoked), false},
 		"expired":           {[]status{granted, ended(v1alpha1.EndExpired)}, "Expired", false},
 		"being deleted":     {[]status{granted, deleted}, StateRevoking, false},
 		"not Unknown":       {[]status{is(v1alpha1.ConditionApproved, metav1.ConditionTrue, v1alpha1.ReasonWaitingForApproval)}, v1alpha1.ReasonGranting, false},
