@@ -71,7 +71,8 @@ const (
 
 	// ConditionEffective says that a pull was seen to work after the grant.
 	//
-	// True: PullWorked. False: Ineffective. Unknown: WaitingForPropagation.
+	// True: PullWorked. False: Ineffective. Unknown: WaitingForPropagation,
+	// and why it has ended.
 	ConditionEffective = "Effective"
 )
 

@@ -117,7 +117,8 @@ type Repository struct {
 type GrantOrigin string
 
 const (
-	// OriginAdded: the operator added the member, and takes it out on deletion.
+	// OriginAdded: the operator added the member, and takes it out at the end, unless
+	// several clusters use the account.
 	OriginAdded GrantOrigin = "Added"
 	// OriginFound: the member was there already, and stays.
 	OriginFound GrantOrigin = "Found"

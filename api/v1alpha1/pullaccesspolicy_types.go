@@ -152,7 +152,7 @@ type PullAccessPolicySpec struct {
 
 	// grant says when what this policy allowed is taken back. What holds for a grant
 	// is noted on it when it is written: the policy may be gone by the end. Unset
-	// means: not by time, and when no policy allows it any more.
+	// means: when no policy names it any more, and not by time or for want of use.
 	// +optional
 	// +kubebuilder:default={}
 	Grant LifetimeSpec `json:"grant,omitzero"`

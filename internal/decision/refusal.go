@@ -62,7 +62,7 @@ func say(policy *v1alpha1.PullAccessPolicy, d diagnosis.Diagnosis, s step) (sent
 	case d.Reason == diagnosis.WaitingForPropagation:
 		why = notCovered
 	case s.reason == v1alpha1.ReasonDryRun:
-		why = fmt.Sprintf("Would grant service account %s read access to repository %s, but policy %s is in mode DryRun; set its spec.mode to Enforce to have it done.",
+		why = fmt.Sprintf("Would grant service account %s read access to repository %s, but policy %s is in mode DryRun; set its spec.mode to Enforce, or Approve, to have it done.",
 			d.Facts.Puller.Email, d.Facts.Reference.Repository, policy.Name)
 		return why, why
 	default:

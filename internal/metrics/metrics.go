@@ -81,7 +81,7 @@ func Grant(result string) { grants.WithLabelValues(result).Inc() }
 // GrantDuration observes one edit of a policy.
 func GrantDuration(d time.Duration) { grantDuration.Observe(d.Seconds()) }
 
-// Restart counts a restart; result is "done" or "failed".
+// Restart counts a restart; result is "done", "failed" or "refused".
 func Restart(result string) { restarts.WithLabelValues(result).Inc() }
 
 // BrakeTripped counts a brake that began to hold something back.

@@ -25,7 +25,7 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
-// addControllers wires the controllers in the order of the flow; what only tells comes last.
+// addControllers wires the controllers in the order of the flow; what stands beside it comes last.
 func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client, home diagnosis.Cluster, o Options) error {
 	now := clock.RealClock{}
 	cached := gcp.NewCached(cloud, now)
