@@ -79,14 +79,22 @@ func TestLooksAgain(t *testing.T) {
 	}
 }
 
-// TestEndsUnused: announced for its grace period, and done only after a look that
-// began no earlier has found no use.
-func TestEndsUnused(t *testing.T) {
-	since := metav1.NewTime(now.Add(-24 * time.Hour))
+// since is when a grant became unused that may be so for a day.
+var since = metav1.NewTime(now.Add(-24 * time.Hour))
+
+// unused is a world in which that day is over.
+func unused(t *testing.T) *world {
+	t.Helper()
 	g := granted(nodes, v1alpha1.OriginAdded)
 	g.Status.Lifetime.RevokeWhenUnusedFor = &metav1.Duration{Duration: 24 * time.Hour}
 	g.Status.Usage.UnusedSinceTime = &since
-	w := newWorld(t, newCloud(foreign, nodes), enforcing(), g)
+	return newWorld(t, newCloud(foreign, nodes), enforcing(), g)
+}
+
+// TestEndsUnused: announced for its grace period, and done only after a look that
+// began no earlier has found no use.
+func TestEndsUnused(t *testing.T) {
+	w := unused(t)
 	w.mustPass()
 	end := w.grant(nodes).Status.Ending
 	if end == nil || end.Reason != v1alpha1.EndUnused || !end.DueTime.Time.Equal(now.Add(v1alpha1.DefaultGracePeriod)) {
@@ -105,11 +113,7 @@ func TestEndsUnused(t *testing.T) {
 
 // TestUsedAgain: use within the grace period calls the end off.
 func TestUsedAgain(t *testing.T) {
-	since := metav1.NewTime(now.Add(-24 * time.Hour))
-	g := granted(nodes, v1alpha1.OriginAdded)
-	g.Status.Lifetime.RevokeWhenUnusedFor = &metav1.Duration{Duration: 24 * time.Hour}
-	g.Status.Usage.UnusedSinceTime = &since
-	w := newWorld(t, newCloud(foreign, nodes), enforcing(), g)
+	w := unused(t)
 	w.mustPass()
 	w.set(func(s *v1alpha1.PullAccessGrantStatus) { s.Usage = v1alpha1.Usage{LastUsedTime: &since} })
 	w.mustPass()
