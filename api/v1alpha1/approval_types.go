@@ -62,7 +62,8 @@ const (
 	ReviewApproved ReviewDecision = "Approved"
 	// ReviewDenied: it is not written, and is not asked for again.
 	ReviewDenied ReviewDecision = "Denied"
-	// ReviewRevoked: what was written is taken back, and is not asked for again.
+	// ReviewRevoked: what was written is taken back, what was not is not written, and
+	// it is not asked for again.
 	ReviewRevoked ReviewDecision = "Revoked"
 )
 

@@ -29,8 +29,7 @@ const (
 	userMessage = "Set status.review.user to your own name as the API server knows it, which kubectl auth whoami shows."
 	waitMessage = "Approve or deny a grant only while its condition Approved is Unknown with reason WaitingForApproval and it " +
 		"has no review yet: look at its status first."
-	grantedMessage = "Revoke a grant only while its condition Granted is True: deny one that waits for approval, and delete one " +
-		"that is of no use."
+	standMessage = "Revoke a grant only while it has not ended; deny one that waits for approval."
 )
 
 // state makes or changes the status of a grant.
@@ -65,6 +64,15 @@ func found(s *v1alpha1.PullAccessGrantStatus)        { s.Origin = v1alpha1.Origi
 func noConditions(s *v1alpha1.PullAccessGrantStatus) { s.Conditions = nil }
 func trueNow(s *v1alpha1.PullAccessGrantStatus)      { s.Conditions[0].Status = metav1.ConditionTrue }
 
+func ended(s *v1alpha1.PullAccessGrantStatus) {
+	at := metav1.Unix(1700000000, 0)
+	s.EndedTime = &at
+}
+
+func intended(s *v1alpha1.PullAccessGrantStatus) {
+	s.Write = &v1alpha1.PolicyWrite{IntendedTime: metav1.Unix(1700000000, 0), EtagBefore: "BwYx"}
+}
+
 func approves(user string) state { return review(v1alpha1.ReviewApproved, user) }
 func denies(user string) state   { return review(v1alpha1.ReviewDenied, user) }
 func revokes(user string) state  { return review(v1alpha1.ReviewRevoked, user) }
@@ -87,6 +95,8 @@ var (
 	denied   = append(slices.Clone(waiting), step{approver, denies(approver)})
 	granted  = append(recorded(v1alpha1.ConditionGranted, metav1.ConditionTrue, v1alpha1.ReasonAccessGranted), step{admin, added})
 	approved = slices.Concat(waiting, []step{{approver, approves(approver)}, {admin, trueNow}}, granted)
+	braked   = recorded(v1alpha1.ConditionGranted, metav1.ConditionFalse, string(v1alpha1.BrakeStorm))
+	broken   = append(recorded(v1alpha1.ConditionGranted, metav1.ConditionUnknown, v1alpha1.ReasonGranting), step{admin, intended})
 )
 
 // reviewCase is one attempt at the status of a grant.
@@ -104,6 +114,10 @@ var reviewCases = map[string]reviewCase{
 	"approver-denies":             {waiting, approver, denies(approver), ""},
 	"approver-revokes":            {granted, approver, revokes(approver), ""},
 	"approver-revokes-approved":   {approved, approver, revokes(approver), ""},
+	"approver-revokes-braked":     {braked, approver, revokes(approver), ""},
+	"approver-revokes-broken-off": {broken, approver, revokes(approver), ""},
+	"approver-revokes-the-new":    {empty, approver, revokes(approver), ""},
+	"approver-revokes-unwritten":  {append(slices.Clone(waiting), step{approver, approves(approver)}), approver, revokes(approver), ""},
 	"administrator-approves":      {waiting, admin, approves(admin), ""},
 	"administrator-revokes":       {granted, admin, revokes(admin), ""},
 	narrowGrant:                   {waiting, narrow, approves(narrow), ""},
@@ -157,13 +171,10 @@ var reviewCases = map[string]reviewCase{
 	"approver-approves-what-was-denied": {denied, approver, approves(approver), waitMessage},
 	"approver-gives-another-reason":     {approved, approver, because, waitMessage},
 	"administrator-approves-too-late":   {granted, admin, denies(admin), waitMessage},
-	"approver-revokes-what-waits":       {waiting, approver, revokes(approver), grantedMessage},
-	"approver-revokes-without-a-status": {empty, approver, revokes(approver), grantedMessage},
+	"approver-revokes-what-waits":       {waiting, approver, revokes(approver), standMessage},
 	"approver-revokes-what-has-ended": {
-		recorded(v1alpha1.ConditionGranted, metav1.ConditionFalse, string(v1alpha1.EndRevoked)), approver, revokes(approver), grantedMessage,
-	},
-	"approver-revokes-what-is-only-approved": {
-		recorded(v1alpha1.ConditionApproved, metav1.ConditionTrue, v1alpha1.ReasonApproved), approver, revokes(approver), grantedMessage,
+		append(recorded(v1alpha1.ConditionGranted, metav1.ConditionFalse, string(v1alpha1.EndRevoked)), step{admin, ended}),
+		approver, revokes(approver), standMessage,
 	},
 	"editor-approves": {waiting, editor, approves(editor), `cannot patch resource "pullaccessgrants/status"`},
 }

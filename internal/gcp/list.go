@@ -39,20 +39,22 @@ func listed[T any](ctx context.Context, list func() ([]T, error)) ([]T, error) {
 
 // each visits all that a list call gives, page by page.
 func each[T any](list lister[T], visit func(T)) error {
-	for {
-		item, err := list.Next()
-		if errors.Is(err, iterator.Done) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
+	return eachWhile(list, func(item T) bool {
 		visit(item)
-	}
+		return true
+	})
 }
 
 // eachOfFirstPage visits what one list call gives, and makes no second one.
 func eachOfFirstPage[T any](list lister[T], visit func(T)) error {
+	return eachWhile(list, func(item T) bool {
+		visit(item)
+		return list.PageInfo().Remaining() > 0
+	})
+}
+
+// eachWhile visits what a list call gives until visit wants no more.
+func eachWhile[T any](list lister[T], visit func(T) (more bool)) error {
 	for {
 		item, err := list.Next()
 		if errors.Is(err, iterator.Done) {
@@ -61,8 +63,7 @@ func eachOfFirstPage[T any](list lister[T], visit func(T)) error {
 		if err != nil {
 			return err
 		}
-		visit(item)
-		if list.PageInfo().Remaining() == 0 {
+		if !visit(item) {
 			return nil
 		}
 	}

@@ -212,6 +212,8 @@ func TestOutcome(t *testing.T) {
 			refusing("pullaccesspolicies", http.StatusForbidden), nil, []string{one}, exit.Failures, []string{"Note: Which accounts policies list for nodes is not known"}, "",
 		},
 		"no operator":       {refusing("pullaccesspolicies", http.StatusNotFound), nil, nil, exit.Usage, []string{"no PullAccessPolicies", "--repository"}, ""},
+		"no operator, one":  {refusing("pullaccesspolicies", http.StatusNotFound), nil, []string{one}, exit.Failures, []string{"Note: Which accounts policies list for nodes is not known"}, ""},
+		"no grants":         {refusing("pullaccessgrants", http.StatusNotFound), nil, nil, exit.Failures, []string{"services", "Note: What the operator has added is not known"}, ""},
 		"grants forbidden":  {refusing("pullaccessgrants", http.StatusForbidden), nil, nil, exit.Failures, []string{"services", "Note: What the operator has added is not known"}, ""},
 		"list forbidden":    {kubernetes{policies: []v1alpha1.PullAccessPolicy{policyOf(services, wild)}}, []string{"artifactregistry.repositories.getIamPolicy", "resourcemanager.projects.getIamPolicy"}, nil, exit.Failures, []string{"services", "Note: Which repositories acme-images-306/us-central1 has", "artifactregistry.repositories.list"}, "team-"},
 		"project forbidden": {plain, []string{"artifactregistry.repositories.getIamPolicy"}, nil, exit.Failures, []string{"services", "the IAM policy of project acme-images-306: the asking account lacks permission resourcemanager.projects.getIamPolicy"}, ""},

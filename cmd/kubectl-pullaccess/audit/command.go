@@ -19,6 +19,7 @@ import (
 
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/cluster"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
 	"github.com/pull-access/pull-access-operator/internal/audit"
 	"github.com/pull-access/pull-access-operator/internal/gcp"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
@@ -68,7 +69,7 @@ func NewCommand(version string, config *genericclioptions.ConfigFlags, streams g
 	}
 	flags := c.Flags()
 	flags.StringSliceVar(&o.repositories, "repository", nil, "PROJECT/LOCATION/NAME of a repository to look at, instead of those that policies and grants name; may be repeated.")
-	flags.StringVarP(&o.output, "output", "o", asTable, "Output format. One of: ("+strings.Join(formats(), ", ")+").")
+	flags.StringVarP(&o.output, "output", "o", report.Table, "Output format. One of: ("+strings.Join(formats(), ", ")+").")
 	flags.DurationVar(&o.cloudTimeout, "cloud-timeout", time.Minute, "How long Google Cloud is asked in all; what is not answered by then is not known.")
 	flags.StringVar(&o.gcpEndpoint, "gcp-endpoint", "", "URL that every Google API call goes to, without credentials; for tests.")
 	// It fails only for a flag that is not there.
@@ -115,9 +116,8 @@ func (o *options) run(c *cobra.Command, _ []string) error {
 
 // settle checks the flags, and reads the repositories that are asked for.
 func (o *options) settle() ([]imageref.Repository, error) {
-	if !slices.Contains(formats(), o.output) {
-		return nil, fmt.Errorf("unable to match a printer suitable for the output format %q, allowed formats are: %s",
-			o.output, strings.Join(formats(), ","))
+	if err := report.CheckFormat(o.output, formats()); err != nil {
+		return nil, err
 	}
 	if o.cloudTimeout <= 0 {
 		return nil, errors.New("--cloud-timeout must be more than 0")

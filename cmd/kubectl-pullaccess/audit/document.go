@@ -8,12 +8,9 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/audit"
 )
 
-// version is that of the document. Fields may be added to it; what is there keeps
-// its name and its meaning.
-const version = "v1"
-
 // document is all that an audit has shown, in the form of -o json. It is fit to be
-// shown, and no list in it is null.
+// shown, and no list in it is null. Fields may be added to it; what is there keeps its
+// name and its meaning within a version.
 type document struct {
 	Version      string       `json:"version"`
 	Repositories []repository `json:"repositories"`
@@ -67,7 +64,7 @@ type finding struct {
 
 // newDocument makes a document that is fit to be shown.
 func newDocument(judged audit.Report, notes []string) document {
-	d := document{Version: version, Repositories: []repository{}, Findings: []finding{}, Notes: report.CleanAll(notes)}
+	d := document{Version: report.Version, Repositories: []repository{}, Findings: []finding{}, Notes: report.CleanAll(notes)}
 	for _, r := range judged.Repositories {
 		shown := repository{Repository: report.Clean(r.String()), Principals: []principal{}, Unknown: report.CleanAll(r.Unknown)}
 		for i := range r.Principals {

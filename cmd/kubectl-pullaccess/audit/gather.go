@@ -11,7 +11,6 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
@@ -36,23 +35,22 @@ var errNoPolicies = errors.New("the cluster has no PullAccessPolicies: install t
 // look at unless repositories are asked for; otherwise what is missing is noted.
 func fromCluster(ctx context.Context, reader client.Reader, asked []imageref.Repository) (facts audit.Facts, notes []string, err error) {
 	facts.Repositories = asked
-	err = cluster.Each(ctx, reader, client.ListOptions{}, func() *v1alpha1.PullAccessPolicyList { return &v1alpha1.PullAccessPolicyList{} },
-		func(page *v1alpha1.PullAccessPolicyList) { facts.Policies = append(facts.Policies, page.Items...) })
-	switch {
-	case err != nil && !cluster.Refused(err):
-		return facts, nil, cluster.Unreached(err)
+	facts.Policies, err = cluster.Policies(ctx, reader)
+	none := errors.Is(err, cluster.ErrNoKinds)
+	switch answered := none || cluster.Refused(err); {
+	case err != nil && !answered:
+		return facts, nil, err
 	case err != nil && len(asked) > 0:
 		notes = append(notes, fmt.Sprintf("Which accounts policies list for nodes is not known: %v", err))
-	case apierrors.IsNotFound(err):
+	case none:
 		return facts, nil, errNoPolicies
 	case err != nil:
-		return facts, nil, cluster.Unreached(err)
+		return facts, nil, err
 	}
-	err = cluster.Each(ctx, reader, client.ListOptions{}, func() *v1alpha1.PullAccessGrantList { return &v1alpha1.PullAccessGrantList{} },
-		func(page *v1alpha1.PullAccessGrantList) { facts.Grants = append(facts.Grants, page.Items...) })
-	switch {
-	case err != nil && !cluster.Refused(err):
-		return facts, nil, cluster.Unreached(err)
+	facts.Grants, err = cluster.Grants(ctx, reader, nil)
+	switch answered := errors.Is(err, cluster.ErrNoKinds) || cluster.Refused(err); {
+	case err != nil && !answered:
+		return facts, nil, err
 	case err != nil:
 		notes = append(notes, fmt.Sprintf("What the operator has added is not known: %v", err))
 	}

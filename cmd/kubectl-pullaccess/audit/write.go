@@ -17,21 +17,17 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/audit"
 )
 
-// The output formats.
-const (
-	asTable = "table"
-	asJSON  = "json"
-	asCSV   = "csv"
-)
+// asCSV is the format that only an audit has.
+const asCSV = "csv"
 
-func formats() []string { return []string{asTable, asJSON, asCSV} }
+func formats() []string { return []string{report.Table, report.JSON, asCSV} }
 
 // write writes the document in one of the formats.
 func (d document) write(out io.Writer, format string) error {
 	var text bytes.Buffer
 	var err error
 	switch format {
-	case asJSON:
+	case report.JSON:
 		err = report.EncodeJSON(&text, d)
 	case asCSV:
 		err = d.writeCSV(&text)

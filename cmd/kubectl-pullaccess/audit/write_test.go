@@ -11,6 +11,7 @@ import (
 	"testing"
 	"unicode"
 
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
 	"github.com/pull-access/pull-access-operator/internal/audit"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
@@ -88,7 +89,7 @@ func TestWriteFails(t *testing.T) {
 }
 
 func TestNothingIsNull(t *testing.T) {
-	got := written(t, newDocument(audit.Report{Repositories: []audit.Repository{{Principals: make([]audit.Principal, 1)}}}, nil), asJSON)
+	got := written(t, newDocument(audit.Report{Repositories: []audit.Repository{{Principals: make([]audit.Principal, 1)}}}, nil), report.JSON)
 	if strings.Contains(got, "null") {
 		t.Errorf("a list is null in %s", got)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/golden"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/input"
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
 )
 
 // classify runs the verb and returns what it printed.
@@ -37,7 +38,7 @@ func TestGolden(t *testing.T) {
 		t.Fatalf("no texts: %v, %v", files, err)
 	}
 	for _, file := range files {
-		for _, output := range []string{outputJSON, outputName} {
+		for _, output := range []string{report.JSON, outputName} {
 			t.Run(filepath.Base(file)+" as "+output, func(t *testing.T) {
 				got, _, err := classify(t, nil, "-f", file, "-o", output)
 				if err != nil {

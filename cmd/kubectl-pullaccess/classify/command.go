@@ -18,14 +18,14 @@ import (
 
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/input"
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
-// The output formats.
-const (
-	outputJSON = "json"
-	outputName = "name"
-)
+// outputName is the format that is the cause alone.
+const outputName = "name"
+
+func formats() []string { return []string{report.JSON, outputName} }
 
 type options struct {
 	genericiooptions.IOStreams
@@ -70,15 +70,15 @@ func NewCommand(streams genericiooptions.IOStreams) *cobra.Command {
 		RunE:              func(*cobra.Command, []string) error { return o.run() },
 	}
 	c.Flags().StringSliceVarP(&o.files, "filename", "f", []string{input.Stdin}, "Files of texts, one a line; - is the standard input.")
-	c.Flags().StringVarP(&o.output, "output", "o", outputJSON, "Output format. One of: (json, name). Each is one line a text; name is the cause alone.")
+	c.Flags().StringVarP(&o.output, "output", "o", report.JSON, "Output format. One of: (json, name). Each is one line a text; name is the cause alone.")
 	// It fails only for a flag that is not there.
-	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{outputJSON, outputName}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
 func (o *options) run() error {
-	if o.output != outputJSON && o.output != outputName {
-		return fmt.Errorf("unable to match a printer suitable for the output format %q, allowed formats are: json,name", o.output)
+	if err := report.CheckFormat(o.output, formats()); err != nil {
+		return err
 	}
 	out := bufio.NewWriter(o.Out)
 	for _, name := range o.files {

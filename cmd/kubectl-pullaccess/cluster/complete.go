@@ -19,12 +19,9 @@ import (
 // CompletionTimeout is how long a person waits for a completion at the most.
 const CompletionTimeout = 3 * time.Second
 
-// Completion is what cobra asks for the arguments and flags of a verb.
-type Completion func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective)
-
 // CompleteGrants offers the names of grants that keep accepts, up to most of them
 // for one call, and none twice. What cannot be read is not offered.
-func CompleteGrants(config *genericclioptions.ConfigFlags, most int, keep func(*v1alpha1.PullAccessGrant) bool) Completion {
+func CompleteGrants(config *genericclioptions.ConfigFlags, most int, keep func(*v1alpha1.PullAccessGrant) bool) cobra.CompletionFunc {
 	return completer{config, most, func(ctx context.Context, reader client.Reader) (names []string) {
 		grants, err := Grants(ctx, reader, keep)
 		if err != nil {
@@ -38,7 +35,7 @@ func CompleteGrants(config *genericclioptions.ConfigFlags, most int, keep func(*
 }
 
 // CompletePolicies does so for the policies.
-func CompletePolicies(config *genericclioptions.ConfigFlags, most int, keep func(*v1alpha1.PullAccessPolicy) bool) Completion {
+func CompletePolicies(config *genericclioptions.ConfigFlags, most int, keep func(*v1alpha1.PullAccessPolicy) bool) cobra.CompletionFunc {
 	return completer{config, most, func(ctx context.Context, reader client.Reader) (names []string) {
 		policies, err := Policies(ctx, reader)
 		if err != nil {

@@ -16,49 +16,56 @@ import (
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 )
 
-// errNoKinds says of a cluster that it has none of our kinds.
-var errNoKinds = errors.New("the cluster has no PullAccessPolicies and PullAccessGrants: install the operator there, or name another cluster with --context")
+// ErrNoKinds says of a cluster that it has none of our kinds.
+var ErrNoKinds = errors.New("the cluster has no PullAccessPolicies and PullAccessGrants: install the operator there, or name another cluster with --context")
 
 // Grants lists all grants that keep accepts, by name; nil accepts all.
 func Grants(ctx context.Context, reader client.Reader, keep func(*v1alpha1.PullAccessGrant) bool) ([]v1alpha1.PullAccessGrant, error) {
-	var all []v1alpha1.PullAccessGrant
-	seen := map[types.UID]bool{}
-	err := Each(ctx, reader, client.ListOptions{}, func() *v1alpha1.PullAccessGrantList { return &v1alpha1.PullAccessGrantList{} },
-		func(list *v1alpha1.PullAccessGrantList) {
-			for i := range list.Items {
-				g := &list.Items[i]
-				if again := g.UID != "" && seen[g.UID]; again || keep != nil && !keep(g) {
-					continue
-				}
-				seen[g.UID] = true
-				g.ManagedFields = nil
-				all = append(all, *g)
-			}
-		})
-	return all, listed(err)
+	return all(ctx, reader, func() *v1alpha1.PullAccessGrantList { return &v1alpha1.PullAccessGrantList{} },
+		func(page *v1alpha1.PullAccessGrantList) []v1alpha1.PullAccessGrant { return page.Items }, keep)
 }
 
-// Policies lists all policies.
+// Policies lists all policies, by name.
 func Policies(ctx context.Context, reader client.Reader) ([]v1alpha1.PullAccessPolicy, error) {
-	list := &v1alpha1.PullAccessPolicyList{}
-	if err := reader.List(ctx, list); err != nil {
-		return nil, listed(err)
-	}
-	return list.Items, nil
+	return all(ctx, reader, func() *v1alpha1.PullAccessPolicyList { return &v1alpha1.PullAccessPolicyList{} },
+		func(page *v1alpha1.PullAccessPolicyList) []v1alpha1.PullAccessPolicy { return page.Items }, nil)
+}
+
+// all lists the objects of a kind that keep accepts, page by page and each once,
+// without their managed fields; nil accepts all.
+func all[L client.ObjectList, T any, O interface {
+	*T
+	client.Object
+}](ctx context.Context, reader client.Reader, empty func() L, items func(L) []T, keep func(O) bool) ([]T, error) {
+	var found []T
+	seen := map[types.UID]bool{}
+	err := Each(ctx, reader, client.ListOptions{}, empty, func(page L) {
+		list := items(page)
+		for i := range list {
+			object := O(&list[i])
+			if uid := object.GetUID(); uid != "" && seen[uid] || keep != nil && !keep(object) {
+				continue
+			}
+			seen[object.GetUID()] = true
+			object.SetManagedFields(nil)
+			found = append(found, list[i])
+		}
+	})
+	return found, listed(err)
 }
 
 // Get reads one object by its name.
 func Get(ctx context.Context, reader client.Reader, name string, object client.Object) error {
 	err := reader.Get(ctx, types.NamespacedName{Name: name}, object)
 	if apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse) && apierrors.IsNotFound(err) {
-		return errNoKinds // The server does not know the path, and so says nothing of the name.
+		return ErrNoKinds // The server does not know the path, and so says nothing of the name.
 	}
 	return Missing(err)
 }
 
 func listed(err error) error {
 	if apierrors.IsNotFound(err) {
-		return errNoKinds
+		return ErrNoKinds
 	}
 	return Unreached(err)
 }
@@ -74,7 +81,7 @@ func Missing(err error) error {
 
 // Named says of an error which object it is about, unless it says so itself.
 func Named(name string, err error) error {
-	if err == nil || Refused(err) || errors.Is(err, errNoKinds) {
+	if err == nil || Refused(err) || errors.Is(err, ErrNoKinds) {
 		return err
 	}
 	return fmt.Errorf("%s: %w", name, err)

@@ -14,7 +14,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
+	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 // The languages.
@@ -28,9 +30,6 @@ const (
 // Formats lists the languages.
 func Formats() []string { return []string{Terraform, ConfigConnector, Crossplane, Gcloud} }
 
-// role is the only one that the operator grants.
-const role = "roles/artifactregistry.reader"
-
 // forms take name, project, location, repository, member and role, in this order.
 // None quotes: what they take was checked to need none.
 var forms = map[string]func(grant) string{
@@ -42,7 +41,7 @@ var forms = map[string]func(grant) string{
   role       = "%s"
   member     = "%s"
 }
-`, g.label(), g.Project, g.Location, g.Name, role, g.member)
+`, g.label(), g.Project, g.Location, g.Name, iampolicy.Role, g.member)
 	},
 	ConfigConnector: func(g grant) string {
 		return fmt.Sprintf(`apiVersion: iam.cnrm.cloud.google.com/v1beta1
@@ -56,7 +55,7 @@ spec:
     apiVersion: artifactregistry.cnrm.cloud.google.com/v1beta1
     kind: ArtifactRegistryRepository
     external: "%s"
-`, g.name, g.member, role, g.ResourceName())
+`, g.name, g.member, iampolicy.Role, g.ResourceName())
 	},
 	// The group of namespaced resources is artifact.gcp.m.upbound.io, version v1beta1.
 	Crossplane: func(g grant) string {
@@ -71,9 +70,11 @@ spec:
     repository: "%s"
     role: "%s"
     member: "%s"
-`, g.name, g.Project, g.Location, g.Name, role, g.member)
+`, g.name, g.Project, g.Location, g.Name, iampolicy.Role, g.member)
 	},
-	Gcloud: func(g grant) string { return g.gcloud("add-iam-policy-binding") + "\n" },
+	Gcloud: func(g grant) string {
+		return fmt.Sprintf("gcloud artifacts repositories add-iam-policy-binding %s --member=%s --role=%s\n", g.flags(), g.member, iampolicy.Role)
+	},
 }
 
 // separators stand between two declarations of one answer.
@@ -99,11 +100,10 @@ func Of(grants []v1alpha1.PullAccessGrant, format string) (string, error) {
 // Remove is the command that takes the grant's member out by hand, "" if the
 // grant's names are none.
 func Remove(of *v1alpha1.PullAccessGrant) string {
-	g, err := checked(of)
-	if err != nil {
+	if _, err := checked(of); err != nil {
 		return ""
 	}
-	return g.gcloud("remove-iam-policy-binding")
+	return record.RemoveCommand(of)
 }
 
 // Read is the command that shows the policy of the grant's repository, "" if the
@@ -155,8 +155,4 @@ func (g grant) label() string { return "pull_" + strings.ReplaceAll(g.name, ".",
 
 func (g grant) flags() string {
 	return fmt.Sprintf("%s --project=%s --location=%s", g.Name, g.Project, g.Location)
-}
-
-func (g grant) gcloud(verb string) string {
-	return fmt.Sprintf("gcloud artifacts repositories %s %s --member=%s --role=%s", verb, g.flags(), g.member, role)
 }

@@ -111,7 +111,7 @@ func TestCommands(t *testing.T) {
 	g := grantOf("acme-prod-417", "us-central1", "services")
 	const flags = "services --project=acme-prod-417 --location=us-central1"
 	if got, want := Remove(&g), "gcloud artifacts repositories remove-iam-policy-binding "+flags+
-		" --member=serviceAccount:gke-nodes@acme-prod-417.iam.gserviceaccount.com --role=roles/artifactregistry.reader"; got != want {
+		" --role=roles/artifactregistry.reader --member=serviceAccount:gke-nodes@acme-prod-417.iam.gserviceaccount.com"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	if got, want := Read(&g), "gcloud artifacts repositories get-iam-policy "+flags; got != want {

@@ -17,7 +17,8 @@ import (
 const (
 	// OK: nothing is failing, or all that was asked for was done.
 	OK = 0
-	// Failures: pods were found that cannot pull, or something that is worth a look, or not all is taken back yet.
+	// Failures: pods were found that cannot pull, or something that is worth a look or could not be read, or not all is
+	// taken back yet.
 	Failures = 1
 	// Usage: the call is wrong, or what it names is not there, not in a state for it, or cannot be read.
 	Usage = 2
@@ -35,7 +36,7 @@ type Meaning struct {
 func Any() []Meaning {
 	return []Meaning{
 		{OK, "nothing is failing, or all that was asked for was done"},
-		{Failures, "pods were found that cannot pull, the audit has findings, or grants are not taken back yet"},
+		{Failures, "pods were found that cannot pull, the audit has findings or something could not be read, or grants are not taken back yet"},
 		{Usage, "the call is wrong, what it names is not there or in no state for it, or a file cannot be read"},
 		{Unreachable, "the cluster gives no answer, or refuses it"},
 	}

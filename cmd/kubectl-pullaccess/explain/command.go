@@ -7,7 +7,6 @@ package explain
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -154,9 +153,8 @@ func (o *options) snapshot(c *cobra.Command, request source.Request) (source.Sna
 func (o *options) request(arguments []string) (source.Request, error) {
 	var request source.Request
 	var err error
-	if !slices.Contains(report.Formats(), o.output) {
-		return request, fmt.Errorf("unable to match a printer suitable for the output format %q, allowed formats are: %s",
-			o.output, strings.Join(report.Formats(), ","))
+	if err := report.CheckFormat(o.output, report.Formats()); err != nil {
+		return request, err
 	}
 	if o.selector != "" {
 		if request.Selector, err = labels.Parse(o.selector); err != nil {

@@ -63,8 +63,9 @@ func inPod(ctx context.Context, observer *observation.Observer, p *corev1.Pod, e
 }
 
 // withPolicies adds the diagnosis, and what the policies make of a grant that would
-// help. The operator acts where one allows it; where none does, or none was read,
-// people must. An access that was granted already spreads and is tried by itself.
+// help. The operator acts where one allows it; where none does, or only once a person
+// has approved, or none was read, people must. An access that was granted already
+// spreads and is tried by itself.
 func withPolicies(finding outage.Finding, in decision.Input, read bool) outage.Finding {
 	finding.Diagnosis, finding.Actor = in.Diagnosis, in.Diagnosis.Actor
 	if in.Diagnosis.Help != diagnosis.HelpYes {
@@ -83,6 +84,10 @@ func withPolicies(finding outage.Finding, in decision.Input, read bool) outage.F
 		return finding
 	}
 	finding.Actor, finding.Policy = diagnosis.Operator, "Policy "+grant.Policy()+" allows the operator to grant it."
+	if grant.Mode() == v1alpha1.ModeApprove && in.Diagnosis.Reason != diagnosis.WaitingForPropagation {
+		finding.Actor = diagnosis.PlatformTeam
+		finding.Policy = "Policy " + grant.Policy() + " allows it once a person has approved (kubectl pullaccess grants --waiting)."
+	}
 	return finding
 }
 

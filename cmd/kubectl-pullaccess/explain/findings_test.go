@@ -214,8 +214,8 @@ func TestWithPolicies(t *testing.T) {
 			NodeServiceAccounts: []string{"nodes@acme-prod-417.iam.gserviceaccount.com"},
 		},
 	}
-	dry, other, deleted := *allows.DeepCopy(), *allows.DeepCopy(), *allows.DeepCopy()
-	dry.Spec.Mode = v1alpha1.ModeDryRun
+	dry, asks, other, deleted := *allows.DeepCopy(), *allows.DeepCopy(), *allows.DeepCopy(), *allows.DeepCopy()
+	dry.Spec.Mode, asks.Spec.Mode = v1alpha1.ModeDryRun, v1alpha1.ModeApprove
 	other.Spec.Repositories[0].Name = "other"
 	deleted.DeletionTimestamp = &metav1.Time{Time: someday}
 	spreading, virtual, notHelped := facts, facts, facts
@@ -231,6 +231,7 @@ func TestWithPolicies(t *testing.T) {
 		actor           diagnosis.Actor
 	}{
 		"allowed":             {facts, []v1alpha1.PullAccessPolicy{allows}, false, "Policy prod allows the operator to grant it.", command, diagnosis.Operator},
+		"to be approved":      {facts, []v1alpha1.PullAccessPolicy{asks}, false, "Policy prod allows it once a person has approved (kubectl pullaccess grants --waiting).", command, diagnosis.PlatformTeam},
 		"none":                {facts, nil, false, "No PullAccessPolicy allows the operator", command, diagnosis.PlatformTeam},
 		"not listed":          {facts, []v1alpha1.PullAccessPolicy{other}, false, "Policy prod does not allow the grant: ", command, diagnosis.PlatformTeam},
 		"dry run":             {facts, []v1alpha1.PullAccessPolicy{dry}, false, "Would grant service account nodes@acme-prod-417.iam", command, diagnosis.PlatformTeam},
@@ -238,6 +239,7 @@ func TestWithPolicies(t *testing.T) {
 		"forbidden":           {virtual, []v1alpha1.PullAccessPolicy{allows}, false, "Policy prod does not allow the grant: ", "", diagnosis.PlatformTeam},
 		"not read":            {facts, nil, true, "", command, diagnosis.PlatformTeam},
 		"spreading":           {spreading, []v1alpha1.PullAccessPolicy{allows}, false, "Policy prod allows", command, diagnosis.Operator},
+		"spreading, approved": {spreading, []v1alpha1.PullAccessPolicy{asks}, false, "Policy prod allows", command, diagnosis.Operator},
 		"spreading, none":     {spreading, nil, false, "No PullAccessPolicy in mode Enforce or Approve covers this pod", command, diagnosis.Nobody},
 		"spreading, not read": {spreading, nil, true, "", command, diagnosis.Nobody},
 		"no grant helps":      {notHelped, []v1alpha1.PullAccessPolicy{allows}, false, "", command, diagnosis.Developer},

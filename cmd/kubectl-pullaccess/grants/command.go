@@ -102,10 +102,10 @@ func atMostOne(_ *cobra.Command, arguments []string) error {
 }
 
 func (o *options) run(c *cobra.Command, arguments []string) error {
-	switch {
-	case !slices.Contains(formats(), o.output):
-		return fmt.Errorf("unable to match a printer suitable for the output format %q, allowed formats are: %s", o.output, strings.Join(formats(), ","))
-	case len(arguments) == 1 && (o.policy != "" || o.waiting):
+	if err := report.CheckFormat(o.output, formats()); err != nil {
+		return err
+	}
+	if len(arguments) == 1 && (o.policy != "" || o.waiting) {
 		return errors.New("NAME is one grant: give it without --policy and --waiting")
 	}
 	grants, err := o.read(c, arguments)

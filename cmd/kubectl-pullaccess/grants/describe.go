@@ -16,6 +16,7 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
+	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
@@ -54,7 +55,7 @@ func facts(text *bytes.Buffer, g *v1alpha1.PullAccessGrant, shown *grant, now ti
 	fact("Name", shown.Name)
 	fact("Repository", shown.Repository)
 	fact("Member", report.Clean(g.Spec.Member))
-	fact("Role", "roles/artifactregistry.reader")
+	fact("Role", iampolicy.Role)
 	fact("State", shown.State)
 	fact("Message", shown.Message)
 	fact("Policy", shown.Policy)

@@ -35,6 +35,9 @@ type grant struct {
 	Message string `json:"message"`
 	// Policy is the one under which it is asked for.
 	Policy string `json:"policy"`
+	// PolicyGeneration is that of the policy when it was proposed to a person; the
+	// answer counts for no other. 0: no person is asked.
+	PolicyGeneration int64 `json:"policyGeneration"`
 	// Workload is the one whose failure led to it: KIND NAMESPACE/NAME.
 	Workload string `json:"workload"`
 	// Since is when it came to be in force; of one that is not, when it ended, or
@@ -83,6 +86,9 @@ func grantOf(g *v1alpha1.PullAccessGrant, now time.Time) grant {
 	}
 	if ready := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionReady); ready != nil {
 		shown.Message = report.Clean(ready.Message)
+	}
+	if proposal := g.Status.Proposal; proposal != nil {
+		shown.PolicyGeneration = proposal.PolicyGeneration
 	}
 	if r := g.Status.Review; r != nil {
 		shown.Review = review{Decision: string(r.Decision), User: report.Clean(r.User), Reason: report.Clean(r.Reason)}

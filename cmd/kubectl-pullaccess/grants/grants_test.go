@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -30,6 +31,7 @@ import (
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/golden"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
+	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 var now = time.Date(2026, 11, 1, 3, 0, 0, 0, time.UTC)
@@ -196,6 +198,40 @@ func TestHostileNames(t *testing.T) {
 	}
 	if steps := next(&v1alpha1.PullAccessGrant{}, ""); steps != nil {
 		t.Errorf("of no grant it offers %v", steps)
+	}
+}
+
+// TestNoPolicyAllows: what no policy allows is not offered to be granted by hand, unlike
+// what Google refuses.
+func TestNoPolicyAllows(t *testing.T) {
+	at := metav1.NewTime(now)
+	for name, tc := range map[string]struct {
+		reason string
+		ended  *metav1.Time
+		// want are the commands that are offered.
+		want []string
+	}{
+		"not written": {v1alpha1.ReasonPolicyGone, nil, []string{"kubectl get pullaccesspolicies"}},
+		"ended":       {v1alpha1.ReasonPolicyGone, &at, nil},
+		"storm":       {string(v1alpha1.BrakeStorm), nil, []string{"kubectl describe pullaccesspolicy prod"}},
+		"refused": {v1alpha1.ReasonCloudForbidden, nil, []string{
+			"gcloud artifacts repositories add-iam-policy-binding services --project=acme-images-306 --location=europe --member=serviceAccount:gke-nodes@acme-prod-417.iam.gserviceaccount.com --role=roles/artifactregistry.reader",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := &v1alpha1.PullAccessGrant{}
+			g.Name, g.Status.EndedTime = "services.gke-nodes.0ac63ba03103a007", tc.ended
+			g.Spec.Policy, g.Spec.Member = "prod", "serviceAccount:gke-nodes@acme-prod-417.iam.gserviceaccount.com"
+			g.Spec.Repository = v1alpha1.Repository{Project: "acme-images-306", Location: "europe", Name: "services"}
+			g.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionGranted, Status: metav1.ConditionFalse, Reason: tc.reason}}
+			var got []string
+			for _, s := range next(g, record.State(g)) {
+				got = append(got, s.command)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("offered (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

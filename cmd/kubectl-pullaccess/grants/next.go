@@ -68,13 +68,14 @@ var stepsOf = map[string]func(*v1alpha1.PullAccessGrant, func(why, command strin
 		offer("To declare the member where the policy is declared (or -o config-connector, crossplane, gcloud):", "kubectl pullaccess grants "+g.Name+" -o terraform")
 		forget(g, offer)
 	},
-	string(v1alpha1.EndDenied):  forget,
-	string(v1alpha1.EndRevoked): forget,
-	record.StateApproved:        func(*v1alpha1.PullAccessGrant, func(why, command string)) {},
-	v1alpha1.ReasonGranting:     func(*v1alpha1.PullAccessGrant, func(why, command string)) {},
-	"GrantsPerHour":             braked,
-	"Storm":                     braked,
-	string(v1alpha1.EndLapsed):  func(*v1alpha1.PullAccessGrant, func(why, command string)) {},
+	string(v1alpha1.EndDenied):     forget,
+	string(v1alpha1.EndRevoked):    forget,
+	record.StateApproved:           func(*v1alpha1.PullAccessGrant, func(why, command string)) {},
+	v1alpha1.ReasonGranting:        func(*v1alpha1.PullAccessGrant, func(why, command string)) {},
+	string(v1alpha1.BrakeGrants):   braked,
+	string(v1alpha1.BrakeStorm):    braked,
+	string(v1alpha1.EndPolicyGone): unnamed,
+	string(v1alpha1.EndLapsed):     func(*v1alpha1.PullAccessGrant, func(why, command string)) {},
 }
 
 func inForce(g *v1alpha1.PullAccessGrant, offer func(why, command string)) {
@@ -95,7 +96,15 @@ func braked(g *v1alpha1.PullAccessGrant, offer func(why, command string)) {
 	}
 }
 
-// blocked is for all that keeps the operator from writing it.
+// unnamed is for what no policy allows any more: to grant it by hand would be to go
+// round them. What has ended for that needs nothing.
+func unnamed(g *v1alpha1.PullAccessGrant, offer func(why, command string)) {
+	if !record.Ended(g) {
+		offer("No policy in force allows it; see which there are:", "kubectl get pullaccesspolicies")
+	}
+}
+
+// blocked is for all else that keeps the operator from writing it.
 func blocked(g *v1alpha1.PullAccessGrant, offer func(why, command string)) {
 	offer("To see why the pods cannot pull:", explain(g))
 	offer("To grant it by hand, for who may:", gcloud(g))

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -44,7 +45,7 @@ func table(text *bytes.Buffer, d document, wide bool, now time.Time) {
 	w := printers.GetNewTabWriter(text)
 	header := []string{"NAME", "REPOSITORY", "ACCOUNT", "STATE", "WHY", "SINCE", "UNTIL", "LAST USED", "WORKLOADS"}
 	if wide {
-		header = append(header, "ORIGIN", "REVIEW", "MESSAGE")
+		header = append(header, "ORIGIN", "POLICY GENERATION", "REVIEW", "MESSAGE")
 	}
 	row(w, header)
 	for i := range d.Grants {
@@ -54,7 +55,7 @@ func table(text *bytes.Buffer, d document, wide bool, now time.Time) {
 			ago(g.since, now), ahead(g.until, now), ago(g.lastUsed, now), fmt.Sprintf("%d/%d", g.Workloads.Recovered, g.Workloads.Count),
 		}
 		if wide {
-			cells = append(cells, orNone(g.Origin), orNone(g.Review.String()), orNone(g.Message))
+			cells = append(cells, orNone(g.Origin), generation(g.PolicyGeneration), orNone(g.Review.String()), orNone(g.Message))
 		}
 		row(w, cells)
 	}
@@ -71,6 +72,13 @@ func (r review) String() string {
 		return ""
 	}
 	return r.Decision + " by " + r.User
+}
+
+func generation(n int64) string {
+	if n == 0 {
+		return orNone("")
+	}
+	return strconv.FormatInt(n, 10)
 }
 
 // ago is how long ago t was, as kubectl shows ages.

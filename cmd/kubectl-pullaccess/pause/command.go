@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"math"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -40,15 +39,12 @@ It takes patch on pullaccesspolicies.`
 
 const resumeExample = `  kubectl pullaccess resume prod-services`
 
-// maxReason is how long a reason may be, as the kind's schema has it.
-const maxReason = 256
-
 type options struct {
 	genericiooptions.IOStreams
 
 	config  *genericclioptions.ConfigFlags
 	connect func() (client.Client, error)
-	reason  string
+	reason  cluster.Reason
 	dryRun  cluster.DryRun
 	client  client.Client
 }
@@ -82,9 +78,8 @@ func (o *options) pauseCommand() *cobra.Command {
 		ValidArgsFunction: cluster.CompletePolicies(o.config, math.MaxInt, resumed),
 		RunE:              o.runPause,
 	}
-	c.Flags().StringVar(&o.reason, "reason", "", "Why, for whoever finds it paused.")
+	o.reason.AddFlag(c, "Why, for whoever finds it paused.")
 	o.dryRun.AddFlag(c)
-	_ = c.RegisterFlagCompletionFunc("reason", cobra.NoFileCompletions) // It fails only for a flag that is not there.
 	return c
 }
 
@@ -103,11 +98,11 @@ func (o *options) resumeCommand() *cobra.Command {
 }
 
 func (o *options) runPause(c *cobra.Command, names []string) error {
-	switch n := utf8.RuneCountInString(o.reason); {
-	case strings.TrimSpace(o.reason) == "":
+	if strings.TrimSpace(o.reason.Text) == "" {
 		return errors.New("give --reason TEXT: whoever finds the policy paused will ask why")
-	case n > maxReason:
-		return fmt.Errorf("--reason has %d characters, want at most %d", n, maxReason)
+	}
+	if err := o.reason.Validate(); err != nil {
+		return err
 	}
 	return o.each(c.Context(), names, o.pause)
 }
@@ -121,7 +116,7 @@ func (o *options) pause(p *v1alpha1.PullAccessPolicy) string {
 	if paused(p) {
 		return fmt.Sprintf("is already paused (%s)", report.Clean(p.Spec.Pause.Reason))
 	}
-	p.Spec.Pause = &v1alpha1.PauseSpec{Reason: o.reason}
+	p.Spec.Pause = &v1alpha1.PauseSpec{Reason: o.reason.Text}
 	return "paused"
 }
 
@@ -134,8 +129,7 @@ func (o *options) resume(p *v1alpha1.PullAccessPolicy) string {
 	return fmt.Sprintf("resumed (it was paused: %s)", report.Clean(why))
 }
 
-// each changes the policies one by one. What fails is said at once and does not keep
-// the others from being changed, unless the cluster is out of reach.
+// each changes the policies one by one; what fails is said.
 func (o *options) each(ctx context.Context, names []string, change func(*v1alpha1.PullAccessPolicy) string) error {
 	err := o.dryRun.Validate()
 	if err != nil {
@@ -144,26 +138,15 @@ func (o *options) each(ctx context.Context, names []string, change func(*v1alpha
 	if o.client, err = o.connect(); err != nil {
 		return err
 	}
-	var all []error
-	for _, name := range names {
-		err := cluster.Hinted(o.config, cluster.Named(report.Clean(name), o.change(ctx, name, change)))
-		if err == nil {
-			continue
-		}
-		fmt.Fprintf(o.ErrOut, "error: %v\n", err)
-		all = append(all, err)
-		if exit.Code(err) == exit.Unreachable {
-			break
-		}
-	}
-	return exit.Said(errors.Join(all...))
+	return cluster.EachNamed(ctx, o.config, o.ErrOut, names, func(name string) error {
+		return cluster.Named(report.Clean(name), o.change(ctx, name, change))
+	})
 }
 
-// attempts is how often a policy is changed anew when somebody else has written it in between.
-const attempts = 5
-
+// change writes what it changes for the policy as it was read, and reads it anew when
+// somebody else has written in between.
 func (o *options) change(ctx context.Context, name string, change func(*v1alpha1.PullAccessPolicy) string) error {
-	for range attempts {
+	for range cluster.Attempts {
 		p := &v1alpha1.PullAccessPolicy{}
 		if err := cluster.Get(ctx, o.client, name, p); err != nil {
 			return err
@@ -183,5 +166,5 @@ func (o *options) change(ctx context.Context, name string, change func(*v1alpha1
 		_, err := fmt.Fprintf(o.Out, "pullaccesspolicy.pullaccess.dev/%s %s\n", report.Clean(name), what)
 		return err
 	}
-	return exit.Unreached(errors.New("others keep writing to it: try again"))
+	return cluster.ErrContended
 }

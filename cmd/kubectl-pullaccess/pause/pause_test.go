@@ -120,6 +120,24 @@ func TestSeveral(t *testing.T) {
 	}
 }
 
+// TestForbiddenOne: whoever may pause only some policies, by their names, pauses those.
+func TestForbiddenOne(t *testing.T) {
+	c := kubernetes(t, policy("a", ""), policy("b", ""))
+	narrow := interceptor.NewClient(c, interceptor.Funcs{Get: func(ctx context.Context, inner client.WithWatch, key client.ObjectKey, o client.Object, options ...client.GetOption) error {
+		if key.Name == "a" {
+			return apierrors.NewForbidden(schema.GroupResource{Group: "pullaccess.dev", Resource: "pullaccesspolicies"}, "a", errors.New("no"))
+		}
+		return inner.Get(ctx, key, o, options...)
+	}})
+	_, errOut, err := run(t, narrow, "pause", "a", "b", "--reason=r")
+	if exit.Code(err) != exit.Unreachable || !strings.Contains(errOut, "forbidden") || strings.Contains(errOut, "Not asked for") {
+		t.Errorf("it ends with %v and says %q", err, errOut)
+	}
+	if reason(t, c, "a") != "" || reason(t, c, "b") != "r" {
+		t.Error("it has not gone on to the one that may be paused")
+	}
+}
+
 // TestPatch: all that is sent is the pause, for the version that was read; what has
 // been written in between is read anew.
 func TestPatch(t *testing.T) {

@@ -28,6 +28,14 @@ const (
 // Formats lists the output formats.
 func Formats() []string { return []string{Table, Wide, JSON, YAML} }
 
+// CheckFormat refuses an output format that is not allowed, in kubectl's words.
+func CheckFormat(given string, allowed []string) error {
+	if slices.Contains(allowed, given) {
+		return nil
+	}
+	return fmt.Errorf("unable to match a printer suitable for the output format %q, allowed formats are: %s", given, strings.Join(allowed, ","))
+}
+
 // Write writes the document in one of the formats; colored marks what helps and
 // what does not, for terminals.
 func Write(out io.Writer, d Document, format string, colored bool) error {

@@ -80,7 +80,7 @@ func (a *answerer) command() *cobra.Command {
 	c.Args = cluster.Names("grant", "kubectl pullaccess grants --waiting lists those that wait")
 	c.ValidArgsFunction = cluster.CompleteGrants(a.config, math.MaxInt, record.Waiting)
 	c.RunE = a.run
-	a.addFlags(c, c.Flags())
+	a.addFlags(c)
 	return c
 }
 

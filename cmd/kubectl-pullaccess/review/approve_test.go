@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/cluster"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
 )
 
@@ -154,7 +155,7 @@ func TestConflict(t *testing.T) {
 		"answered":       {word(v1alpha1.ReviewDenied, "bob", ""), 1, exit.Usage, "it was already denied by bob", "Denied bob"},
 		"proposed anew":  {func(g *v1alpha1.PullAccessGrant) { g.Status.Proposal.PolicyGeneration++ }, 1, exit.Usage, "asked for anew", ""},
 		"again and on":   {func(g *v1alpha1.PullAccessGrant) { g.Status.RecoveredWorkloads++ }, 99, exit.Unreachable, "others keep writing", ""},
-		"several, then ": {func(g *v1alpha1.PullAccessGrant) { g.Status.RecoveredWorkloads++ }, attempts - 1, exit.OK, "", "Approved " + ada},
+		"several, then ": {func(g *v1alpha1.PullAccessGrant) { g.Status.RecoveredWorkloads++ }, cluster.Attempts - 1, exit.OK, "", "Approved " + ada},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -180,17 +181,38 @@ func TestConflict(t *testing.T) {
 	}
 }
 
-// TestClusterRefuses: what the API server does not take is its own word, and ends the call.
+// TestClusterRefuses: what the API server does not take is its own word; only one that
+// does not answer keeps the rest from being asked for.
 func TestClusterRefuses(t *testing.T) {
-	w := newWorld(t, grantOf("a", waiting), grantOf("b", waiting))
-	w.faults.SubResourcePatch = func(context.Context, client.Client, string, client.Object, client.Patch, ...client.SubResourcePatchOption) error {
-		return apierrors.NewForbidden(grants, "a", errors.New("it takes the verb approve"))
+	tests := map[string]struct {
+		fault error
+		words []string
+		// goesOn tells whether the grant after the one that fails is approved.
+		goesOn bool
+	}{
+		"forbidden": {apierrors.NewForbidden(grants, "a", errors.New("it takes the verb approve")), []string{"it takes the verb approve"}, true},
+		"contended": {apierrors.NewConflict(grants, "a", errors.New("no")), []string{"error: a: others keep writing to it"}, true},
+		"gone":      {errors.New("refused"), []string{"error: a: the cluster gives no answer: refused", "Not asked for: 1 more."}, false},
 	}
-	out, errOut, err := w.run("approve", "a", "b")
-	if exit.Code(err) != exit.Unreachable || out != "" {
-		t.Errorf("it ends with %v and says %q", err, out)
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, grantOf("a", waiting), grantOf("b", waiting))
+			w.faults.SubResourcePatch = func(ctx context.Context, inner client.Client, resource string, o client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+				if o.GetName() == "a" {
+					return tc.fault
+				}
+				return inner.SubResource(resource).Patch(ctx, o, patch, options...)
+			}
+			_, errOut, err := w.run("approve", "a", "b")
+			if exit.Code(err) != exit.Unreachable || !exit.Silent(err) {
+				t.Errorf("it ends with %v", err)
+			}
+			wantWords(t, "error output", errOut, tc.words...)
+			if (w.said("b") != "") != tc.goesOn || strings.Contains(errOut, "Not asked for") == tc.goesOn {
+				t.Errorf("the other has %q, and it says %q", w.said("b"), errOut)
+			}
+		})
 	}
-	wantWords(t, "error output", errOut, "it takes the verb approve", "Not asked for: 1 more grant.")
 }
 
 // TestNobody: where the API server does not say who asks, nothing is written.

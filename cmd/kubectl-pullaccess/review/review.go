@@ -11,10 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -29,9 +27,6 @@ import (
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
 )
 
-// maxReason is how long a reason may be, as the kind's schema has it.
-const maxReason = 256
-
 // options are what all three verbs have.
 type options struct {
 	genericiooptions.IOStreams
@@ -39,7 +34,7 @@ type options struct {
 	clock   clock.PassiveClock
 	config  *genericclioptions.ConfigFlags
 	connect func() (client.Client, error)
-	reason  string
+	reason  cluster.Reason
 	dryRun  cluster.DryRun
 
 	client client.Client
@@ -53,15 +48,14 @@ func newOptions(version string, config *genericclioptions.ConfigFlags, streams g
 	}}
 }
 
-func (o *options) addFlags(c *cobra.Command, flags *pflag.FlagSet) {
-	flags.StringVar(&o.reason, "reason", "", "Why, in your own words; it goes on record.")
+func (o *options) addFlags(c *cobra.Command) {
+	o.reason.AddFlag(c, "Why, in your own words; it goes on record.")
 	o.dryRun.AddFlag(c)
-	_ = c.RegisterFlagCompletionFunc("reason", cobra.NoFileCompletions) // It fails only for a flag that is not there.
 }
 
 func (o *options) validate() error {
-	if utf8.RuneCountInString(o.reason) > maxReason {
-		return fmt.Errorf("--reason has %d characters, want at most %d", utf8.RuneCountInString(o.reason), maxReason)
+	if err := o.reason.Validate(); err != nil {
+		return err
 	}
 	return o.dryRun.Validate()
 }
@@ -82,10 +76,6 @@ func (o *options) begin(ctx context.Context) error {
 	return nil
 }
 
-// attempts is how often a word is written anew when the operator has written to the
-// grant in between.
-const attempts = 5
-
 // errMoved says that a grant has become another request than the one that was looked at.
 var errMoved = errors.New("it was asked for anew meanwhile, maybe under a changed policy: look at it again with kubectl pullaccess grants")
 
@@ -94,7 +84,7 @@ var errMoved = errors.New("it was asked for anew meanwhile, maybe under a change
 // between, decide is asked again, and what has been proposed anew is not decided at all.
 func (o *options) say(ctx context.Context, name string, decide func(*v1alpha1.PullAccessGrant) (v1alpha1.ReviewDecision, error)) (*v1alpha1.PullAccessGrant, error) {
 	var first *v1alpha1.Proposal
-	for attempt := range attempts {
+	for attempt := range cluster.Attempts {
 		g := &v1alpha1.PullAccessGrant{}
 		if err := cluster.Get(ctx, o.client, name, g); err != nil {
 			return nil, err
@@ -113,13 +103,13 @@ func (o *options) say(ctx context.Context, name string, decide func(*v1alpha1.Pu
 			return g, cluster.Missing(err)
 		}
 	}
-	return nil, exit.Unreached(errors.New("others keep writing to it: try again"))
+	return nil, cluster.ErrContended
 }
 
 // write puts the word on the grant as it was read.
 func (o *options) write(ctx context.Context, g *v1alpha1.PullAccessGrant, decision v1alpha1.ReviewDecision) error {
 	before := g.DeepCopy()
-	g.Status.Review = &v1alpha1.Review{Decision: decision, User: o.user, Reason: o.reason}
+	g.Status.Review = &v1alpha1.Review{Decision: decision, User: o.user, Reason: o.reason.Text}
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 	return o.client.Status().Patch(ctx, g, patch, o.dryRun.SubResource()...)
 }
@@ -130,26 +120,9 @@ func (o *options) done(name, what string) error {
 	return err
 }
 
-// each does the same to each of the names. What fails is said at once and does not
-// keep the others from being done, unless the cluster is out of reach.
+// each does the same to each of the names; what fails is said.
 func (o *options) each(ctx context.Context, names []string, do func(name string) error) error {
-	var all []error
-	for i, name := range names {
-		err := cluster.Hinted(o.config, cluster.Named(report.Clean(name), do(name)))
-		if err == nil {
-			continue
-		}
-		all = append(all, err)
-		if ctx.Err() != nil {
-			break // Interrupted: whoever asked is told how far it came.
-		}
-		fmt.Fprintf(o.ErrOut, "error: %v\n", err)
-		if left := len(names) - i - 1; left > 0 && exit.Code(err) == exit.Unreachable {
-			fmt.Fprintf(o.ErrOut, "Not asked for: %s.\n", report.Count(left, "more grant"))
-			break
-		}
-	}
-	return exit.Said(errors.Join(all...))
+	return cluster.EachNamed(ctx, o.config, o.ErrOut, names, func(name string) error { return cluster.Named(report.Clean(name), do(name)) })
 }
 
 // of says who is granted what, and for whom.

@@ -28,7 +28,8 @@ import (
 
 const revokeLong = `Take grants back: the operator takes the member out of the repository's policy.
 The record stays, and the same access is not asked for again until it is deleted
-with kubectl delete pullaccessgrant NAME. What waits for approval is denied.
+with kubectl delete pullaccessgrant NAME. What is not written yet, since a brake
+holds it or Google refuses, will not be. What waits for approval is denied.
 
 A member stays where it is if the operator found it there, or if the policy says
 that several clusters use the account.
@@ -99,7 +100,7 @@ func (r *revoker) command() *cobra.Command {
 	flags.BoolVarP(&r.yes, "yes", "y", false, "With --all: do not ask.")
 	flags.BoolVar(&r.wait, "wait", true, "Wait until they have ended.")
 	flags.DurationVar(&r.timeout, "timeout", 5*time.Minute, "How long to wait in all; the operator goes on after that.")
-	r.addFlags(c, flags)
+	r.addFlags(c)
 	// It fails only for a flag that is not there.
 	_ = c.RegisterFlagCompletionFunc("policy", cluster.CompletePolicies(r.config, 1, nil))
 	return c

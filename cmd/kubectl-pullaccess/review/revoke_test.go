@@ -28,7 +28,10 @@ func TestRevoke(t *testing.T) {
 		said   string
 	}{
 		"granted":          {[]status{granted}, "revoked: gke-nodes@acme-prod-417.iam.gserviceaccount.com on acme-images-306/us-central1/services, for Deployment shop/web\n", "Revoked " + ada + " moved"},
-		"not written yet":  {nil, "revoked", "Revoked " + ada + " moved"},
+		"not written yet":  {nil, "for Deployment shop/web; nothing was written\n", "Revoked " + ada + " moved"},
+		"braked":           {[]status{braked}, "for Deployment shop/web; nothing was written\n", "Revoked " + ada + " moved"},
+		"refused":          {[]status{forbidden}, "for Deployment shop/web; nothing was written\n", "Revoked " + ada + " moved"},
+		"interrupted":      {[]status{interrupted}, "for Deployment shop/web\n", "Revoked " + ada + " moved"},
 		"found":            {[]status{found}, "; the member stays: the operator found it there", "Revoked " + ada + " moved"},
 		"several clusters": {[]status{severalClusters}, "; the member stays: other clusters may use the account", "Revoked " + ada + " moved"},
 		"waiting":          {[]status{waiting}, "denied", "Denied " + ada + " moved"},
@@ -69,6 +72,7 @@ func TestRevokeWithoutWaiting(t *testing.T) {
 		"waiting":       {[]status{waiting}, []string{"--wait=false"}, "denied: ", "Denied " + ada},
 		"found":         {[]status{found}, []string{"--wait=false"}, "; the member stays: ", "Revoked " + ada},
 		"going already": {[]status{granted, word(v1alpha1.ReviewRevoked, "bob", "")}, []string{"--wait=false"}, "is being taken back already\n", "Revoked bob"},
+		"braked":        {[]status{braked}, []string{"--wait=false"}, "is to be revoked: gke-nodes@acme-prod-417.iam.gserviceaccount.com on acme-images-306/us-central1/services, for Deployment shop/web; nothing was written\n", "Revoked " + ada},
 		"dry run":       {[]status{granted}, []string{"--dry-run=server"}, " (server dry run)\n", ""},
 	}
 	for name, tc := range tests {
@@ -113,7 +117,7 @@ func everything() []client.Object {
 	other.Spec.Member = "serviceAccount:gke-web@acme-prod-417.iam.gserviceaccount.com"
 	return []client.Object{
 		shared, other, deleted, grantOf("base", found), grantOf("tools", severalClusters), grantOf("ledger", waiting),
-		grantOf("new"), grantOf("gone", granted, ended(v1alpha1.EndExpired)), grantOf("told", granted, word(v1alpha1.ReviewRevoked, "bob", "")),
+		grantOf("new"), grantOf("braked", braked), grantOf("torn", interrupted), grantOf("gone", granted, ended(v1alpha1.EndExpired)), grantOf("told", granted, word(v1alpha1.ReviewRevoked, "bob", "")),
 		policyOf("prod", v1alpha1.ModeEnforce, nil), policyOf("asks", v1alpha1.ModeApprove, nil), policyOf("dry", v1alpha1.ModeDryRun, nil),
 		policyOf("held", v1alpha1.ModeEnforce, &v1alpha1.PauseSpec{Reason: "r"}),
 	}
@@ -155,7 +159,7 @@ func TestRevokeAll(t *testing.T) {
 	w.operator = func(turn int) {
 		switch turn {
 		case 1:
-			for _, name := range []string{"services", "web", "base", "tools", "ledger", "new", "told"} {
+			for _, name := range []string{"services", "web", "base", "tools", "ledger", "new", "braked", "torn", "told"} {
 				w.end(name)
 			}
 		case 2:
@@ -170,7 +174,7 @@ func TestRevokeAll(t *testing.T) {
 	if err != nil {
 		t.Fatalf("got %v\n%s", err, errOut)
 	}
-	wantWords(t, "output", out, "/services revoked: ", "/web revoked: ", "/ledger denied: ", "/new revoked: ", "/told revoked: ", "/leaving is gone\n",
+	wantWords(t, "output", out, "/services revoked: ", "/web revoked: ", "/ledger denied: ", "/new revoked: ", "/braked revoked: ", "/torn revoked: ", "/told revoked: ", "/leaving is gone\n",
 		"for Deployment shop/web; the member stays: the operator found it there\n", "; the member stays: other clusters may use the account\n")
 	if strings.Contains(out, "/gone ") || strings.Contains(errOut, "[y/N]") {
 		t.Errorf("it says\n%s%s", out, errOut)
@@ -185,6 +189,26 @@ func TestRevokeAll(t *testing.T) {
 	out, _, err = w.run("revoke", "--all", "--yes", "--policy=none")
 	if err != nil || out != "No grant of policy none is there to be taken back.\n" {
 		t.Errorf("of a policy without grants it ends with %v and says %q", err, out)
+	}
+}
+
+// TestRevokeAllGoesOn: a grant that the API server refuses keeps no other from being
+// taken back, whoever may touch only some by their names.
+func TestRevokeAllGoesOn(t *testing.T) {
+	w := newWorld(t, grantOf("a", granted), grantOf("b", braked), grantOf("c", granted))
+	w.faults.SubResourcePatch = func(ctx context.Context, inner client.Client, resource string, o client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+		if o.GetName() == "a" {
+			return apierrors.NewForbidden(grants, "a", errors.New("it takes the verb revoke"))
+		}
+		return inner.SubResource(resource).Patch(ctx, o, patch, options...)
+	}
+	_, errOut, err := w.run("revoke", "--all", "--yes", "--wait=false")
+	if exit.Code(err) != exit.Unreachable {
+		t.Errorf("it ends with %v", err)
+	}
+	wantWords(t, "error output", errOut, "it takes the verb revoke")
+	if w.said("a") != "" || w.said("b") == "" || w.said("c") == "" || strings.Contains(errOut, "Not asked for") {
+		t.Errorf("it has not gone on, and says %q", errOut)
 	}
 }
 

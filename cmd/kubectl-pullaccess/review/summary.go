@@ -22,6 +22,7 @@ const listed = 20
 // The fates of a grant that is taken back.
 const (
 	takenOut     = "taken out"
+	takenIfThere = "taken out, if it is there: its write was interrupted"
 	foundThere   = "stays: the operator found it there"
 	usedByOthers = "stays: other clusters may use the account"
 	isDenied     = "denied: it waits for approval"
@@ -30,7 +31,7 @@ const (
 )
 
 // fates are all fates, in the order in which they are counted.
-var fates = []string{takenOut, foundThere, usedByOthers, isDenied, notWritten, goingAlready}
+var fates = []string{takenOut, takenIfThere, foundThere, usedByOthers, isDenied, notWritten, goingAlready}
 
 // fateOf says what becomes of a grant that has not ended.
 func fateOf(g *v1alpha1.PullAccessGrant) string {
@@ -43,8 +44,10 @@ func fateOf(g *v1alpha1.PullAccessGrant) string {
 		return foundThere
 	case record.Granted(g) && record.Stays(g):
 		return usedByOthers
-	case record.Granted(g) || record.Interrupted(g):
+	case record.Granted(g):
 		return takenOut
+	case record.Interrupted(g):
+		return takenIfThere
 	default:
 		return notWritten
 	}

@@ -34,8 +34,8 @@ var (
 type waiter struct {
 	name string
 	last *v1alpha1.PullAccessGrant
-	// stays says why the member is left where it is, "" if it is not.
-	stays string
+	// fate is what was to become of the member when the word was put on it.
+	fate string
 	// refused is what Google's refusal was said to be.
 	refused string
 }
@@ -77,21 +77,16 @@ func (r *revoker) takeBack(ctx context.Context, names []string) error {
 // revoke puts the word on one grant. What waits for approval is denied, and what is
 // being taken back already needs no word more.
 func (r *revoker) revoke(ctx context.Context, name string) (*waiter, error) {
-	stays := ""
-	said := v1alpha1.ReviewRevoked
+	fate, said := "", v1alpha1.ReviewRevoked
 	g, err := r.say(ctx, name, func(g *v1alpha1.PullAccessGrant) (v1alpha1.ReviewDecision, error) {
-		stays = ""
-		switch fate := fateOf(g); {
+		fate, said = fateOf(g), v1alpha1.ReviewRevoked
+		switch {
 		case record.Ended(g):
 			return "", errEnded
 		case fate == goingAlready:
 			return "", errGoing
 		case fate == isDenied:
 			said = v1alpha1.ReviewDenied
-		case fate == foundThere || fate == usedByOthers:
-			said, stays = v1alpha1.ReviewRevoked, fate
-		default:
-			said = v1alpha1.ReviewRevoked
 		}
 		return said, nil
 	})
@@ -109,7 +104,7 @@ func (r *revoker) revoke(ctx context.Context, name string) (*waiter, error) {
 	if said == v1alpha1.ReviewDenied {
 		what = "denied"
 	}
-	return &waiter{name: name, last: g, stays: stays}, r.unlessWaiting(name, what+": "+of(g)+member(stays)+r.dryRun.Said())
+	return &waiter{name: name, last: g, fate: fate}, r.unlessWaiting(name, what+": "+of(g)+member(fate)+r.dryRun.Said())
 }
 
 // unlessWaiting says what was done, if what comes of it is not waited for.
@@ -120,11 +115,16 @@ func (r *revoker) unlessWaiting(name, what string) error {
 	return r.done(name, what)
 }
 
-func member(stays string) string {
-	if stays == "" {
+// member says what becomes of the member, where that is not that it is taken out.
+func member(fate string) string {
+	switch fate {
+	case foundThere, usedByOthers:
+		return "; the member " + fate
+	case notWritten:
+		return "; nothing was written"
+	default:
 		return ""
 	}
-	return "; the member " + stays
 }
 
 // await looks at the grants until all have ended, the time is over, or it is
@@ -180,9 +180,9 @@ func (r *revoker) look(ctx context.Context, waiters []*waiter) ([]*waiter, error
 func (r *revoker) ended(w *waiter, g *v1alpha1.PullAccessGrant) error {
 	switch state := record.State(g); state {
 	case string(v1alpha1.EndRevoked), string(v1alpha1.EndDenied):
-		return r.done(w.name, strings.ToLower(state)+": "+of(g)+member(w.stays))
+		return r.done(w.name, strings.ToLower(state)+": "+of(g)+member(w.fate))
 	default:
-		return r.done(w.name, "has ended ("+report.Clean(state)+"): "+of(g)+member(w.stays))
+		return r.done(w.name, "has ended ("+report.Clean(state)+"): "+of(g)+member(w.fate))
 	}
 }
 

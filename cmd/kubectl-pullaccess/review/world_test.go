@@ -158,6 +158,23 @@ func found(g *v1alpha1.PullAccessGrant) {
 	g.Status.Origin = v1alpha1.OriginFound
 }
 
+// braked is held back by a brake of its policy, and nothing is written.
+func braked(g *v1alpha1.PullAccessGrant) {
+	is(v1alpha1.ConditionGranted, metav1.ConditionFalse, string(v1alpha1.BrakeStorm), "")(g)
+}
+
+// forbidden is what Google has refused to add.
+func forbidden(g *v1alpha1.PullAccessGrant) {
+	is(v1alpha1.ConditionApproved, metav1.ConditionTrue, v1alpha1.ReasonPolicyEnforces, "")(g)
+	is(v1alpha1.ConditionGranted, metav1.ConditionFalse, v1alpha1.ReasonCloudForbidden, "")(g)
+}
+
+// interrupted may or may not be written.
+func interrupted(g *v1alpha1.PullAccessGrant) {
+	is(v1alpha1.ConditionGranted, metav1.ConditionFalse, v1alpha1.ReasonGranting, "")(g)
+	g.Status.Write = &v1alpha1.PolicyWrite{IntendedTime: metav1.NewTime(now), EtagBefore: "BwYx"}
+}
+
 func severalClusters(g *v1alpha1.PullAccessGrant) {
 	granted(g)
 	g.Status.Lifetime.AccountsUsedBy = v1alpha1.UsedBySeveralClusters
