@@ -23,6 +23,11 @@ import (
 // operator granted still is there.
 const checkEvery = 10 * time.Minute
 
+// settleAfter is for how long a member that was just added counts as there without
+// being looked for: a read may come from before the write, and what is taken for
+// removed is never taken out.
+const settleAfter = time.Minute
+
 // lookAfter sees to the grants that are written: whether somebody else has taken
 // their members out, and whether they have come to their end.
 func (r *Reconciler) lookAfter(ctx context.Context, w *work, standing []*v1alpha1.PullAccessGrant) {
@@ -36,7 +41,7 @@ func (r *Reconciler) lookAfter(ctx context.Context, w *work, standing []*v1alpha
 		switch {
 		case record.RevokedByPerson(g):
 			w.close(g, v1alpha1.EndRevoked)
-		case slices.Contains(absent, g.Spec.Member) && !w.interrupted[g.Name]:
+		case slices.Contains(absent, g.Spec.Member) && !w.interrupted[g.Name] && r.Clock.Since(g.Status.GrantedTime.Time) >= settleAfter:
 			r.gone(w, g)
 		default:
 			r.considerEnd(w, g, hasPolicy, virtual)

@@ -65,6 +65,20 @@ func TestRemovedByOthers(t *testing.T) {
 	}
 }
 
+// TestAReadOfBefore: right after a start, a read that knows nothing yet of the write of
+// a moment ago does not make the operator forget what it has added.
+func TestAReadOfBefore(t *testing.T) {
+	g := granted(nodes, v1alpha1.OriginAdded)
+	young := metav1.NewTime(now.Add(-settleAfter + time.Second))
+	g.Status.GrantedTime = &young
+	w := newWorld(t, newCloud(foreign), enforcing(), g)
+	w.mustPass()
+	w.wantCondition(nodes, v1alpha1.ConditionGranted, "True AccessGranted")
+	w.at(now.Add(checkEvery))
+	w.mustPass()
+	w.wantCondition(nodes, v1alpha1.ConditionGranted, "False RemovedExternally")
+}
+
 func TestLooksAgain(t *testing.T) {
 	w := newWorld(t, newCloud(nodes), enforcing(), granted(nodes, v1alpha1.OriginAdded))
 	for range 2 {

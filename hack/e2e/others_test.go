@@ -29,9 +29,14 @@ func TestRemovedByOthers(t *testing.T) {
 	p := newPlugin(t, "")
 	s := l.site(t, "removed", nodeProject)
 	create(t, s.policy(), s.deployment("quick", 1))
-	s.grant(t, "is Ready", healed)
+	old := s.grant(t, "is Ready", healed)
 	s.allow("user:somebody@example.com")
 	o.Stop()
+	before := old.DeepCopy()
+	old.Status.GrantedTime = &metav1.Time{Time: old.CreationTimestamp.Add(-time.Hour)} // A grant of this minute is not looked for.
+	if err := shared.client.Status().Patch(t.Context(), old, client.MergeFrom(before)); err != nil {
+		t.Fatal(err)
+	}
 	l.operator(t) // At its start an operator looks whether what it granted still is there.
 	grant := s.grant(t, "was removed", hasEnded(v1alpha1.EndRemovedExternally))
 	wantWords(t, grant.Status.Conditions[0].Message+event(t, "default", "PullAccessGrant", grant.Name, "RemovedExternally").Note,
