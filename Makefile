@@ -17,6 +17,8 @@ GOLANGCI       = $(GO) tool -modfile=$(CURDIR)/hack/tools/golangci/go.mod golang
 LDFLAGS        = -s -w -X main.version=$(VERSION)
 # Command lines that exist: each folder of cmd is one.
 COMMANDS       = $(notdir $(patsubst %/,%,$(wildcard cmd/*/)))
+# The tests that need the real node: all of the files that say so. The others of their packages are make test's.
+NODE_TESTS     = $(shell grep -ls '^//go:build.*node' hack/*/*_test.go | xargs grep -ho '^func Test[A-Za-z]*' | sed 's/^func //' | paste -sd '|' -)
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
@@ -62,7 +64,7 @@ test-node: ## Run the tests of the real node: containerd and kubelet (Linux, roo
 	@test "$$(uname -s) $$(id -u)" = "Linux 0" || { echo "test-node needs Linux and root: it runs containerd and kubelet" >&2; exit 1; }
 	hack/node/install.sh
 	$(MAKE) node-binaries
-	$(GO) test -tags node -timeout 20m ./hack/...
+	$(GO) test -tags node -timeout 20m -run '^($(NODE_TESTS))$$' ./hack/cluster ./hack/e2e
 
 demo: cluster-binaries build ## Watch a real ImagePullBackOff being healed (DEMO_KEEP=1 leaves it running).
 	$(GO) build -o bin/demo ./hack/demo
