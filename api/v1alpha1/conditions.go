@@ -87,6 +87,7 @@ const (
 	ReasonGranting              = "Granting"
 	ReasonAccessGranted         = "AccessGranted"
 	ReasonAlreadyGranted        = "AlreadyGranted"
+	ReasonAccessTakenBack       = "AccessTakenBack"
 	ReasonAccountNotFound       = "AccountNotFound"
 	ReasonOrganizationPolicy    = "OrganizationPolicy"
 	ReasonTooManyPrincipals     = "TooManyPrincipals"

@@ -12,7 +12,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -75,15 +74,14 @@ func outranked(g *v1alpha1.PullAccessGrant, grant *decision.Grant) bool {
 
 // closed tells whether nothing is going to be written for the record as it is.
 func closed(g *v1alpha1.PullAccessGrant) bool {
-	granted := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionGranted)
-	return g.DeletionTimestamp == nil && granted != nil && (record.Ended(g) || granted.Reason == v1alpha1.ReasonPolicyGone)
+	reason := record.Reason(g)
+	return g.DeletionTimestamp == nil && reason != "" && (record.Ended(g) || reason == v1alpha1.ReasonPolicyGone)
 }
 
 // explainEnd says why a grant that has ended is not asked for again.
 func (r *Reconciler) explainEnd(ctx context.Context, pod *corev1.Pod, failure pullfailure.Failure, g *v1alpha1.PullAccessGrant, d diagnosis.Diagnosis) {
-	granted := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionGranted)
 	r.explain(ctx, pod, failure, d, &decision.Refusal{
-		Reason: granted.Reason, Sentence: granted.Message, Policy: record.PolicyName(g), Command: "kubectl pullaccess grants " + g.Name,
+		Reason: record.Reason(g), Sentence: record.Why(g), Policy: record.PolicyName(g), Command: "kubectl pullaccess grants " + g.Name,
 	})
 }
 

@@ -33,12 +33,16 @@ func (r *Reconciler) holdBack(ctx context.Context, w *work) error {
 			byPolicy[record.PolicyName(g)] = append(byPolicy[record.PolicyName(g)], g)
 		}
 	}
+	if len(byPolicy) == 0 {
+		return nil
+	}
+	asked, err := r.asked(ctx)
+	if err != nil {
+		return err
+	}
 	for name, waiting := range byPolicy {
 		policy := policyNamed(w.policies, name)
-		which, free, until, err := r.brakeOn(ctx, policy, len(waiting))
-		if err != nil {
-			return err
-		}
+		which, free, until := r.brakeOn(policy, asked[name], len(waiting))
 		if free >= len(waiting) {
 			continue
 		}
@@ -58,34 +62,33 @@ func (r *Reconciler) holdBack(ctx context.Context, w *work) error {
 
 // brakeOn tells how many of those that wait may go on, and which brake holds the
 // rest until when.
-func (r *Reconciler) brakeOn(ctx context.Context, policy *v1alpha1.PullAccessPolicy, waiting int) (which v1alpha1.Brake, free int, until time.Time, _ error) {
+func (r *Reconciler) brakeOn(policy *v1alpha1.PullAccessPolicy, asked map[imageref.Repository]time.Time, waiting int) (which v1alpha1.Brake, free int, until time.Time) {
 	now, limits := r.Clock.Now(), brake.LimitsOf(policy.Spec.Brakes)
-	asked, err := r.asked(ctx, policy.Name)
-	if err != nil {
-		return "", 0, time.Time{}, err
-	}
 	if until := brake.Storm(asked, limits, now); !until.IsZero() {
-		return v1alpha1.BrakeStorm, 0, until, nil
+		return v1alpha1.BrakeStorm, 0, until
 	}
 	counts := policy.Status.Brakes.Grants
 	free = min(brake.Left(counts, limits.GrantsPerHour, now), waiting)
 	// What goes on now is counted by then.
 	until = brake.Opens(brake.Add(counts, free, now), limits.GrantsPerHour, now)
-	return v1alpha1.BrakeGrants, free, until, nil
+	return v1alpha1.BrakeGrants, free, until
 }
 
-// asked says when each repository was last asked for under the policy.
-func (r *Reconciler) asked(ctx context.Context, policy string) (map[imageref.Repository]time.Time, error) {
+// asked says of each policy when each repository was last asked for under it.
+func (r *Reconciler) asked(ctx context.Context) (map[string]map[imageref.Repository]time.Time, error) {
 	var grants v1alpha1.PullAccessGrantList
 	if err := r.Client.List(ctx, &grants); err != nil {
 		return nil, fmt.Errorf("list grants: %w", err)
 	}
-	asked := map[imageref.Repository]time.Time{}
+	asked := map[string]map[imageref.Repository]time.Time{}
 	for i := range grants.Items {
 		g := &grants.Items[i]
-		repository, at := imageref.Of(g.Spec.Repository), record.AskedTime(g)
-		if record.PolicyName(g) == policy && at.After(asked[repository]) {
-			asked[repository] = at
+		policy, repository, at := record.PolicyName(g), imageref.Of(g.Spec.Repository), record.AskedTime(g)
+		if asked[policy] == nil {
+			asked[policy] = map[imageref.Repository]time.Time{}
+		}
+		if at.After(asked[policy][repository]) {
+			asked[policy][repository] = at
 		}
 	}
 	return asked, nil

@@ -171,7 +171,7 @@ func (r *Reconciler) ended(ctx context.Context, w *work, g *v1alpha1.PullAccessG
 // the two does no harm.
 func (r *Reconciler) revoked(ctx context.Context, g *v1alpha1.PullAccessGrant) error {
 	events.AccessTakenBack(r.Recorder, g)
-	metrics.Grant("AccessTakenBack")
+	metrics.Grant(v1alpha1.ReasonAccessTakenBack)
 	return r.release(ctx, g)
 }
 

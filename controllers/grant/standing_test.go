@@ -48,9 +48,6 @@ func TestRemovedByOthers(t *testing.T) {
 				w.mustPass()
 			}
 			w.wantReaders(foreign)
-			if origin := tc.origin; tc.want == "True AccessGranted" && origin == v1alpha1.OriginFound {
-				t.Fatal("no such case")
-			}
 			w.wantCondition(nodes, v1alpha1.ConditionGranted, tc.want)
 			if len(c.Sent)+len(c.Edits) > 0 {
 				t.Errorf("sent %+v (%s)", c.Sent, tc.why)

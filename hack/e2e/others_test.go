@@ -135,8 +135,6 @@ func TestAudits(t *testing.T) {
 	l.operator(t)
 	p := newPlugin(t, "")
 	s := l.site(t, "audits", nodeProject)
-	s.allow("allUsers")
-	s.cloud.SetPolicy(s.resource(), nil)
 	create(t, s.policy(), s.deployment("quick", 1))
 	s.grant(t, "is Ready", healed)
 	code, out, errOut := p.run(t, "audit", "-o", "csv", "--gcp-endpoint="+l.cloud.URL())

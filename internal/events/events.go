@@ -102,7 +102,7 @@ func GrantRefused(r Recorder, about, related runtime.Object, reason, sentence st
 // AccessTakenBack tells that the record is deleted, and its member was taken out of
 // the repository's policy.
 func AccessTakenBack(r Recorder, g *v1alpha1.PullAccessGrant) {
-	emit(r, g, nil, corev1.EventTypeNormal, "AccessTakenBack", actionRevoke,
+	emit(r, g, nil, corev1.EventTypeNormal, v1alpha1.ReasonAccessTakenBack, actionRevoke,
 		"Took back read access to "+repository(g)+" from "+account(g)+"; while a policy allows it, the next pod that cannot pull has it granted again.")
 }
 

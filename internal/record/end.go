@@ -39,7 +39,7 @@ func End(g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason, now time.Time) 
 }
 
 func byPerson(g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason) bool {
-	return g.Status.Review != nil && string(g.Status.Review.Decision) == string(reason)
+	return string(wordOn(g)) == string(reason)
 }
 
 // Ended tells whether the grant has come to its end, and nobody has asked anew.
@@ -48,19 +48,14 @@ func Ended(g *v1alpha1.PullAccessGrant) bool { return g.Status.EndedTime != nil 
 // RemovedExternally tells whether it has ended because somebody else took out what
 // the operator had added.
 func RemovedExternally(g *v1alpha1.PullAccessGrant) bool {
-	granted := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionGranted)
-	return Ended(g) && granted != nil && granted.Reason == string(v1alpha1.EndRemovedExternally)
+	return Ended(g) && Reason(g) == string(v1alpha1.EndRemovedExternally)
 }
 
 // MayReopen tells whether a pod that was made at made may ask anew for what has
 // ended. A person's no, and somebody else's, stand until the record is deleted; what
 // nobody answered is asked again for a pod that came after.
 func MayReopen(g *v1alpha1.PullAccessGrant, made time.Time) bool {
-	granted := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionGranted)
-	if granted == nil {
-		return false
-	}
-	switch v1alpha1.EndReason(granted.Reason) {
+	switch v1alpha1.EndReason(Reason(g)) {
 	case v1alpha1.EndExpired, v1alpha1.EndPolicyGone, v1alpha1.EndUnused, v1alpha1.EndPolicyChanged, v1alpha1.EndWithdrawn:
 		return true
 	case v1alpha1.EndLapsed:
@@ -143,7 +138,15 @@ func RemoveCommand(g *v1alpha1.PullAccessGrant) string {
 		r.Name, r.Project, r.Location, g.Spec.Member)
 }
 
-// Why says why the grant is not there, as its record has it.
+// Reason is that of the condition Granted, "" if nothing was recorded yet.
+func Reason(g *v1alpha1.PullAccessGrant) string {
+	if granted := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionGranted); granted != nil {
+		return granted.Reason
+	}
+	return ""
+}
+
+// Why is what the condition Granted says beside its reason, in one sentence.
 func Why(g *v1alpha1.PullAccessGrant) string {
 	if granted := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionGranted); granted != nil {
 		return granted.Message

@@ -103,12 +103,12 @@ func reviewTime(g *v1alpha1.PullAccessGrant) time.Time {
 
 // RevokedByPerson tells whether a person has taken it back.
 func RevokedByPerson(g *v1alpha1.PullAccessGrant) bool {
-	return g.Status.Review != nil && g.Status.Review.Decision == v1alpha1.ReviewRevoked
+	return wordOn(g) == v1alpha1.ReviewRevoked
 }
 
 // ApprovedByPerson tells whether a person has approved what was written.
 func ApprovedByPerson(g *v1alpha1.PullAccessGrant) bool {
-	return g.Status.Review != nil && g.Status.Review.Decision == v1alpha1.ReviewApproved
+	return wordOn(g) == v1alpha1.ReviewApproved
 }
 
 // Propose records that the grant waits for a person, under policy as it is now.

@@ -32,7 +32,7 @@ func State(g *v1alpha1.PullAccessGrant) string {
 		return StateRevoking
 	case Ended(g):
 		return whyNot(g)
-	case wordOn(g) == v1alpha1.ReviewRevoked:
+	case RevokedByPerson(g):
 		return StateRevoking
 	case awaitsWord(g) && wordOn(g) != "":
 		return string(wordOn(g))
@@ -42,7 +42,7 @@ func State(g *v1alpha1.PullAccessGrant) string {
 		return whyNot(g)
 	case g.Status.Ending != nil:
 		return v1alpha1.ReasonEnding
-	case meta.IsStatusConditionFalse(g.Status.Conditions, v1alpha1.ConditionEffective):
+	case Ineffective(g):
 		return StateIneffective
 	default:
 		return StateGranted
@@ -51,11 +51,7 @@ func State(g *v1alpha1.PullAccessGrant) string {
 
 // whyNot is why the member is not in the policy.
 func whyNot(g *v1alpha1.PullAccessGrant) string {
-	granted := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionGranted)
-	if granted == nil {
-		return v1alpha1.ReasonGranting
-	}
-	return cmp.Or(granted.Reason, v1alpha1.ReasonGranting)
+	return cmp.Or(Reason(g), v1alpha1.ReasonGranting)
 }
 
 // Waiting tells whether the grant may be approved or denied: it waits for a

@@ -6,7 +6,6 @@ package review
 import (
 	"fmt"
 	"io"
-	"strings"
 
 	"k8s.io/cli-runtime/pkg/printers"
 
@@ -67,7 +66,8 @@ func summarise(out io.Writer, grants []v1alpha1.PullAccessGrant, under string, o
 	_, _ = fmt.Fprintln(w, "NAME\tREPOSITORY\tACCOUNT\tTHE MEMBER")
 	for i := range grants {
 		g := &grants[i]
-		repository, account := report.Clean(imageref.Of(g.Spec.Repository).String()), report.Clean(strings.TrimPrefix(g.Spec.Member, v1alpha1.ServiceAccountMember("")))
+		email, _ := v1alpha1.EmailOf(g.Spec.Member)
+		repository, account := report.Clean(imageref.Of(g.Spec.Repository).String()), report.Clean(email)
 		repositories[repository], accounts[account] = true, true
 		count[fateOf(g)]++
 		if i < listed {
