@@ -59,6 +59,13 @@ func (m memory) cause(pod *corev1.Pod, failure pullfailure.Failure, verdict pull
 	return verdict, !ok || before.Cause != verdict.Cause
 }
 
+// knows tells whether a cause was told of the container.
+func (m memory) knows(pod *corev1.Pod, failure pullfailure.Failure) bool {
+	known, ok := m.causes.Get(keyOf(pod, failure))
+	verdict, _ := known.(pullfailure.Verdict)
+	return ok && verdict.Cause != pullfailure.BackOff
+}
+
 // classify reads the text, and falls back on what an earlier text of this container
 // said: a back-off alone carries no cause, and the two alternate.
 func (m memory) classify(pod *corev1.Pod, failure pullfailure.Failure) pullfailure.Verdict {

@@ -33,7 +33,8 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
-// +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=events,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=nodes;serviceaccounts,verbs=get
 // +kubebuilder:rbac:groups=apps,resources=replicasets,verbs=get
@@ -45,13 +46,18 @@ import (
 // Reconciler reconciles Pods that cannot pull.
 type Reconciler struct {
 	// Client reads from the caches: pending Pods, policies, grants.
-	Client   client.Client
+	Client client.Client
+	// Live reads the pods that Events name and that are not pending.
+	Live client.Reader
+	// Events watches the kubelet's Events.
+	Events   client.WithWatch
 	Observer *observation.Observer
 	Owners   *workload.Owners
 	Recorder events.Recorder
 	Clock    clock.PassiveClock
 
 	memory memory
+	heard  heard
 }
 
 // Reconcile looks at every container of pod that cannot pull.
@@ -61,7 +67,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, pod *corev1.Pod) (reconcile.
 	}
 	var errs []error
 	var result reconcile.Result
-	for _, failure := range pullfailure.InPod(pod) {
+	for _, failure := range r.failures(pod) {
 		again, err := r.handle(ctx, pod, failure)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("container %s: %w", failure.Container, err))

@@ -26,9 +26,10 @@ import (
 const workers = 10
 
 // SetupWithManager registers the reconciler and what wakes it: a Pod that cannot
-// pull, and a change of the policies or of a namespace's labels for all of them.
+// pull, an Event that says so of one, and a change of the policies or of a namespace's
+// labels for all that are pending.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager) error {
-	r.memory = newMemory()
+	r.memory, r.heard = newMemory(), newHeard(r.Clock)
 	failing := predicate.NewPredicateFuncs(func(object client.Object) bool {
 		pod, ok := object.(*corev1.Pod)
 		return ok && len(pullfailure.InPod(pod)) > 0
@@ -42,8 +43,9 @@ func (r *Reconciler) SetupWithManager(mgr manager.Manager) error {
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesMetadata(namespace, handler.EnqueueRequestsFromMapFunc(r.failingPodsOf),
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		WatchesRawSource(r.newEvents()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
-		Complete(reconcile.AsReconciler(r.Client, r))
+		Complete(reconcile.AsReconciler(pods{r.Client, r.Live, r.heard}, r))
 }
 
 // failingPods lists every Pod that cannot pull: a policy was made, changed or deleted.

@@ -215,7 +215,7 @@ func (w *world) build(t *testing.T) *Reconciler {
 	})
 	return &Reconciler{
 		Client: w.client, Observer: observer, Owners: workload.NewOwners(w.client), Recorder: w.recorder, Clock: w.clock,
-		memory: newMemory(),
+		memory: newMemory(), heard: newHeard(w.clock),
 	}
 }
 

@@ -62,7 +62,7 @@ func (r *Reconciler) observeWorkload(ctx context.Context, grant *v1alpha1.PullAc
 		}
 	}
 	if !record.Effective(grant) || len(v.stuck) == 0 {
-		if err := r.observeStarts(ctx, grant, w.Workload, &v); err != nil {
+		if err := r.observeLive(ctx, grant, w.Workload, &v); err != nil {
 			return view{}, err
 		}
 	}

@@ -75,11 +75,13 @@ func (r *Reconciler) pullsAs(ctx context.Context, pod *corev1.Pod, member string
 	return puller.Member() == member, nil
 }
 
-// observeStarts looks for the proof that pulling works: a pod of the workload, on
-// a node of the member, that has started a container of the repository since the
-// grant was asked for. A pod made since may have found the image on its node
-// already; one that was there before has pulled it.
-func (r *Reconciler) observeStarts(ctx context.Context, grant *v1alpha1.PullAccessGrant, w v1alpha1.Workload, v *view) error {
+// observeLive reads the workload's pods on nodes of the member. It looks for the proof
+// that pulling works: one that has started a container of the repository since the
+// grant was asked for. A pod made since may have found the image on its node already;
+// one that was there before has pulled it. And it looks for those that the cache of
+// pending Pods does not hold: a container that once ran is stuck when its image is
+// pulled again.
+func (r *Reconciler) observeLive(ctx context.Context, grant *v1alpha1.PullAccessGrant, w v1alpha1.Workload, v *view) error {
 	pods, err := v.live.Pods(ctx, r.Live, w)
 	if err != nil {
 		return err
@@ -87,12 +89,18 @@ func (r *Reconciler) observeStarts(ctx context.Context, grant *v1alpha1.PullAcce
 	for i := range pods {
 		pod := &pods[i]
 		repository := imageref.Of(grant.Spec.Repository)
-		if !hasStarted(pod, repository, record.AskedTime(grant)) {
+		started := hasStarted(pod, repository, record.AskedTime(grant))
+		stuck := pod.Status.Phase == corev1.PodRunning && pod.DeletionTimestamp == nil && stillDenied[causeOn(pod, repository)]
+		if !started && !stuck {
 			continue
 		}
 		ours, err := r.pullsAs(ctx, pod, grant.Spec.Member)
 		if err != nil {
 			return err
+		}
+		if stuck && ours {
+			v.stuck = append(v.stuck, pod)
+			continue
 		}
 		v.started = v.started || ours
 		v.pulled = v.pulled || ours && pod.CreationTimestamp.Time.Before(grant.Status.GrantedTime.Time) && len(pod.Spec.ImagePullSecrets) == 0 &&
@@ -101,15 +109,18 @@ func (r *Reconciler) observeStarts(ctx context.Context, grant *v1alpha1.PullAcce
 	return nil
 }
 
-// hasStarted tells whether the pod has started a container of the repository, for
-// the first time, since then. In a pod that is no older, a container that has
-// crashed since has started as well.
+// hasStarted tells whether the pod has started a container of the repository since
+// then, for the first time or with its image asked for anew. In a pod that is no
+// older, a container that has crashed since has started as well.
 func hasStarted(pod *corev1.Pod, repository imageref.Repository, since time.Time) bool {
-	references := images(pod)
+	references, always := images(pod), map[string]bool{}
+	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+		always[c.Name] = c.ImagePullPolicy == corev1.PullAlways // The kubelet asks the registry at each start.
+	}
 	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
 		image, err := imageref.Parse(references[status.Name])
-		first := status.RestartCount == 0 || !pod.CreationTimestamp.Time.Before(since)
-		if err != nil || image.Repository != repository || !first {
+		fresh := status.RestartCount == 0 || always[status.Name] || !pod.CreationTimestamp.Time.Before(since)
+		if err != nil || image.Repository != repository || !fresh {
 			continue
 		}
 		if startedIn(status.State, since) || startedIn(status.LastTerminationState, since) {

@@ -31,7 +31,9 @@ func TestWhatProvesAPull(t *testing.T) {
 	const email = "gke-nodes@acme-prod-417.iam.gserviceaccount.com"
 	tests := map[string]struct {
 		made, started   time.Duration
+		edit            func(*corev1.Pod)
 		recovers, pulls bool
+		stuck           bool
 		why             string
 	}{
 		"running since an earlier life": {made: -48 * time.Hour, started: -47 * time.Hour},
@@ -39,6 +41,22 @@ func TestWhatProvesAPull(t *testing.T) {
 			made: -2 * time.Hour, started: -30 * time.Minute, recovers: true, why: "its node may have had the image",
 		},
 		"started after the write":          {made: -2 * time.Hour, started: time.Minute, recovers: true, pulls: true},
+		"crashed and started since": {
+			made: -2 * time.Hour, started: time.Minute, edit: crashed(corev1.PullIfNotPresent), why: "the image was on its node",
+		},
+		"crashed, pulled and started since": {
+			made: -2 * time.Hour, started: time.Minute, edit: crashed(corev1.PullAlways), recovers: true, pulls: true,
+			why: "the kubelet asks the registry before each start",
+		},
+		"crashed, and cannot be pulled": {
+			made: -2 * time.Hour, stuck: true, why: "its pod is running, and so not among the pending ones",
+			edit: func(pod *corev1.Pod) {
+				crashed(corev1.PullAlways)(pod)
+				pod.Status.ContainerStatuses[0].State = corev1.ContainerState{
+					Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "Back-off pulling image"},
+				}
+			},
+		},
 		"made and started after the write": {made: time.Minute, started: 2 * time.Minute, recovers: true, why: "its node may have the image by now"},
 	}
 	for name, tc := range tests {
@@ -51,6 +69,9 @@ func TestWhatProvesAPull(t *testing.T) {
 				Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{
 					Name: "app", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: *after(tc.started)}},
 				}}},
+			}
+			if tc.edit != nil {
+				tc.edit(pod)
 			}
 			node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-1"}, Spec: corev1.NodeSpec{ProviderID: "gce://acme-prod-417/us-central1-a/node-1"}}
 			c := fake.NewClientBuilder().WithObjects(pod, node).Build()
@@ -67,12 +88,21 @@ func TestWhatProvesAPull(t *testing.T) {
 				t.Fatal(err)
 			}
 			v := view{live: live}
-			if err := r.observeStarts(t.Context(), grant, w, &v); err != nil {
+			if err := r.observeLive(t.Context(), grant, w, &v); err != nil {
 				t.Fatal(err)
 			}
-			if v.started != tc.recovers || v.pulled != tc.pulls {
-				t.Errorf("started %v, pulled %v; want %v, %v (%s)", v.started, v.pulled, tc.recovers, tc.pulls, tc.why)
+			if stuck := len(v.stuck) > 0; v.started != tc.recovers || v.pulled != tc.pulls || stuck != tc.stuck {
+				t.Errorf("started %v, pulled %v, stuck %v; want %v, %v, %v (%s)", v.started, v.pulled, stuck, tc.recovers, tc.pulls, tc.stuck, tc.why)
 			}
 		})
+	}
+}
+
+// crashed has the pod's container run for the second time.
+func crashed(policy corev1.PullPolicy) func(*corev1.Pod) {
+	return func(pod *corev1.Pod) {
+		pod.Status.Phase = corev1.PodRunning
+		pod.Spec.Containers[0].ImagePullPolicy = policy
+		pod.Status.ContainerStatuses[0].RestartCount = 1
 	}
 }

@@ -54,6 +54,8 @@ type Reconciler struct {
 	Nodes    *workload.Nodes
 	Recorder events.Recorder
 	Clock    clock.PassiveClock
+
+	claims claims
 }
 
 // Reconcile looks after every workload on the grant's record.
@@ -98,10 +100,13 @@ func (r *Reconciler) judge(ctx context.Context, grant *v1alpha1.PullAccessGrant,
 	planned := map[int]v1alpha1.WorkloadStatus{}
 	for i, v := range views {
 		w, after := plan(grant.Status.Workloads[i], v, grant, now)
-		planned[i] = w
-		if w.Attempts > grant.Status.Workloads[i].Attempts {
+		switch begins := w.Attempts > grant.Status.Workloads[i].Attempts; {
+		case begins && !r.claims.take(w.Workload, grant.Name, now):
+			w, after = grant.Status.Workloads[i], lookAgain // Another grant has it restarted just now.
+		case begins:
 			begun = append(begun, i)
 		}
+		planned[i] = w
 		sooner(after)
 	}
 	slices.Sort(begun) // Who came first goes first.

@@ -28,6 +28,21 @@ func EventReasons() []string {
 	return []string{eventFailed, eventInspect, eventNeverPull, eventSandbox}
 }
 
+// WatchReasons lists those of them that have to be watched to hear of every failure:
+// where the kubelet says InspectFailed or ErrImageNeverPull, it says Failed as well.
+func WatchReasons() []string { return []string{eventFailed, eventSandbox} }
+
+// OfPull tells whether the Event tells of a failed pull, as far as that shows without
+// the pod.
+func OfPull(event *corev1.Event) bool {
+	message := strings.TrimPrefix(event.Message, combined)
+	if event.Reason == eventSandbox {
+		return Classify(Text{Message: message, Reason: event.Reason}).Cause != NotPullFailure
+	}
+	_, ok := reasonOfEvent(event.Reason, message)
+	return ok
+}
+
 // FromEvent reads a failure from an Event that the kubelet wrote of pod. It gives
 // false for an Event that tells of something else, of another pod or of an image
 // that the pod no longer has, and for one that is older than the container's last

@@ -66,7 +66,11 @@ func fullPod() *corev1.Pod {
 			Tolerations: []corev1.Toleration{{Key: ballast}},
 		},
 		Status: corev1.PodStatus{
-			Phase: corev1.PodPending, Message: ballast, Conditions: []corev1.PodCondition{{Message: ballast}},
+			Phase: corev1.PodPending, Message: ballast,
+			Conditions: []corev1.PodCondition{
+				{Type: corev1.PodScheduled, Message: ballast},
+				{Type: corev1.PodReadyToStartContainers, Status: corev1.ConditionTrue, LastTransitionTime: then, Message: ballast},
+			},
 			InitContainerStatuses: []corev1.ContainerStatus{waiting("init", "ImagePullBackOff", "m1")},
 			ContainerStatuses: []corev1.ContainerStatus{
 				waiting("app", "ErrImagePull", "m2"),
