@@ -33,7 +33,7 @@ func TestBrakeHoldsRestarts(t *testing.T) {
 	policy.Spec.Brakes.MaxRestartsPerHour = 3
 	policy.Status.Brakes.Restarts = brake.Add(nil, 1, granted.Add(-30*time.Minute))
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(policy).WithStatusSubresource(policy).Build()
-	r := &Reconciler{Client: c, Clock: clocktesting.NewFakePassiveClock(granted)}
+	r := New(Reconciler{Client: c, Clock: clocktesting.NewFakePassiveClock(granted)})
 	grant, views := grantedAt(nil), map[int]view{}
 	for i := range 5 {
 		grant.Status.Workloads = append(grant.Status.Workloads, v1alpha1.WorkloadStatus{
@@ -93,7 +93,7 @@ func TestRefundGoesByWhatWasCounted(t *testing.T) {
 		why  error
 		want int
 	}{
-		"conflict":  {fmt.Errorf("record: %w", conflict), 60},
+		"conflict":  {fmt.Errorf("record: %w", conflict), 15},
 		"no answer": {context.DeadlineExceeded, 0},
 		"timed out": {apierrors.NewTimeoutError("slow", 1), 0},
 	} {
@@ -103,6 +103,7 @@ func TestRefundGoesByWhatWasCounted(t *testing.T) {
 				t.Fatal(err)
 			}
 			stale := &v1alpha1.PullAccessPolicy{ObjectMeta: metav1.ObjectMeta{Name: "prod"}}
+			stale.Spec.Brakes.MaxRestartsPerHour = 15
 			server := fake.NewClientBuilder().WithScheme(scheme).WithObjects(stale).WithStatusSubresource(stale).Build()
 			if err := server.Get(t.Context(), client.ObjectKey{Name: "prod"}, stale); err != nil {
 				t.Fatal(err)
@@ -115,9 +116,9 @@ func TestRefundGoesByWhatWasCounted(t *testing.T) {
 					return nil
 				},
 			})
-			r := &Reconciler{Client: cached, Clock: clocktesting.NewFakePassiveClock(granted)}
+			r := New(Reconciler{Client: cached, Clock: clocktesting.NewFakePassiveClock(granted)})
 			grant, views := grantedAt(nil), map[int]view{}
-			for i := range 70 {
+			for i := range 18 {
 				grant.Status.Workloads = append(grant.Status.Workloads, v1alpha1.WorkloadStatus{
 					Workload: v1alpha1.Workload{Name: fmt.Sprint(i)}, Policy: "prod", State: v1alpha1.WorkloadWaiting,
 				})
@@ -131,9 +132,45 @@ func TestRefundGoesByWhatWasCounted(t *testing.T) {
 			if err := server.Get(t.Context(), client.ObjectKey{Name: "prod"}, found); err != nil {
 				t.Fatal(err)
 			}
-			if left := brake.Left(found.Status.Brakes.Restarts, 60, granted); left != tc.want || err != nil {
-				t.Errorf("%d of 60 are left, %v; want %d", left, err, tc.want)
+			if left := brake.Left(found.Status.Brakes.Restarts, 15, granted); left != tc.want || err != nil {
+				t.Errorf("%d of 15 are left, %v; want %d", left, err, tc.want)
 			}
 		})
+	}
+}
+
+// TestRestartsArePaced: a lost permission may have stopped hundreds of workloads, and all
+// of them are due in the same moment.
+func TestRestartsArePaced(t *testing.T) {
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	policy := &v1alpha1.PullAccessPolicy{ObjectMeta: metav1.ObjectMeta{Name: "prod"}}
+	policy.Spec.Brakes.MaxRestartsPerHour = 1000
+	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(policy).WithStatusSubresource(policy).Build()
+	r := New(Reconciler{Client: c})
+	grant, views := grantedAt(nil), map[int]view{}
+	for i := range 45 {
+		grant.Status.Workloads = append(grant.Status.Workloads, v1alpha1.WorkloadStatus{
+			Workload: v1alpha1.Workload{Name: fmt.Sprint(i)}, Policy: "prod", State: v1alpha1.WorkloadWaiting,
+		})
+		views[i] = view{stuck: stuckAt(-time.Minute), covered: true, spec: restartSpec{strategy: v1alpha1.RestartRollout, maxAttempts: 3}}
+	}
+	begun := func() (n int) {
+		for _, w := range grant.Status.Workloads {
+			n += int(w.Attempts)
+		}
+		return n
+	}
+	for i, want := range []int{restartsAtOnce, restartsAtOnce + restartsPerSecond, restartsAtOnce + 2*restartsPerSecond, 45} {
+		r.Clock = clocktesting.NewFakePassiveClock(granted.Add(time.Duration(i) * time.Second))
+		wake, _, err := r.judge(t.Context(), grant, views)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := begun(); got != want || want < 45 && wake != time.Second {
+			t.Errorf("after %d seconds %d restarts are begun, the next look in %v; want %d, and a look in a second", i, got, wake, want)
+		}
 	}
 }

@@ -27,6 +27,8 @@ type claims struct {
 	taken *cache.LRUExpireCache
 }
 
+func newClaims() *claims { return &claims{taken: cache.NewLRUExpireCache(claimsKept)} }
+
 // claim is whose turn a workload is.
 type claim struct {
 	grant string
@@ -38,9 +40,6 @@ type claim struct {
 func (c *claims) take(w v1alpha1.Workload, grant string, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.taken == nil {
-		c.taken = cache.NewLRUExpireCache(claimsKept)
-	}
 	known, _ := c.taken.Get(workloadKey(w))
 	if held, ok := known.(claim); ok && held.grant != grant && now.Before(held.until) {
 		return false

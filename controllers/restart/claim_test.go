@@ -26,7 +26,7 @@ func TestOneGrantRestarts(t *testing.T) {
 	policy := &v1alpha1.PullAccessPolicy{}
 	policy.Name = "prod"
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(policy).WithStatusSubresource(policy).Build()
-	r := &Reconciler{Client: c, Clock: clocktesting.NewFakePassiveClock(granted)}
+	r := New(Reconciler{Client: c, Clock: clocktesting.NewFakePassiveClock(granted)})
 	due := func(name string) (*v1alpha1.PullAccessGrant, time.Duration) {
 		grant := grantedAt(nil)
 		grant.Name = name
@@ -59,7 +59,7 @@ func TestOneGrantRestarts(t *testing.T) {
 
 // TestClaimIsTakenOnce: of many that take it at the same time one gets it.
 func TestClaimIsTakenOnce(t *testing.T) {
-	var c claims
+	c := newClaims()
 	var got atomic.Int32
 	var all sync.WaitGroup
 	for _, grant := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {

@@ -13,9 +13,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
+	"golang.org/x/time/rate"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
@@ -55,7 +57,20 @@ type Reconciler struct {
 	Recorder events.Recorder
 	Clock    clock.PassiveClock
 
-	claims claims
+	claims *claims
+	// pace spreads the restarts of all grants together.
+	pace *rate.Limiter
+}
+
+// Restarts begin at most so many a second, after a first few at once: each has a
+// Deployment's worth of pods pull at the same time, and a lost permission can have
+// stopped hundreds of them.
+const restartsPerSecond, restartsAtOnce = 10, 20
+
+// New completes a reconciler.
+func New(r Reconciler) *Reconciler {
+	r.claims, r.pace = newClaims(), rate.NewLimiter(restartsPerSecond, restartsAtOnce)
+	return &r
 }
 
 // Reconcile looks after every workload on the grant's record.
@@ -98,18 +113,19 @@ func (r *Reconciler) judge(ctx context.Context, grant *v1alpha1.PullAccessGrant,
 	}
 	var begun []int
 	planned := map[int]v1alpha1.WorkloadStatus{}
-	for i, v := range views {
-		w, after := plan(grant.Status.Workloads[i], v, grant, now)
+	for _, i := range slices.Sorted(maps.Keys(views)) { // Who came first goes first.
+		w, after := plan(grant.Status.Workloads[i], views[i], grant, now)
 		switch begins := w.Attempts > grant.Status.Workloads[i].Attempts; {
 		case begins && !r.claims.take(w.Workload, grant.Name, now):
 			w, after = grant.Status.Workloads[i], lookAgain // Another grant has it restarted just now.
+		case begins && !r.pace.AllowN(now, 1):
+			w, after = grant.Status.Workloads[i], time.Second
 		case begins:
 			begun = append(begun, i)
 		}
 		planned[i] = w
 		sooner(after)
 	}
-	slices.Sort(begun) // Who came first goes first.
 	until, counted, err := r.holdBack(ctx, grant, planned, begun)
 	if err != nil {
 		return 0, counted, err

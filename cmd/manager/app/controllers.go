@@ -53,7 +53,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client,
 	}).SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("set up grant controller: %w", err)
 	}
-	if err := (&restart.Reconciler{
+	if err := restart.New(restart.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Pullers: cached,
 		Owners: owners, Nodes: nodes, Recorder: recorder, Clock: now,
 	}).SetupWithManager(ctx, mgr); err != nil {
