@@ -74,11 +74,16 @@ bench: ## Run the benchmarks; BENCH=regexp chooses.
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./internal/...
 
 fuzz: ## Fuzz what reads outside text, FUZZTIME=30s each.
+	$(GO) test -run '^$$' -fuzz '^FuzzRoundTrip$$' -fuzztime $(FUZZTIME) ./api/v1alpha1
 	$(GO) test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./internal/imageref
+	$(GO) test -run '^$$' -fuzz '^FuzzClassify$$' -fuzztime $(FUZZTIME) ./internal/pullfailure
+	$(GO) test -run '^$$' -fuzz '^FuzzImageName$$' -fuzztime $(FUZZTIME) ./internal/pullfailure
+	$(GO) test -run '^$$' -fuzz '^FuzzAnonymous$$' -fuzztime $(FUZZTIME) ./internal/pullfailure
+	$(GO) test -run '^$$' -fuzz '^FuzzFromEvent$$' -fuzztime $(FUZZTIME) ./internal/pullfailure
+	$(GO) test -run '^$$' -fuzz '^FuzzSanitize$$' -fuzztime $(FUZZTIME) ./internal/pullfailure
 	$(GO) test -run '^$$' -fuzz '^FuzzEdit$$' -fuzztime $(FUZZTIME) ./internal/iampolicy
 	$(GO) test -run '^$$' -fuzz '^FuzzVerify$$' -fuzztime $(FUZZTIME) ./internal/iampolicy
-	$(GO) test -run '^$$' -fuzz '^FuzzClassify$$' -fuzztime $(FUZZTIME) ./internal/pullfailure
-	$(GO) test -run '^$$' -fuzz '^FuzzSanitize$$' -fuzztime $(FUZZTIME) ./internal/pullfailure
+	$(GO) test -run '^$$' -fuzz '^FuzzClean$$' -fuzztime $(FUZZTIME) ./internal/gcp
 
 verify: generate tidy fmt lint ## Generate, tidy, format, lint; fail if that changed the tree.
 	@changed=$$(git status --porcelain) && test -z "$$changed" || { echo "$$changed"; echo "The tree differs from its commit: commit what make verify changed." >&2; exit 1; }
