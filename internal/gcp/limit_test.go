@@ -86,7 +86,9 @@ func TestEditPolicyStopsWhereGoogleWould(t *testing.T) {
 				t.Errorf("%d principals after %d writes and %d intents, want %d and %d of each: %s",
 					got, g.sets(), len(recorded.changes), tc.want, tc.wantSets, tc.why)
 			}
-			foreign := func(p *iampb.Policy) []*iampb.Binding { return []*iampb.Binding{p.GetBindings()[0], p.GetBindings()[2]} }
+			foreign := func(p *iampb.Policy) []*iampb.Binding {
+				return []*iampb.Binding{p.GetBindings()[0], p.GetBindings()[2]}
+			}
 			if diff := cmp.Diff(foreign(before), foreign(after), protocmp.Transform()); diff != "" {
 				t.Errorf("other bindings were touched (-want +got)\n%s", diff)
 			}
