@@ -40,6 +40,7 @@ type Proposal struct {
 	// policyUID tells the policy from a later one of the same name.
 	// +required
 	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	PolicyUID types.UID `json:"policyUID,omitempty"`
 

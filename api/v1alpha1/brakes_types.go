@@ -103,7 +103,7 @@ type BrakeCount struct {
 
 	// count is how many acts there were.
 	// +required
-	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Minimum=1
 	Count int32 `json:"count,omitempty"`
 }
 

@@ -6,7 +6,6 @@ package gcp
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -155,7 +154,7 @@ func TestEditPolicyOutcomes(t *testing.T) {
 		},
 		"another writer, always": {
 			arrange: func(g *google, i *intents) { i.then = func() { g.foreignWrite(human) } },
-			wantErr: iampolicy.ErrConflict, wantSets: maxAttempts,
+			wantErr: iampolicy.ErrConflict, wantSets: maxConflicts,
 			why: "attempts are bounded",
 		},
 		"asked to slow down": {
@@ -346,23 +345,39 @@ func TestEditPolicyNamesTheMissingMember(t *testing.T) {
 }
 
 func TestEditPolicyWaits(t *testing.T) {
-	g := newGoogle(t)
-	g.InjectFault(emulator.Fault{Method: "SetIamPolicy", HTTPStatus: http.StatusTooManyRequests, Times: 1, RetryAfter: 40 * time.Second})
-	g.InjectFault(emulator.Fault{Method: "SetIamPolicy", HTTPStatus: http.StatusServiceUnavailable})
-	var recorded intents
-	if _, err := g.editPolicy(t, add, &recorded); !errors.Is(err, iampolicy.ErrUnavailable) {
-		t.Fatalf("got %v, want %v", err, iampolicy.ErrUnavailable)
-	}
-	if len(g.clock.waits) != maxAttempts-1 {
-		t.Fatalf("%d waits, want one between each two attempts", len(g.clock.waits))
-	}
-	if g.clock.waits[0] != 40*time.Second {
-		t.Errorf("waited %s, want the 40s that Google asked for", g.clock.waits[0])
-	}
-	for i, limit := range []time.Duration{2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second} {
-		if wait := g.clock.waits[i+1]; wait <= 0 || wait > limit {
-			t.Errorf("wait %d is %s, want up to %s", i+2, wait, limit)
-		}
+	second := time.Second
+	for name, tc := range map[string]struct {
+		status int
+		most   []time.Duration
+		why    string
+	}{
+		"unavailable": {http.StatusServiceUnavailable, []time.Duration{2 * second, 4 * second, 8 * second, 16 * second}, "twice as long each time"},
+		"conflict": {
+			http.StatusConflict,
+			[]time.Duration{second, 5 * second, 25 * second, 32 * second, 32 * second, 32 * second, 32 * second, 32 * second},
+			"one foreign writer costs a second, many have to spread",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGoogle(t)
+			g.InjectFault(emulator.Fault{Method: "SetIamPolicy", HTTPStatus: http.StatusTooManyRequests, Times: 1, RetryAfter: 40 * second})
+			g.InjectFault(emulator.Fault{Method: "SetIamPolicy", HTTPStatus: tc.status})
+			var recorded intents
+			if _, err := g.editPolicy(t, add, &recorded); err == nil {
+				t.Fatal("wrote against a server that takes no write")
+			}
+			if len(g.clock.waits) != len(tc.most)+1 {
+				t.Fatalf("%d waits, want one between each two attempts", len(g.clock.waits))
+			}
+			if g.clock.waits[0] != 40*second {
+				t.Errorf("waited %s, want the 40s that Google asked for", g.clock.waits[0])
+			}
+			for i, limit := range tc.most {
+				if wait := g.clock.waits[i+1]; wait <= 0 || wait > limit {
+					t.Errorf("wait %d is %s, want up to %s: %s", i+2, wait, limit, tc.why)
+				}
+			}
+		})
 	}
 }
 
@@ -444,27 +459,6 @@ func TestEditPolicyBoundsWhatGoogleSays(t *testing.T) {
 	last := g.Requests()[len(g.Requests())-1]
 	if want := "lineX-Evil: 1" + strings.Repeat("r", maxReason-13); last.Reason != want {
 		t.Errorf("reason is %q, want %q", last.Reason, want)
-	}
-}
-
-func TestEditPolicyOfManyWriters(t *testing.T) {
-	g := newGoogle(t)
-	g.foreignWrite(human)
-	const writers = 5 // Each round has a winner, so the last one wins in the fifth.
-	var all sync.WaitGroup
-	for i := range writers {
-		email := fmt.Sprintf("n%d@acme.iam.gserviceaccount.com", i)
-		g.AddServiceAccount(email)
-		all.Go(func() {
-			edit := iampolicy.Edit{Add: []string{"serviceAccount:" + email}}
-			if _, err := g.client.EditPolicy(t.Context(), services, edit, "", (&intents{}).record); err != nil {
-				t.Errorf("EditPolicy: %v", err)
-			}
-		})
-	}
-	all.Wait()
-	if got := len(g.readers()); got != writers+1 {
-		t.Errorf("%d readers, want every writer's and the one from before", got)
 	}
 }
 

@@ -35,15 +35,15 @@ type google struct {
 	clock  *hurriedClock
 }
 
-func newGoogle(t *testing.T) *google {
-	t.Helper()
+func newGoogle(tb testing.TB) *google {
+	tb.Helper()
 	e, err := emulator.Start()
 	if err != nil {
-		t.Fatalf("start the emulator: %v", err)
+		tb.Fatalf("start the emulator: %v", err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := e.Close(); err != nil {
-			t.Errorf("close the emulator: %v", err)
+			tb.Errorf("close the emulator: %v", err)
 		}
 	})
 	e.AddProject("acme", 417)
@@ -51,15 +51,15 @@ func newGoogle(t *testing.T) *google {
 	e.AddServiceAccount(nodes)
 	e.AddServiceAccount(batch)
 	g := &google{Emulator: e, clock: newHurriedClock()}
-	g.client = newClient(t, Options{Endpoint: e.URL(), UserAgent: "pull-access-operator/test", Clock: g.clock})
+	g.client = newClient(tb, Options{Endpoint: e.URL(), UserAgent: "pull-access-operator/test", Clock: g.clock})
 	return g
 }
 
-func newClient(t *testing.T, o Options) *Client {
-	t.Helper()
-	c, err := New(t.Context(), o)
+func newClient(tb testing.TB, o Options) *Client {
+	tb.Helper()
+	c, err := New(tb.Context(), o)
 	if err != nil {
-		t.Fatalf("New: %v", err)
+		tb.Fatalf("New: %v", err)
 	}
 	return c
 }

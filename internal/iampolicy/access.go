@@ -93,6 +93,15 @@ func names(binding *iampb.Binding, member string) bool {
 // unconditional bindings of Role, in whatever order and spelling.
 func SameReaders(a, b *iampb.Policy) bool {
 	left, right := members(a), members(b)
-	return !slices.ContainsFunc(left, func(m string) bool { return !contains(right, m) }) &&
-		!slices.ContainsFunc(right, func(m string) bool { return !contains(left, m) })
+	return covers(left, right) && covers(right, left)
+}
+
+// covers tells whether each of some is among all. Most are there to the letter: a
+// full policy is not compared each with each.
+func covers(all, some []string) bool {
+	literal := make(map[string]bool, len(all))
+	for _, member := range all {
+		literal[member] = true
+	}
+	return !slices.ContainsFunc(some, func(m string) bool { return !literal[m] && !contains(all, m) })
 }

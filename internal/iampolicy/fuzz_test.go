@@ -5,6 +5,7 @@ package iampolicy
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"cloud.google.com/go/iam/apiv1/iampb"
@@ -121,11 +122,33 @@ func undo(t *testing.T, before, after *iampb.Policy, change Change) {
 	if len(change.Removed) == 0 && !proto.Equal(before, restored) {
 		t.Errorf("undoing an addition must restore the policy\n%s", cmp.Diff(before, restored, protocmp.Transform()))
 	}
+	if diff := cmp.Diff(unordered(before), unordered(restored)); diff != "" {
+		t.Errorf("undo must restore who is a reader\n%s", diff)
+	}
 	for _, member := range append(slices.Clone(change.Added), change.Removed...) {
 		if Holds(before, member) != Holds(restored, member) {
 			t.Errorf("undo must restore whether %s is a reader", member)
 		}
 	}
+}
+
+// unordered are the readers of a policy, each once, as a service account is spelled
+// by an edit and in order.
+func unordered(policy *iampb.Policy) []string {
+	var readers []string
+	for _, binding := range policy.GetBindings() {
+		if binding.GetRole() != "roles/artifactregistry.reader" || binding.Condition != nil {
+			continue
+		}
+		for _, member := range binding.GetMembers() {
+			if rest, account := strings.CutPrefix(member, "serviceAccount:"); account {
+				member = "serviceAccount:" + strings.ToLower(rest)
+			}
+			readers = append(readers, member)
+		}
+	}
+	slices.Sort(readers)
+	return slices.Compact(readers)
 }
 
 // others is the policy without what an edit may touch, told independently.

@@ -4,6 +4,7 @@
 package imageref
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -155,10 +156,15 @@ func TestResourceNameRoundTrip(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add("us-central1-docker.pkg.dev/acme/services/app:1")
 	f.Add("gcr.io/example.com/web/app@" + digest)
+	f.Add("docker.us-east4.rep.pkg.dev/acme/services/team/app:1@" + digest)
+	f.Add("us-docker.pkg.dev.evil.example/acme/services/app")
 	f.Add("nginx")
 	f.Fuzz(func(t *testing.T, image string) {
 		parsed, err := Parse(image)
 		if err != nil {
+			if parsed != (Image{}) {
+				t.Errorf("%q is refused, and is %+v", image, parsed)
+			}
 			return
 		}
 		again, err := Parse(parsed.String())
@@ -171,5 +177,38 @@ func FuzzParse(f *testing.F) {
 		if parsed.Google() == parsed.Repository.IsZero() {
 			t.Errorf("%q: Google() = %v with repository %q", image, parsed.Google(), parsed.Repository)
 		}
+		if parsed.Google() {
+			wantServed(t, image, parsed)
+		}
 	})
+}
+
+// servedHosts are all the hosts of which a repository may be opened, told
+// independently: those of Container Registry stand for one repository each.
+var (
+	servedHosts = regexp.MustCompile(`^(?:([a-z0-9-]+)-docker\.pkg\.dev|docker\.([a-z0-9-]+)\.rep\.pkg\.dev)$`)
+	gcrHosts    = map[string]string{"gcr.io": "us", "us.gcr.io": "us", "eu.gcr.io": "europe", "asia.gcr.io": "asia"}
+)
+
+// wantServed fails unless image is to the letter an image in the repository that it
+// was read as, on a host that serves that repository.
+func wantServed(t *testing.T, image string, parsed Image) {
+	t.Helper()
+	repository := parsed.Repository
+	project := strings.Replace(repository.Project, ":", "/", 1)
+	path := project + "/" + repository.Name + "/" + parsed.Package
+	if location, gcr := gcrHosts[parsed.Registry]; gcr {
+		path = project + "/" + parsed.Package
+		if repository.Name != parsed.Registry || repository.Location != location {
+			t.Errorf("%q is served by %s", image, repository)
+		}
+	} else if host := servedHosts.FindStringSubmatch(parsed.Registry); host == nil || repository.Location != host[1]+host[2] {
+		t.Errorf("%q is served by %s", image, repository)
+	}
+	if begin := parsed.Registry + "/" + path; parsed.Package == "" || path != parsed.Path || !strings.HasPrefix(image, begin) {
+		t.Errorf("%q is read as image %q of repository %s", image, parsed.Package, repository)
+	}
+	if same, err := ParseResourceName(repository.ResourceName()); err != nil || same != repository {
+		t.Errorf("%q: the resource name %q is that of %v, %v", image, repository.ResourceName(), same, err)
+	}
 }
