@@ -58,6 +58,7 @@ type Reconciler struct {
 
 	memory memory
 	heard  heard
+	turns  *turns
 }
 
 // Reconcile looks at every container of pod that cannot pull.

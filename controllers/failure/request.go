@@ -38,17 +38,18 @@ func (r *Reconciler) request(ctx context.Context, pod *corev1.Pod, failure pullf
 	if err != nil {
 		return false, fmt.Errorf("find owner: %w", err)
 	}
+	defer r.turns.take(grant.Name())()
 	object, err := r.ensureGrant(ctx, grant, d, owner)
 	if err != nil {
 		return false, err
 	}
 	if withdrawn(object, d) || outranked(object, grant) {
-		before := object.DeepCopy()
-		if record.Granted(object) {
-			record.End(object, v1alpha1.EndWithdrawn, r.Clock.Now())
-		}
-		record.Reopen(object, owner, grant.Policy(), r.Clock.Now())
-		return false, outcome.PatchStatus(ctx, r.Client, before, object)
+		return false, r.patch(ctx, object, func() {
+			if record.Granted(object) {
+				record.End(object, v1alpha1.EndWithdrawn, r.Clock.Now())
+			}
+			record.Reopen(object, owner, grant.Policy(), r.Clock.Now())
+		})
 	}
 	if closed(object) && !record.MayReopen(object, pod.CreationTimestamp.Time) {
 		r.explainEnd(ctx, pod, failure, object, d)
@@ -118,14 +119,14 @@ func (r *Reconciler) ensureGrant(ctx context.Context, grant *decision.Grant, d d
 			Unknowns:   unknowns(d),
 		},
 	}
-	found := &v1alpha1.PullAccessGrant{}
-	err := r.Client.Get(ctx, client.ObjectKeyFromObject(want), found)
+	found, err := r.turns.read(ctx, r.Client, want.Name)
 	if apierrors.IsNotFound(err) {
 		log.FromContext(ctx).Info("Creating grant", "PullAccessGrant", klog.KObj(want),
 			"repository", grant.Repository().String(), "member", grant.Member(), "policy", grant.Policy())
 		if err := r.Client.Create(ctx, want); err != nil {
 			return nil, fmt.Errorf("create grant %s: %w", want.Name, err)
 		}
+		r.turns.wrote(want)
 		return want, nil
 	}
 	if err != nil {
@@ -157,9 +158,7 @@ func cut(text string) string {
 // ensureJoined puts the workload on the grant's record, unless that is full.
 func (r *Reconciler) ensureJoined(ctx context.Context, grant *v1alpha1.PullAccessGrant, owner v1alpha1.Workload, policy string) (full bool, _ error) {
 	if closed(grant) {
-		before := grant.DeepCopy()
-		record.Reopen(grant, owner, policy, r.Clock.Now())
-		return false, outcome.PatchStatus(ctx, r.Client, before, grant)
+		return false, r.patch(ctx, grant, func() { record.Reopen(grant, owner, policy, r.Clock.Now()) })
 	}
 	// The first workload is put on record together with the intent to write.
 	first := record.Same(grant.Spec.Workload, owner) && !record.Granted(grant)
@@ -176,7 +175,23 @@ func (r *Reconciler) ensureJoined(ctx context.Context, grant *v1alpha1.PullAcces
 	}
 	log.FromContext(ctx).V(1).Info("Recording workload", "PullAccessGrant", klog.KObj(grant), "kind", owner.Kind,
 		"workload", klog.KRef(owner.Namespace, owner.Name))
-	return false, outcome.PatchStatus(ctx, r.Client, before, grant)
+	return false, r.write(ctx, before, grant)
+}
+
+// patch changes the grant's status and writes what that changed.
+func (r *Reconciler) patch(ctx context.Context, g *v1alpha1.PullAccessGrant, change func()) error {
+	before := g.DeepCopy()
+	change()
+	return r.write(ctx, before, g)
+}
+
+// write writes what differs, for the next pass to go by.
+func (r *Reconciler) write(ctx context.Context, before, after *v1alpha1.PullAccessGrant) error {
+	if err := outcome.PatchStatus(ctx, r.Client, before, after); err != nil {
+		return err
+	}
+	r.turns.wrote(after)
+	return nil
 }
 
 // lengthen has a grant that is written last as long as a further policy wants it to.

@@ -29,7 +29,7 @@ const workers = 10
 // pull, an Event that says so of one, and a change of the policies or of a namespace's
 // labels for all that are pending.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager) error {
-	r.memory, r.heard = newMemory(), newHeard(r.Clock)
+	r.memory, r.heard, r.turns = newMemory(), newHeard(r.Clock), newTurns()
 	failing := predicate.NewPredicateFuncs(func(object client.Object) bool {
 		pod, ok := object.(*corev1.Pod)
 		return ok && len(pullfailure.InPod(pod)) > 0

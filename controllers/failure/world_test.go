@@ -120,6 +120,7 @@ type world struct {
 	recorder *events.FakeRecorder
 	client   client.Client
 	// lookups counts the reads of the cluster by type, writes the writes by verb.
+	mu      sync.Mutex
 	lookups map[string]int
 	writes  map[string]int
 }
@@ -215,22 +216,28 @@ func (w *world) build(t *testing.T) *Reconciler {
 	})
 	return &Reconciler{
 		Client: w.client, Observer: observer, Owners: workload.NewOwners(w.client), Recorder: w.recorder, Clock: w.clock,
-		memory: newMemory(), heard: newHeard(w.clock),
+		memory: newMemory(), heard: newHeard(w.clock), turns: newTurns(),
 	}
+}
+
+func (w *world) count(counts map[string]int, what string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	counts[what]++
 }
 
 func (w *world) counting() interceptor.Funcs {
 	return interceptor.Funcs{
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
-			w.lookups[fmt.Sprintf("%T", obj)]++
+			w.count(w.lookups, fmt.Sprintf("%T", obj))
 			return c.Get(ctx, key, obj, opts...)
 		},
 		Create: func(ctx context.Context, c client.WithWatch, obj client.Object, opts ...client.CreateOption) error {
-			w.writes["create"]++
+			w.count(w.writes, "create")
 			return c.Create(ctx, obj, opts...)
 		},
 		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, obj client.Object, patch client.Patch, opts ...client.SubResourcePatchOption) error {
-			w.writes["patch "+sub]++
+			w.count(w.writes, "patch "+sub)
 			return c.SubResource(sub).Patch(ctx, obj, patch, opts...)
 		},
 	}

@@ -43,8 +43,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.PullAccessGrant{}, byRepository, indexRepository); err != nil {
 		return fmt.Errorf("index grants: %w", err)
 	}
-	grants := source.TypedKind(mgr.GetCache(), &v1alpha1.PullAccessGrant{},
-		handler.TypedEnqueueRequestsFromMapFunc(repositoryOf),
+	grants := source.TypedKind(mgr.GetCache(), &v1alpha1.PullAccessGrant{}, soonTogether(),
 		predicate.Or[*v1alpha1.PullAccessGrant](predicate.TypedGenerationChangedPredicate[*v1alpha1.PullAccessGrant]{}, spokenOf()))
 	policies := source.TypedKind(mgr.GetCache(), &v1alpha1.PullAccessPolicy{},
 		handler.TypedEnqueueRequestsFromMapFunc(r.repositories),
@@ -80,8 +79,24 @@ func indexRepository(object client.Object) []string {
 	return []string{imageref.Of(g.Spec.Repository).ResourceName()}
 }
 
-func repositoryOf(_ context.Context, g *v1alpha1.PullAccessGrant) []imageref.Repository {
-	return []imageref.Repository{imageref.Of(g.Spec.Repository)}
+// together is how long a new grant waits for others on its repository: when one account
+// lost its access, a second one mostly did as well, and both are to be one write.
+const together = 500 * time.Millisecond
+
+// soonTogether wakes the repository of a grant, and of a new one a moment later.
+func soonTogether() handler.TypedEventHandler[*v1alpha1.PullAccessGrant, imageref.Repository] {
+	type queue = workqueue.TypedRateLimitingInterface[imageref.Repository]
+	return handler.TypedFuncs[*v1alpha1.PullAccessGrant, imageref.Repository]{
+		CreateFunc: func(_ context.Context, e event.TypedCreateEvent[*v1alpha1.PullAccessGrant], q queue) {
+			q.AddAfter(imageref.Of(e.Object.Spec.Repository), together)
+		},
+		UpdateFunc: func(_ context.Context, e event.TypedUpdateEvent[*v1alpha1.PullAccessGrant], q queue) {
+			q.Add(imageref.Of(e.ObjectNew.Spec.Repository))
+		},
+		DeleteFunc: func(_ context.Context, e event.TypedDeleteEvent[*v1alpha1.PullAccessGrant], q queue) {
+			q.Add(imageref.Of(e.Object.Spec.Repository))
+		},
+	}
 }
 
 // repositories lists those with grants, each once.

@@ -54,12 +54,12 @@ func TestBrakeHoldsRestarts(t *testing.T) {
 		return n
 	}
 	for range 2 {
-		wake, _, err := r.judge(t.Context(), grant, views)
+		j, err := r.judge(t.Context(), grant, views)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := begun(); n != 2 || wake > 35*time.Minute || wake <= 0 {
-			t.Fatalf("%d restarts begun, the next look in %v; want 2, and a look when the brake opens", n, wake)
+		if n := begun(); n != 2 || j.wake > 35*time.Minute || j.wake <= 0 {
+			t.Fatalf("%d restarts begun, the next look in %v; want 2, and a look when the brake opens", n, j.wake)
 		}
 	}
 	found := &v1alpha1.PullAccessPolicy{}
@@ -74,7 +74,7 @@ func TestBrakeHoldsRestarts(t *testing.T) {
 	for i := range 2 {
 		delete(views, i) // They have recovered.
 	}
-	if _, _, err := r.judge(t.Context(), grant, views); err != nil {
+	if _, err := r.judge(t.Context(), grant, views); err != nil {
 		t.Fatal(err)
 	}
 	if n := begun(); n != 3 {
@@ -124,9 +124,9 @@ func TestRefundGoesByWhatWasCounted(t *testing.T) {
 				})
 				views[i] = view{stuck: stuckAt(-time.Minute), covered: true, spec: restartSpec{strategy: v1alpha1.RestartRollout, maxAttempts: 3}}
 			}
-			_, counted, err := r.judge(t.Context(), grant, views)
+			j, err := r.judge(t.Context(), grant, views)
 			if err == nil {
-				err = r.refund(t.Context(), counted, tc.why)
+				err = r.refund(t.Context(), j.counted, tc.why)
 			}
 			found := &v1alpha1.PullAccessPolicy{}
 			if err := server.Get(t.Context(), client.ObjectKey{Name: "prod"}, found); err != nil {
@@ -165,12 +165,12 @@ func TestRestartsArePaced(t *testing.T) {
 	}
 	for i, want := range []int{restartsAtOnce, restartsAtOnce + restartsPerSecond, restartsAtOnce + 2*restartsPerSecond, 45} {
 		r.Clock = clocktesting.NewFakePassiveClock(granted.Add(time.Duration(i) * time.Second))
-		wake, _, err := r.judge(t.Context(), grant, views)
+		j, err := r.judge(t.Context(), grant, views)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := begun(); got != want || want < 45 && wake != time.Second {
-			t.Errorf("after %d seconds %d restarts are begun, the next look in %v; want %d, and a look in a second", i, got, wake, want)
+		if got := begun(); got != want || want < 45 && j.wake != time.Second {
+			t.Errorf("after %d seconds %d restarts are begun, the next look in %v; want %d, and a look in a second", i, got, j.wake, want)
 		}
 	}
 }

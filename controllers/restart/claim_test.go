@@ -33,13 +33,13 @@ func TestOneGrantRestarts(t *testing.T) {
 		grant.Status.Workloads = []v1alpha1.WorkloadStatus{{
 			Workload: v1alpha1.Workload{Kind: "Deployment", Namespace: "shop", Name: "web"}, Policy: "prod", State: v1alpha1.WorkloadWaiting,
 		}}
-		wake, _, err := r.judge(t.Context(), grant, map[int]view{0: {
+		j, err := r.judge(t.Context(), grant, map[int]view{0: {
 			stuck: stuckAt(-time.Minute), covered: true, spec: restartSpec{strategy: v1alpha1.RestartRollout, maxAttempts: 3},
 		}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return grant, wake
+		return grant, j.wake
 	}
 	if first, _ := due("first"); first.Status.Workloads[0].Attempts != 1 {
 		t.Fatalf("the first grant plans %+v, want a restart", first.Status.Workloads[0])

@@ -18,27 +18,39 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
-// observe sees to every workload on the record that is not done, by its place.
-func (r *Reconciler) observe(ctx context.Context, grant *v1alpha1.PullAccessGrant) (map[int]view, error) {
-	views := map[int]view{}
-	var failing []failingPod
-	for i := range grant.Status.Workloads {
-		if record.Done(grant.Status.Workloads[i].State) {
+// observe sees to every workload on the record that is not done, by its place. It
+// passes over those that are stuck as they were at the last look, and says when the
+// first of them is due (0: none).
+func (r *Reconciler) observe(ctx context.Context, grant *v1alpha1.PullAccessGrant) (views map[int]view, wake time.Duration, _ error) {
+	views = map[int]view{}
+	now := r.Clock.Now()
+	var failing map[string][]failingPod
+	for i, w := range grant.Status.Workloads {
+		if record.Done(w.State) {
 			continue
 		}
 		if failing == nil {
 			var err error
 			if failing, err = r.failingPods(ctx, grant); err != nil {
-				return nil, err
+				return nil, 0, err
 			}
 		}
-		v, err := r.observeWorkload(ctx, grant, grant.Status.Workloads[i], failing)
-		if err != nil {
-			return nil, err
+		own := failing[workloadKey(w.Workload)]
+		pods := podsSeen(own)
+		if before, same := r.looks.same(lookKey(grant.Name, w.Workload), seen(&grant.Status, w, pods), now); same {
+			if until := before.due.Sub(now); until > 0 && (wake == 0 || until < wake) {
+				wake = until
+			}
+			continue
 		}
+		v, err := r.observeWorkload(ctx, grant, w, own)
+		if err != nil {
+			return nil, 0, err
+		}
+		v.pods = pods
 		views[i] = v
 	}
-	return views, nil
+	return views, wake, nil
 }
 
 func (r *Reconciler) observeWorkload(ctx context.Context, grant *v1alpha1.PullAccessGrant, w v1alpha1.WorkloadStatus, failing []failingPod) (view, error) {
@@ -52,7 +64,6 @@ func (r *Reconciler) observeWorkload(ctx context.Context, grant *v1alpha1.PullAc
 	v := view{live: live, idle: !live.Scaled}
 	for _, f := range failing {
 		switch {
-		case !record.Same(f.owner, w.Workload):
 		case f.denied:
 			v.stuck = append(v.stuck, f.pod)
 		case lasting[f.cause]:

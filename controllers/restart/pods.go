@@ -23,7 +23,6 @@ import (
 // failingPod is a pod that cannot pull from the grant's repository as its member.
 type failingPod struct {
 	pod   *corev1.Pod
-	owner v1alpha1.Workload
 	cause pullfailure.Cause
 	// denied: it still is access that it lacks, as far as the text tells.
 	denied bool
@@ -33,13 +32,15 @@ type failingPod struct {
 // repositories that they cannot pull from.
 const byFailingRepository = "failing.repository"
 
-// failingPods lists them from the cache of pending Pods.
-func (r *Reconciler) failingPods(ctx context.Context, grant *v1alpha1.PullAccessGrant) ([]failingPod, error) {
+// failingPods lists them from the cache of pending Pods, by the workload that owns
+// them. The pods are the cache's own: nothing of them may be changed.
+func (r *Reconciler) failingPods(ctx context.Context, grant *v1alpha1.PullAccessGrant) (map[string][]failingPod, error) {
 	var pods corev1.PodList
-	if err := r.Client.List(ctx, &pods, client.MatchingFields{byFailingRepository: imageref.Of(grant.Spec.Repository).ResourceName()}); err != nil {
+	on := client.MatchingFields{byFailingRepository: imageref.Of(grant.Spec.Repository).ResourceName()}
+	if err := r.Client.List(ctx, &pods, on, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("list failing pods: %w", err)
 	}
-	failing := []failingPod{}
+	failing := map[string][]failingPod{}
 	for i := range pods.Items {
 		pod := &pods.Items[i]
 		ours, err := r.pullsAs(ctx, pod, grant.Spec.Member)
@@ -54,7 +55,7 @@ func (r *Reconciler) failingPods(ctx context.Context, grant *v1alpha1.PullAccess
 			return nil, fmt.Errorf("find owner: %w", err)
 		}
 		cause := causeOn(pod, imageref.Of(grant.Spec.Repository))
-		failing = append(failing, failingPod{pod: pod, owner: owner, cause: cause, denied: stillDenied[cause]})
+		failing[workloadKey(owner)] = append(failing[workloadKey(owner)], failingPod{pod: pod, cause: cause, denied: stillDenied[cause]})
 	}
 	return failing, nil
 }

@@ -40,7 +40,7 @@ func TestWhatProvesAPull(t *testing.T) {
 		"started while it was waited for": {
 			made: -2 * time.Hour, started: -30 * time.Minute, recovers: true, why: "its node may have had the image",
 		},
-		"started after the write":          {made: -2 * time.Hour, started: time.Minute, recovers: true, pulls: true},
+		"started after the write": {made: -2 * time.Hour, started: time.Minute, recovers: true, pulls: true},
 		"crashed and started since": {
 			made: -2 * time.Hour, started: time.Minute, edit: crashed(corev1.PullIfNotPresent), why: "the image was on its node",
 		},

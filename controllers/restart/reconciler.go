@@ -58,6 +58,7 @@ type Reconciler struct {
 	Clock    clock.PassiveClock
 
 	claims *claims
+	looks  looks
 	// pace spreads the restarts of all grants together.
 	pace *rate.Limiter
 }
@@ -69,7 +70,7 @@ const restartsPerSecond, restartsAtOnce = 10, 20
 
 // New completes a reconciler.
 func New(r Reconciler) *Reconciler {
-	r.claims, r.pace = newClaims(), rate.NewLimiter(restartsPerSecond, restartsAtOnce)
+	r.claims, r.looks, r.pace = newClaims(), newLooks(), rate.NewLimiter(restartsPerSecond, restartsAtOnce)
 	return &r
 }
 
@@ -78,37 +79,53 @@ func (r *Reconciler) Reconcile(ctx context.Context, grant *v1alpha1.PullAccessGr
 	if grant.DeletionTimestamp != nil || !record.Granted(grant) || grant.Status.GrantedTime == nil {
 		return reconcile.Result{}, nil
 	}
-	views, err := r.observe(ctx, grant)
+	views, wake, err := r.observe(ctx, grant)
 	if err != nil {
 		return reconcile.Result{}, fmt.Errorf("observe: %w", err)
 	}
 	before := grant.DeepCopy()
-	wake, counted, err := r.judge(ctx, grant, views)
+	judged, err := r.judge(ctx, grant, views)
 	if err == nil {
 		// The restart's time is on record before the restart: a crash in between
 		// leaves the next start the very same restart to do.
 		err = outcome.PatchStatus(ctx, r.Client, before, grant)
 	}
 	if err != nil {
-		return outcome.Of(reconcile.Result{}, errors.Join(err, r.refund(ctx, counted, err)))
+		return outcome.Of(reconcile.Result{}, errors.Join(err, r.refund(ctx, judged.counted, err)))
 	}
 	r.tell(ctx, before, grant, views)
-	return outcome.Of(reconcile.Result{RequeueAfter: wake}, r.act(ctx, grant, views))
+	err = r.act(ctx, grant, views)
+	if err == nil {
+		r.remember(grant, views, judged)
+	}
+	if judged.wake > 0 && (wake == 0 || judged.wake < wake) {
+		wake = judged.wake
+	}
+	return outcome.Of(reconcile.Result{RequeueAfter: wake}, err)
 }
 
-// judge brings the record up to date with what was seen, and says when to come back
-// and what restarts it has counted for that, also beside an error.
-func (r *Reconciler) judge(ctx context.Context, grant *v1alpha1.PullAccessGrant, views map[int]view) (time.Duration, []spent, error) {
+// judgement is what came of a pass.
+type judgement struct {
+	// wake is when to come back, waits the same for single workloads; 0 is only when
+	// something happens. Who is held back by others has none of his own.
+	wake  time.Duration
+	waits map[int]time.Duration
+	// counted are the restarts that were counted, also beside an error.
+	counted []spent
+}
+
+// judge brings the record up to date with what was seen.
+func (r *Reconciler) judge(ctx context.Context, grant *v1alpha1.PullAccessGrant, views map[int]view) (judgement, error) {
 	now := r.Clock.Now()
 	for _, v := range views {
 		if v.pulled || v.started && len(v.stuck) == 0 {
 			record.MarkEffective(grant, now)
 		}
 	}
-	var wake time.Duration
+	j := judgement{waits: map[int]time.Duration{}}
 	sooner := func(after time.Duration) {
-		if after > 0 && (wake == 0 || after < wake) {
-			wake = after
+		if after > 0 && (j.wake == 0 || after < j.wake) {
+			j.wake = after
 		}
 	}
 	var begun []int
@@ -122,22 +139,44 @@ func (r *Reconciler) judge(ctx context.Context, grant *v1alpha1.PullAccessGrant,
 			w, after = grant.Status.Workloads[i], time.Second
 		case begins:
 			begun = append(begun, i)
+			fallthrough
+		default:
+			j.waits[i] = after
 		}
 		planned[i] = w
 		sooner(after)
 	}
 	until, counted, err := r.holdBack(ctx, grant, planned, begun)
+	j.counted = counted
 	if err != nil {
-		return 0, counted, err
+		return j, err
 	}
 	if !until.IsZero() {
 		sooner(until.Sub(now))
 	}
 	for i, w := range planned {
+		if slices.Contains(begun, i) && w.Attempts == grant.Status.Workloads[i].Attempts {
+			delete(j.waits, i)
+		}
 		r.keep(grant, i, w)
 	}
 	record.Summarise(grant)
-	return wake, counted, nil
+	return j, nil
+}
+
+// remember keeps what was seen of those that are stuck: a pod that has started shows
+// only in a live read, so that the others are looked at each time.
+func (r *Reconciler) remember(grant *v1alpha1.PullAccessGrant, views map[int]view, judged judgement) {
+	for i, after := range judged.waits {
+		w, due := grant.Status.Workloads[i], time.Time{}
+		if len(views[i].stuck) == 0 || views[i].pods == "" {
+			continue
+		}
+		if after > 0 {
+			due = r.Clock.Now().Add(after)
+		}
+		r.looks.keep(lookKey(grant.Name, w.Workload), look{seen(&grant.Status, w, views[i].pods), due})
+	}
 }
 
 // keep puts on record what was planned for one workload.

@@ -6,8 +6,10 @@ package restart
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -49,7 +51,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 	return builder.ControllerManagedBy(mgr).
 		Named("restart").
 		For(&v1alpha1.PullAccessGrant{}, builder.WithPredicates(moreToDo())).
-		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.grantsFor), builder.WithPredicates(turns())).
+		Watches(&corev1.Pod{}, r.later(), builder.WithPredicates(turns())).
 		Watches(&v1alpha1.PullAccessPolicy{}, handler.EnqueueRequestsFromMapFunc(r.openGrants),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
@@ -126,6 +128,30 @@ func indexGranted(object client.Object) []string {
 	return []string{imageref.Of(grant.Spec.Repository).ResourceName()}
 }
 
+// afterTurn is how long a pod's turn may wait for those of others, so that a rollout of
+// hundreds of pods is looked at once a second.
+const afterTurn = time.Second
+
+// later wakes the grants of a Pod.
+func (r *Reconciler) later() handler.EventHandler {
+	enqueue := func(ctx context.Context, object client.Object, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+		for _, request := range r.grantsFor(ctx, object) {
+			queue.AddAfter(request, afterTurn)
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			enqueue(ctx, e.Object, queue)
+		},
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			enqueue(ctx, e.ObjectNew, queue)
+		},
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			enqueue(ctx, e.Object, queue)
+		},
+	}
+}
+
 // grantsFor lists the grants on the repositories of a Pod's images.
 func (r *Reconciler) grantsFor(ctx context.Context, object client.Object) []reconcile.Request {
 	pod, ok := object.(*corev1.Pod)
@@ -146,6 +172,7 @@ func (r *Reconciler) grantsFor(ctx context.Context, object client.Object) []reco
 }
 
 func (r *Reconciler) openGrants(ctx context.Context, _ client.Object) []reconcile.Request {
+	r.looks.forget() // The policy may want it otherwise now.
 	return r.list(ctx)
 }
 

@@ -1,0 +1,69 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package restart
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/cache"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+)
+
+const (
+	// looksKept bounds how many workloads are remembered.
+	looksKept = 16384
+	// lookedFor is for how long: what changes without a sign is seen by then.
+	lookedFor = 10 * time.Minute
+)
+
+// looks remember what was seen of workloads that are stuck, so that a pass reads live
+// only those of which something has changed or is due. They may be lost.
+type looks struct{ last *cache.LRUExpireCache }
+
+// look is what was seen of one workload on one grant's record.
+type look struct {
+	seen string
+	// due is when there is something to do although nothing changes; zero is never.
+	due time.Time
+}
+
+func newLooks() looks { return looks{cache.NewLRUExpireCache(looksKept)} }
+
+func lookKey(grant string, w v1alpha1.Workload) string { return grant + " " + workloadKey(w) }
+
+// same tells whether nothing has changed since the last look, and nothing is due.
+func (l looks) same(key, seen string, now time.Time) (look, bool) {
+	known, _ := l.last.Get(key)
+	before, ok := known.(look)
+	return before, ok && before.seen == seen && (before.due.IsZero() || now.Before(before.due))
+}
+
+func (l looks) keep(key string, seen look) { l.last.Add(key, seen, lookedFor) }
+
+// forget has every workload looked at anew.
+func (l looks) forget() { l.last.RemoveAll(func(any) bool { return true }) }
+
+// seen is all that a plan goes by and that shows without a live read: the record, and
+// the pods that fail.
+func seen(grant *v1alpha1.PullAccessGrantStatus, w v1alpha1.WorkloadStatus, pods string) string {
+	return fmt.Sprintln(w.State, w.UID, w.Policy, w.Attempts, w.RestartTime, w.FailingSince, grant.GrantedTime, grant.EffectiveTime, pods)
+}
+
+// podsSeen names the pods, each with what it comes to.
+func podsSeen(failing []failingPod) string {
+	var names []string
+	for _, f := range failing {
+		cause := string(f.cause)
+		if f.denied {
+			cause = "denied" // By whichever of its texts.
+		}
+		names = append(names, string(f.pod.UID)+" "+cause)
+	}
+	slices.Sort(names)
+	return strings.Join(names, ",")
+}
