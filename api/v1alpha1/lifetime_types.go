@@ -120,6 +120,7 @@ type Lifetime struct {
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s')",message="revokeWhenUnusedFor must be a duration of 0s or more"
 	RevokeWhenUnusedFor *metav1.Duration `json:"revokeWhenUnusedFor,omitempty"`
 
 	// accountsUsedBy is as in the policy. Unset: ThisCluster.
@@ -134,6 +135,7 @@ type Lifetime struct {
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s')",message="gracePeriod must be a duration of 0s or more"
 	GracePeriod *metav1.Duration `json:"gracePeriod,omitempty"`
 }
 

@@ -4,6 +4,7 @@
 package v1alpha1
 
 import (
+	"bytes"
 	"encoding/json"
 	"testing"
 	"time"
@@ -15,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/randfill"
-	"sigs.k8s.io/yaml"
 )
 
 // kinds are both kinds, with a way to make an empty one.
@@ -78,8 +78,8 @@ func fromGo(t *testing.T, data []byte, empty func() runtime.Object, c crd) {
 // written back it must lose nothing, and be accepted again.
 func fromSchema(t *testing.T, data []byte, kind string, empty func() runtime.Object, c crd) {
 	t.Helper()
-	bytes := choices(data)
-	stored := bytes.object(kind, c.schema)
+	from := choices(data)
+	stored := from.object(kind, c.schema)
 	if err := c.refuses(stored); err != nil {
 		t.Fatalf("what was made by the schema is refused by it: %v\n%v", err, stored)
 	}
@@ -98,9 +98,7 @@ func fromSchema(t *testing.T, data []byte, kind string, empty func() runtime.Obj
 		t.Fatalf("write: %v", err)
 	}
 	object := empty()
-	if err := yaml.UnmarshalStrict(sent, object); err != nil {
-		t.Fatalf("the Go type does not know of all fields: %v\n%s", err, sent)
-	}
+	read(t, sent, object)
 	again := tree(t, write(t, object))
 	if err := c.refuses(again); err != nil {
 		t.Errorf("what the Go type writes is refused: %v\n%s", err, sent)
@@ -120,9 +118,12 @@ func write(t *testing.T, object runtime.Object) []byte {
 	return data
 }
 
+// read fails for a field that the Go type does not know.
 func read(t *testing.T, data []byte, into runtime.Object) {
 	t.Helper()
-	if err := yaml.UnmarshalStrict(data, into); err != nil {
+	strict := json.NewDecoder(bytes.NewReader(data))
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(into); err != nil {
 		t.Fatalf("read: %v\n%s", err, data)
 	}
 }
