@@ -58,7 +58,7 @@ type Reconciler struct {
 
 	memory memory
 	heard  heard
-	turns  *turns
+	turns  *outcome.Grants
 }
 
 // Reconcile looks at every container of pod that cannot pull.

@@ -38,7 +38,7 @@ func (r *Reconciler) request(ctx context.Context, pod *corev1.Pod, failure pullf
 	if err != nil {
 		return false, fmt.Errorf("find owner: %w", err)
 	}
-	defer r.turns.take(grant.Name())()
+	defer r.turns.Take(grant.Name())()
 	object, err := r.ensureGrant(ctx, grant, d, owner)
 	if err != nil {
 		return false, err
@@ -119,14 +119,14 @@ func (r *Reconciler) ensureGrant(ctx context.Context, grant *decision.Grant, d d
 			Unknowns:   unknowns(d),
 		},
 	}
-	found, err := r.turns.read(ctx, r.Client, want.Name)
+	found, err := r.turns.Read(ctx, r.Client, want.Name)
 	if apierrors.IsNotFound(err) {
 		log.FromContext(ctx).Info("Creating grant", "PullAccessGrant", klog.KObj(want),
 			"repository", grant.Repository().String(), "member", grant.Member(), "policy", grant.Policy())
 		if err := r.Client.Create(ctx, want); err != nil {
 			return nil, fmt.Errorf("create grant %s: %w", want.Name, err)
 		}
-		r.turns.wrote(want)
+		r.turns.Wrote(want)
 		return want, nil
 	}
 	if err != nil {
@@ -190,7 +190,7 @@ func (r *Reconciler) write(ctx context.Context, before, after *v1alpha1.PullAcce
 	if err := outcome.PatchStatus(ctx, r.Client, before, after); err != nil {
 		return err
 	}
-	r.turns.wrote(after)
+	r.turns.Wrote(after)
 	return nil
 }
 

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
@@ -29,7 +30,7 @@ const workers = 10
 // pull, an Event that says so of one, and a change of the policies or of a namespace's
 // labels for all that are pending.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager) error {
-	r.memory, r.heard, r.turns = newMemory(), newHeard(r.Clock), newTurns()
+	r.memory, r.heard, r.turns = newMemory(), newHeard(r.Clock), outcome.NewGrants()
 	failing := predicate.NewPredicateFuncs(func(object client.Object) bool {
 		pod, ok := object.(*corev1.Pod)
 		return ok && len(pullfailure.InPod(pod)) > 0

@@ -50,43 +50,4 @@ func TestPassesTakeTurns(t *testing.T) {
 	if diff := cmp.Diff(map[string]int{"create": 1, "patch status": 1}, w.writes); diff != "" {
 		t.Errorf("writes (-want +got):\n%s", diff)
 	}
-	if n := len(r.turns.locks); n != 0 {
-		t.Errorf("%d locks are left", n)
-	}
 }
-
-// TestReadsWhatWasWritten: of the cache and our last write the newer one counts.
-func TestReadsWhatWasWritten(t *testing.T) {
-	for name, tc := range map[string]struct {
-		cached, written, want string
-	}{
-		"nothing written":        {cached: "7", want: "7"},
-		"the cache is behind":    {cached: "7", written: "9", want: "9"},
-		"others have written":    {cached: "11", written: "9", want: "11"},
-		"a version of no number": {cached: "x", written: "9", want: "x"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			turns := newTurns()
-			if tc.written != "" {
-				written := grantOf("prod", deploymentNamed("web"))
-				written.ResourceVersion = tc.written
-				turns.wrote(written)
-			}
-			cached := reader(func(object client.Object) { object.SetResourceVersion(tc.cached) })
-			got, err := turns.read(t.Context(), cached, grantName)
-			if err != nil || got.ResourceVersion != tc.want {
-				t.Errorf("read version %q, %v; want %q", got.ResourceVersion, err, tc.want)
-			}
-		})
-	}
-}
-
-// reader finds every object, as it makes it.
-type reader func(client.Object)
-
-func (r reader) Get(_ context.Context, _ client.ObjectKey, object client.Object, _ ...client.GetOption) error {
-	r(object)
-	return nil
-}
-
-func (r reader) List(context.Context, client.ObjectList, ...client.ListOption) error { return nil }

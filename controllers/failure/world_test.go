@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
@@ -216,7 +217,7 @@ func (w *world) build(t *testing.T) *Reconciler {
 	})
 	return &Reconciler{
 		Client: w.client, Observer: observer, Owners: workload.NewOwners(w.client), Recorder: w.recorder, Clock: w.clock,
-		memory: newMemory(), heard: newHeard(w.clock), turns: newTurns(),
+		memory: newMemory(), heard: newHeard(w.clock), turns: outcome.NewGrants(),
 	}
 }
 

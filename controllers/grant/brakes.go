@@ -10,10 +10,8 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
-	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/brake"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
@@ -53,7 +51,7 @@ func (r *Reconciler) holdBack(ctx context.Context, w *work) error {
 		}
 		w.add = w.without(held).add
 		w.wake(until)
-		if err := r.trip(ctx, policy, which, until); err != nil {
+		if err := r.trip(ctx, name, which, until); err != nil {
 			return err
 		}
 	}
@@ -95,16 +93,16 @@ func (r *Reconciler) asked(ctx context.Context) (map[string]map[imageref.Reposit
 }
 
 // trip notes on the policy that a brake holds something back.
-func (r *Reconciler) trip(ctx context.Context, policy *v1alpha1.PullAccessPolicy, which v1alpha1.Brake, until time.Time) error {
-	before := policy.DeepCopy()
-	news := brake.Trip(&policy.Status.Brakes, which, until)
-	if err := outcome.PatchStatus(ctx, r.Client, before, policy); err != nil {
-		return err
-	}
-	if news {
+func (r *Reconciler) trip(ctx context.Context, name string, which v1alpha1.Brake, until time.Time) error {
+	news := false
+	_, err := r.Policies.Change(ctx, r.Client, name, func(policy *v1alpha1.PullAccessPolicy) error {
+		news = brake.Trip(&policy.Status.Brakes, which, until)
+		return nil
+	})
+	if err == nil && news {
 		metrics.BrakeTripped(string(which))
 	}
-	return nil
+	return err
 }
 
 // spend counts, before they are added, those that were not counted yet. The policy's
@@ -112,41 +110,39 @@ func (r *Reconciler) trip(ctx context.Context, policy *v1alpha1.PullAccessPolicy
 func (r *Reconciler) spend(ctx context.Context, w *work, adding []*v1alpha1.PullAccessGrant) error {
 	due := map[string][]*v1alpha1.PullAccessGrant{}
 	for _, g := range adding {
-		if !w.interrupted[g.Name] && w.counted[g.Name] == nil {
+		if !w.interrupted[g.Name] && w.counted[g.Name] == "" {
 			due[record.PolicyName(g)] = append(due[record.PolicyName(g)], g)
 		}
 	}
 	for name, grants := range due {
-		policy := &v1alpha1.PullAccessPolicy{}
-		if err := r.Client.Get(ctx, client.ObjectKey{Name: name}, policy); err != nil {
-			return fmt.Errorf("read policy %s: %w", name, err)
-		}
-		if len(grants) > brake.Left(policy.Status.Brakes.Grants, brake.LimitsOf(policy.Spec.Brakes).GrantsPerHour, r.Clock.Now()) {
-			return errBraked
-		}
-		if err := r.count(ctx, policy, len(grants)); err != nil {
-			return err
+		_, err := r.Policies.Change(ctx, r.Client, name, func(policy *v1alpha1.PullAccessPolicy) error {
+			if len(grants) > brake.Left(policy.Status.Brakes.Grants, brake.LimitsOf(policy.Spec.Brakes).GrantsPerHour, r.Clock.Now()) {
+				return errBraked
+			}
+			policy.Status.Brakes.Grants = brake.Add(policy.Status.Brakes.Grants, len(grants), r.Clock.Now())
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("count grants under policy %s: %w", name, err)
 		}
 		for _, g := range grants {
-			w.counted[g.Name] = policy
+			w.counted[g.Name] = name
 		}
 	}
 	return nil
 }
 
 // refund takes back the count of a grant of which it is settled, and on record, that
-// nothing came. It goes by the policy as the count has left it: the cache is behind.
+// nothing came.
 func (r *Reconciler) refund(ctx context.Context, w *work, g *v1alpha1.PullAccessGrant) error {
-	policy := w.counted[g.Name]
-	if policy == nil {
+	name := w.counted[g.Name]
+	if name == "" {
 		return nil
 	}
 	delete(w.counted, g.Name)
-	return r.count(ctx, policy, -1)
-}
-
-func (r *Reconciler) count(ctx context.Context, policy *v1alpha1.PullAccessPolicy, n int) error {
-	before := policy.DeepCopy()
-	policy.Status.Brakes.Grants = brake.Add(policy.Status.Brakes.Grants, n, r.Clock.Now())
-	return outcome.PatchStatus(ctx, r.Client, before, policy)
+	_, err := r.Policies.Change(ctx, r.Client, name, func(policy *v1alpha1.PullAccessPolicy) error {
+		policy.Status.Brakes.Grants = brake.Add(policy.Status.Brakes.Grants, -1, r.Clock.Now())
+		return nil
+	})
+	return err
 }

@@ -60,6 +60,8 @@ type Reconciler struct {
 	Cloud    Cloud
 	Recorder events.Recorder
 	Clock    clock.PassiveClock
+	// Policies are written by all that count on them.
+	Policies *outcome.Policies
 
 	// checked is when each repository was last looked at for members that were taken
 	// out. It may be lost: they are then looked at once more.

@@ -38,9 +38,9 @@ type work struct {
 	// earlier pass or of this one; intended those whose intent was put on record
 	// since: the policy was read without them.
 	interrupted, intended map[string]bool
-	// counted are those that a brake has counted in this pass, and the policy on which
-	// it did, as it was left.
-	counted map[string]*v1alpha1.PullAccessPolicy
+	// counted are those that a brake has counted in this pass, and the name of the policy
+	// on which it did.
+	counted map[string]string
 }
 
 // change is one that needs no write in the cloud.
@@ -61,7 +61,7 @@ func newWork(repository imageref.Repository, policies []v1alpha1.PullAccessPolic
 		end:         map[*v1alpha1.PullAccessGrant]v1alpha1.EndReason{},
 		interrupted: map[string]bool{},
 		intended:    map[string]bool{},
-		counted:     map[string]*v1alpha1.PullAccessPolicy{},
+		counted:     map[string]string{},
 	}
 }
 

@@ -10,10 +10,8 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
-	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/brake"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
 )
@@ -57,17 +55,18 @@ func (r *Reconciler) holdBack(ctx context.Context, grant *v1alpha1.PullAccessGra
 
 // spend counts up to n restarts under the policy, as many as may begin.
 func (r *Reconciler) spend(ctx context.Context, name string, n int) (spent, error) {
-	policy := &v1alpha1.PullAccessPolicy{}
-	if err := r.Client.Get(ctx, client.ObjectKey{Name: name}, policy); err != nil {
-		return spent{}, fmt.Errorf("read policy %s: %w", name, err)
-	}
-	before, now, limit := policy.DeepCopy(), r.Clock.Now(), brake.LimitsOf(policy.Spec.Brakes).RestartsPerHour
-	counts := &policy.Status.Brakes.Restarts
-	free := min(brake.Left(*counts, limit, now), n)
-	*counts = brake.Add(*counts, free, now)
-	news := free < n && brake.Trip(&policy.Status.Brakes, v1alpha1.BrakeRestarts, brake.Opens(*counts, limit, now))
-	if err := outcome.PatchStatus(ctx, r.Client, before, policy); err != nil {
-		return spent{}, err
+	var free int
+	var news bool
+	policy, err := r.Policies.Change(ctx, r.Client, name, func(policy *v1alpha1.PullAccessPolicy) error {
+		now, limit := r.Clock.Now(), brake.LimitsOf(policy.Spec.Brakes).RestartsPerHour
+		counts := &policy.Status.Brakes.Restarts
+		free = min(brake.Left(*counts, limit, now), n)
+		*counts = brake.Add(*counts, free, now)
+		news = free < n && brake.Trip(&policy.Status.Brakes, v1alpha1.BrakeRestarts, brake.Opens(*counts, limit, now))
+		return nil
+	})
+	if err != nil {
+		return spent{}, fmt.Errorf("count restarts under policy %s: %w", name, err)
 	}
 	if news {
 		metrics.BrakeTripped(string(v1alpha1.BrakeRestarts))
@@ -76,17 +75,18 @@ func (r *Reconciler) spend(ctx context.Context, name string, n int) (spent, erro
 }
 
 // refund takes back what was counted for restarts that did not get on record because
-// of why. Where it is not certain that they did not, it stays counted. It goes by the
-// policies as the counts have left them: the cache is behind.
+// of why. Where it is not certain that they did not, it stays counted.
 func (r *Reconciler) refund(ctx context.Context, counted []spent, why error) error {
 	if apierrors.ReasonForError(why) == "" || apierrors.IsTimeout(why) || apierrors.IsServerTimeout(why) || apierrors.IsInternalError(why) {
 		return nil
 	}
 	var errs []error
 	for _, s := range counted {
-		before := s.policy.DeepCopy()
-		s.policy.Status.Brakes.Restarts = brake.Add(s.policy.Status.Brakes.Restarts, -s.n, r.Clock.Now())
-		errs = append(errs, outcome.PatchStatus(ctx, r.Client, before, s.policy))
+		_, err := r.Policies.Change(ctx, r.Client, s.policy.Name, func(policy *v1alpha1.PullAccessPolicy) error {
+			policy.Status.Brakes.Restarts = brake.Add(policy.Status.Brakes.Restarts, -s.n, r.Clock.Now())
+			return nil
+		})
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/brake"
 )
 
@@ -33,7 +34,7 @@ func TestBrakeHoldsRestarts(t *testing.T) {
 	policy.Spec.Brakes.MaxRestartsPerHour = 3
 	policy.Status.Brakes.Restarts = brake.Add(nil, 1, granted.Add(-30*time.Minute))
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(policy).WithStatusSubresource(policy).Build()
-	r := New(Reconciler{Client: c, Clock: clocktesting.NewFakePassiveClock(granted)})
+	r := New(Reconciler{Client: c, Clock: clocktesting.NewFakePassiveClock(granted), Policies: outcome.NewPolicies()})
 	grant, views := grantedAt(nil), map[int]view{}
 	for i := range 5 {
 		grant.Status.Workloads = append(grant.Status.Workloads, v1alpha1.WorkloadStatus{
@@ -116,7 +117,7 @@ func TestRefundGoesByWhatWasCounted(t *testing.T) {
 					return nil
 				},
 			})
-			r := New(Reconciler{Client: cached, Clock: clocktesting.NewFakePassiveClock(granted)})
+			r := New(Reconciler{Client: cached, Clock: clocktesting.NewFakePassiveClock(granted), Policies: outcome.NewPolicies()})
 			grant, views := grantedAt(nil), map[int]view{}
 			for i := range 18 {
 				grant.Status.Workloads = append(grant.Status.Workloads, v1alpha1.WorkloadStatus{
@@ -149,7 +150,7 @@ func TestRestartsArePaced(t *testing.T) {
 	policy := &v1alpha1.PullAccessPolicy{ObjectMeta: metav1.ObjectMeta{Name: "prod"}}
 	policy.Spec.Brakes.MaxRestartsPerHour = 1000
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(policy).WithStatusSubresource(policy).Build()
-	r := New(Reconciler{Client: c})
+	r := New(Reconciler{Client: c, Policies: outcome.NewPolicies()})
 	grant, views := grantedAt(nil), map[int]view{}
 	for i := range 45 {
 		grant.Status.Workloads = append(grant.Status.Workloads, v1alpha1.WorkloadStatus{

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/controllers/outcome"
 )
 
 // TestOneGrantRestarts: a workload whose pods are on nodes of two accounts stands on two
@@ -26,7 +27,7 @@ func TestOneGrantRestarts(t *testing.T) {
 	policy := &v1alpha1.PullAccessPolicy{}
 	policy.Name = "prod"
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(policy).WithStatusSubresource(policy).Build()
-	r := New(Reconciler{Client: c, Clock: clocktesting.NewFakePassiveClock(granted)})
+	r := New(Reconciler{Client: c, Clock: clocktesting.NewFakePassiveClock(granted), Policies: outcome.NewPolicies()})
 	due := func(name string) (*v1alpha1.PullAccessGrant, time.Duration) {
 		grant := grantedAt(nil)
 		grant.Name = name

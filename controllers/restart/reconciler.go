@@ -56,6 +56,8 @@ type Reconciler struct {
 	Nodes    *workload.Nodes
 	Recorder events.Recorder
 	Clock    clock.PassiveClock
+	// Policies are written by all that count on them.
+	Policies *outcome.Policies
 
 	claims *claims
 	looks  looks

@@ -14,6 +14,7 @@ import (
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/controllers/failure"
 	"github.com/pull-access/pull-access-operator/controllers/grant"
+	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/controllers/policy"
 	"github.com/pull-access/pull-access-operator/controllers/restart"
 	"github.com/pull-access/pull-access-operator/controllers/usage"
@@ -31,6 +32,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client,
 	cached := gcp.NewCached(cloud, now)
 	owners, nodes := workload.NewOwners(mgr.GetAPIReader()), workload.NewNodes(mgr.GetAPIReader())
 	recorder := mgr.GetEventRecorder(name)
+	policies := outcome.NewPolicies()
 	observer := observation.New(observation.Observer{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Cluster: home, Cloud: cached, Nodes: nodes, Clock: now,
 	})
@@ -49,13 +51,13 @@ func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client,
 		return fmt.Errorf("set up failure controller: %w", err)
 	}
 	if err := grant.New(grant.Reconciler{
-		Client: mgr.GetClient(), Cloud: cached, Recorder: recorder, Clock: now,
+		Client: mgr.GetClient(), Cloud: cached, Recorder: recorder, Clock: now, Policies: policies,
 	}).SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("set up grant controller: %w", err)
 	}
 	if err := restart.New(restart.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Pullers: cached,
-		Owners: owners, Nodes: nodes, Recorder: recorder, Clock: now,
+		Owners: owners, Nodes: nodes, Recorder: recorder, Clock: now, Policies: policies,
 	}).SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("set up restart controller: %w", err)
 	}

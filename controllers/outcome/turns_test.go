@@ -1,0 +1,116 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package outcome
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+)
+
+// TestChangesFollowOneAnother: many count on one object at once, and the cache shows what
+// was there before all of them. None is refused, and none is lost.
+func TestChangesFollowOneAnother(t *testing.T) {
+	server, sent := server(t)
+	stale := read(t, server)
+	watching, ok := server.(client.WithWatch)
+	if !ok {
+		t.Fatalf("%T does not watch", server)
+	}
+	cached := interceptor.NewClient(watching, interceptor.Funcs{
+		Get: func(_ context.Context, _ client.WithWatch, _ client.ObjectKey, object client.Object, _ ...client.GetOption) error {
+			if g, ok := object.(*v1alpha1.PullAccessGrant); ok {
+				stale.DeepCopyInto(g)
+			}
+			return nil
+		},
+	})
+	turns := NewGrants()
+	var all sync.WaitGroup
+	for range 30 {
+		all.Go(func() {
+			_, err := turns.Change(t.Context(), cached, "g", func(g *v1alpha1.PullAccessGrant) error {
+				g.Status.RecoveredWorkloads++
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if got := read(t, server).Status.RecoveredWorkloads; got != 30 || *sent != 30 {
+		t.Errorf("%d changes are on record after %d writes, want 30", got, *sent)
+	}
+	if n := len(turns.locks); n != 0 {
+		t.Errorf("%d locks are left", n)
+	}
+}
+
+// TestChangeIsRefused: what the change does not want is not written, and what another has
+// written meanwhile is not overwritten.
+func TestChangeIsRefused(t *testing.T) {
+	c, sent := server(t)
+	turns, no := NewGrants(), errors.New("no")
+	if _, err := turns.Change(t.Context(), c, "g", func(*v1alpha1.PullAccessGrant) error { return no }); !errors.Is(err, no) || *sent != 0 {
+		t.Errorf("Change: %v after %d writes, want the refusal and none", err, *sent)
+	}
+	if _, err := turns.Change(t.Context(), c, "missing", func(*v1alpha1.PullAccessGrant) error { return nil }); !apierrors.IsNotFound(err) {
+		t.Errorf("Change of what is not there: %v", err)
+	}
+	_, err := turns.Change(t.Context(), c, "g", func(g *v1alpha1.PullAccessGrant) error {
+		other := read(t, c)
+		before := other.DeepCopy()
+		other.Status.RecoveredWorkloads = 7
+		g.Status.RecoveredWorkloads = 1
+		return PatchStatus(t.Context(), c, before, other)
+	})
+	if got := read(t, c).Status.RecoveredWorkloads; !apierrors.IsConflict(err) || got != 7 {
+		t.Errorf("Change: %v, and %d is on record; want a conflict, and what the other has written", err, got)
+	}
+}
+
+// TestReadsWhatWasWritten: of the cache and our last write the newer one counts.
+func TestReadsWhatWasWritten(t *testing.T) {
+	for name, tc := range map[string]struct {
+		cached, written, want string
+	}{
+		"nothing written":        {cached: "7", want: "7"},
+		"the cache is behind":    {cached: "7", written: "9", want: "9"},
+		"others have written":    {cached: "11", written: "9", want: "11"},
+		"a version of no number": {cached: "x", written: "9", want: "x"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			turns := NewGrants()
+			if tc.written != "" {
+				written := &v1alpha1.PullAccessGrant{ObjectMeta: metav1.ObjectMeta{Name: "g"}}
+				written.ResourceVersion = tc.written
+				turns.Wrote(written)
+			}
+			cached := reader(func(object client.Object) { object.SetResourceVersion(tc.cached) })
+			got, err := turns.Read(t.Context(), cached, "g")
+			if err != nil || got.ResourceVersion != tc.want {
+				t.Errorf("read version %q, %v; want %q", got.ResourceVersion, err, tc.want)
+			}
+		})
+	}
+}
+
+// reader finds every object, as it makes it.
+type reader func(client.Object)
+
+func (r reader) Get(_ context.Context, _ client.ObjectKey, object client.Object, _ ...client.GetOption) error {
+	r(object)
+	return nil
+}
+
+func (r reader) List(context.Context, client.ObjectList, ...client.ListOption) error { return nil }
