@@ -47,7 +47,8 @@ type Recorder = func(ctx context.Context, intended iampolicy.Change, etag string
 // reason along for Cloud Audit Logs.
 //
 // A write, and nothing else, may rest on what was read for Access or Absent in the
-// last half minute: its etag tells Google if somebody wrote since.
+// last half minute: its etag tells Google if somebody wrote since. Where that has
+// happened, all is read anew for five minutes.
 //
 // Errors are iampolicy's, or record's own, wrapped; ErrUncertain is among them
 // when a write may have taken effect all the same.
@@ -102,6 +103,7 @@ func (e *editing) run(ctx context.Context) (Write, error) {
 		backoff, limit := &outage, maxAttempts
 		if errors.Is(err, iampolicy.ErrConflict) {
 			backoff, limit = &crowd, maxConflicts
+			e.client.shared.contested.put(e.repo, true)
 		}
 		if !again || attempt >= limit {
 			return Write{Attempts: attempt}, err

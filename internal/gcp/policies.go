@@ -65,9 +65,12 @@ func (c *Client) aged(policy *knownPolicy) bool {
 }
 
 // spendPolicy gives the policy if it was read lately, to one edit alone; else nil. An
-// edit is not begun with the answer to a write: where writes follow upon each other,
-// others write as well.
+// edit is not begun with the answer to a write, which may be old by now, nor where
+// others wrote first of late.
 func (c *Client) spendPolicy(repo imageref.Repository) *iampb.Policy {
+	if _, contested := c.shared.contested.peek(repo); contested {
+		return nil
+	}
 	known, ok := c.shared.policies.peek(repo)
 	if !ok || known.value.written || !known.value.spent.CompareAndSwap(false, true) {
 		return nil

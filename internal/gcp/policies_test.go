@@ -298,6 +298,32 @@ func TestAnEditSpendsWhatWasRead(t *testing.T) {
 	g.wantReaders(t, nodesMember, batchMember)
 }
 
+// TestContestedIsReadAnew: where others write too, what was read a while ago costs a
+// write in vain each time.
+func TestContestedIsReadAnew(t *testing.T) {
+	g := newGoogle(t)
+	g.wantAccess(t, nodesMember, diagnosis.Missing)
+	g.foreignWrite(human)
+	if write, err := g.editPolicy(t, add, &intents{}); err != nil || write.Attempts != 2 {
+		t.Fatalf("EditPolicy: %v after %d attempts, want a conflict before", err, write.Attempts)
+	}
+	g.wantCalls(t, 2, 2, "it was read once for access, and once after the conflict")
+	edit := func(e iampolicy.Edit, reads, sets int, why string) {
+		t.Helper()
+		if _, err := g.client.Absent(t.Context(), services, addBoth.Add); err != nil {
+			t.Fatalf("Absent: %v", err)
+		}
+		if _, err := g.editPolicy(t, e, &intents{}); err != nil {
+			t.Fatalf("EditPolicy: %v", err)
+		}
+		g.wantCalls(t, reads, sets, why)
+	}
+	g.clock.Step(contestedTTL - time.Minute)
+	edit(remove, 4, 3, "there was a conflict")
+	g.clock.Step(2 * time.Minute)
+	edit(add, 5, 4, "it was long ago")
+}
+
 func TestAbsentReadsAnew(t *testing.T) {
 	g := newGoogle(t)
 	if _, err := g.editPolicy(t, add, &intents{}); err != nil {
