@@ -19,26 +19,31 @@ import (
 var unknownMember = diagnosis.Obstacle{Kind: diagnosis.Unreadable, Detail: "who pulls is unknown"}
 
 // Access says whether the repository's own policy lets member pull, by whatever
-// role. Where that hangs on a role that cannot be looked up, it is Unknown.
+// role. Where that hangs on a role that cannot be looked up, it is Unknown. The
+// policy may have been read half a minute ago. Who has access by what we wrote
+// ourselves is believed to have it for five minutes.
 func (c *Client) Access(ctx context.Context, repo imageref.Repository, member string) diagnosis.Access {
 	if member == "" {
 		return diagnosis.Access{Obstacle: unknownMember}
 	}
-	policy, f := c.policy(ctx, repo)
+	policy, f := c.policyOf(ctx, repo)
+	if f == nil && c.aged(policy) && iampolicy.ReadersOf(policy.Policy, member, nil).Role == "" {
+		policy, f = c.renewed(ctx, repo, policy)
+	}
 	if f != nil {
 		return diagnosis.Access{Obstacle: c.obstacle(ctx, f, repo.Project, permissionGetPolicy)}
 	}
-	return c.judge(ctx, policy, member)
+	return c.judge(ctx, policy.Policy, member)
 }
 
 // Absent names those of the members that are not in the one unconditional binding of
-// iampolicy.Role on the repository. Errors are iampolicy's.
+// iampolicy.Role on the repository, as read just now. Errors are iampolicy's.
 func (c *Client) Absent(ctx context.Context, repo imageref.Repository, members []string) ([]string, error) {
-	policy, f := c.policy(ctx, repo)
+	policy, f := c.policyNow(ctx, repo)
 	if f != nil {
 		return nil, fmt.Errorf("read policy of repository %s: %w", repo, f)
 	}
-	return slices.DeleteFunc(slices.Clone(members), func(m string) bool { return iampolicy.Holds(policy, m) }), nil
+	return slices.DeleteFunc(slices.Clone(members), func(m string) bool { return iampolicy.Holds(policy.Policy, m) }), nil
 }
 
 // ProjectAccess says the same of the policy of the repository's project, which

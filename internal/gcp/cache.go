@@ -5,11 +5,10 @@ package gcp
 
 import (
 	"context"
-	"fmt"
+	"maps"
 	"sync"
 	"time"
 
-	"golang.org/x/sync/singleflight"
 	lru "k8s.io/apimachinery/pkg/util/cache"
 	"k8s.io/utils/clock"
 )
@@ -17,64 +16,112 @@ import (
 // cache keeps answers for a time that depends on the answer, and makes one read
 // of many for the same key.
 type cache[K comparable, V any] struct {
+	// ttl of 0 is for an answer that is not kept.
 	ttl func(V) time.Duration
 	// givenUp is the answer for who does not wait for one.
 	givenUp V
-	flights singleflight.Group
 
 	mu sync.Mutex
-	// era counts the drops: a read begun before one is not kept after it.
+	// era counts the renewals.
 	era     int
 	answers *lru.LRUExpireCache
+	// flights are the reads under way that may be joined. One that was dropped is
+	// not among them any more: who waits for it gets its answer, and nobody else.
+	flights map[K]*flight[V]
+}
+
+// flight is one read for all who ask meanwhile.
+type flight[V any] struct {
+	answer V
+	landed chan struct{}
 }
 
 func newCache[K comparable, V any](c clock.PassiveClock, size int, givenUp V, ttl func(V) time.Duration) *cache[K, V] {
-	return &cache[K, V]{ttl: ttl, givenUp: givenUp, answers: lru.NewLRUExpireCacheWithClock(size, c)}
+	return &cache[K, V]{
+		ttl: ttl, givenUp: givenUp, answers: lru.NewLRUExpireCacheWithClock(size, c), flights: map[K]*flight[V]{},
+	}
 }
 
 // get answers from memory or by read. The read is shared: it goes on when this
 // caller leaves.
 func (c *cache[K, V]) get(ctx context.Context, key K, read func(context.Context) V) V {
-	answer, era, ok := c.lookup(key)
-	if ok {
+	answer, f := c.join(ctx, key, read)
+	if f == nil {
 		return answer
 	}
-	shared := context.WithoutCancel(ctx)
-	// Who asks after a drop must not join a read begun before it, so the era is part of the flight's name.
-	flight := c.flights.DoChan(fmt.Sprintf("%d %#v", era, key), func() (any, error) {
-		if answer, _, ok := c.lookup(key); ok {
-			return answer, nil // Another flight landed since.
-		}
-		answer := read(shared)
-		c.keep(key, answer, era)
-		return answer, nil
-	})
 	select {
 	case <-ctx.Done():
 		return c.givenUp
-	case result := <-flight:
-		if answer, ok := result.Val.(V); ok {
-			return answer
-		}
-		return c.givenUp // No flight ends otherwise.
+	case <-f.landed:
+		return f.answer
 	}
 }
 
-func (c *cache[K, V]) lookup(key K) (answer V, era int, ok bool) {
+// join gives the answer that is kept, or else the flight that will bring one.
+func (c *cache[K, V]) join(ctx context.Context, key K, read func(context.Context) V) (V, *flight[V]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	kept, ok := c.answers.Get(key)
+	if answer, ok := c.kept(key); ok {
+		return answer, nil
+	}
+	f := c.flights[key]
+	if f == nil {
+		f = &flight[V]{answer: c.givenUp, landed: make(chan struct{})}
+		c.flights[key] = f
+		go c.fly(context.WithoutCancel(ctx), key, f, read)
+	}
+	return c.givenUp, f
+}
+
+func (c *cache[K, V]) fly(ctx context.Context, key K, f *flight[V], read func(context.Context) V) {
+	defer close(f.landed)
+	f.answer = read(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flights[key] == f {
+		delete(c.flights, key)
+		c.keep(key, f.answer)
+	}
+}
+
+// kept is what is remembered. Whoever calls it or keep holds mu.
+func (c *cache[K, V]) kept(key K) (answer V, ok bool) {
+	found, ok := c.answers.Get(key)
 	if ok {
-		answer, ok = kept.(V)
+		answer, ok = found.(V)
 	}
-	return answer, c.era, ok
+	return answer, ok
 }
 
-func (c *cache[K, V]) keep(key K, answer V, era int) {
+func (c *cache[K, V]) keep(key K, answer V) {
+	if ttl := c.ttl(answer); ttl > 0 {
+		c.answers.Add(key, answer, ttl)
+	}
+}
+
+// peek answers from memory alone.
+func (c *cache[K, V]) peek(key K) (V, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if era == c.era {
-		c.answers.Add(key, answer, c.ttl(answer))
+	return c.kept(key)
+}
+
+// put keeps an answer that came otherwise. What is being read is older.
+func (c *cache[K, V]) put(key K, answer V) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.flights, key)
+	c.answers.Remove(key)
+	c.keep(key, answer)
+}
+
+// forget forgets the answer if it still is the one that is meant: of many who want
+// a new one, one makes the read.
+func (c *cache[K, V]) forget(key K, meant func(V) bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if answer, ok := c.kept(key); ok && meant(answer) {
+		c.answers.Remove(key)
 	}
 }
 
@@ -92,15 +139,21 @@ func (c *cache[K, V]) renew(era int) {
 	defer c.mu.Unlock()
 	if era == c.era {
 		c.era++
-		c.answers.RemoveAll(func(any) bool { return true })
+		c.remove(func(K) bool { return true })
 	}
 }
 
-// drop forgets the answers whose keys match, and those being read.
+// drop forgets the answers whose keys match, and those being read. Reads of other
+// keys are left to themselves.
 func (c *cache[K, V]) drop(match func(K) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.era++
+	c.remove(match)
+}
+
+// remove is drop for who holds mu.
+func (c *cache[K, V]) remove(match func(K) bool) {
+	maps.DeleteFunc(c.flights, func(key K, _ *flight[V]) bool { return match(key) })
 	c.answers.RemoveAll(func(key any) bool {
 		k, ok := key.(K)
 		return ok && match(k)

@@ -19,8 +19,8 @@ const (
 	repositoryTTL = 5 * time.Minute
 	contentTTL    = 5 * time.Minute
 	accountTTL    = time.Hour
-	// poolAccountTTL is for accounts that are told of whole node pools: those are
-	// replaced under the same name.
+	// poolAccountTTL is for accounts that are told of whole node pools, or of one
+	// node for those of its group: they are replaced under the same name.
 	poolAccountTTL   = 5 * time.Minute
 	projectAccessTTL = time.Minute
 	// briefTTL is for access, which others change too, for what is missing, and
@@ -34,6 +34,7 @@ const (
 	maxAccesses     = 4096
 	maxContents     = 8192
 	maxAccounts     = 16384
+	maxGroups       = 4096
 )
 
 // Cloud is what a Client does.
@@ -53,6 +54,7 @@ type Cloud interface {
 type Cached struct {
 	cloud           Cloud
 	accounts        *cache[diagnosis.Node, nodeAccount]
+	groups          *cache[nodeGroup, groupAccount]
 	repositories    *cache[imageref.Repository, diagnosis.Repository]
 	accesses        *cache[accessKey, diagnosis.Access]
 	projectAccesses *cache[projectKey, diagnosis.Access]
@@ -62,7 +64,21 @@ type Cached struct {
 
 type nodeAccount struct {
 	puller diagnosis.Puller
-	byPool bool
+	// byPool: the GKE API told of the pool; byGroup: another node of the group was asked for.
+	byPool, byGroup bool
+}
+
+// ttl is how long an answer serves the node. What is known of its group is
+// kept there alone, so that it does not serve longer than that.
+func (a nodeAccount) ttl() time.Duration {
+	switch {
+	case a.byGroup:
+		return 0
+	case a.byPool:
+		return ttl(a.puller.State, poolAccountTTL)
+	default:
+		return ttl(a.puller.State, accountTTL)
+	}
 }
 
 type accessKey struct {
@@ -74,14 +90,11 @@ type projectKey struct{ project, member string }
 
 // NewCached puts a cache before cloud.
 func NewCached(cloud Cloud, c clock.PassiveClock) *Cached {
+	unasked := nodeAccount{puller: diagnosis.Puller{Obstacle: givenUp}}
 	return &Cached{
-		cloud: cloud,
-		accounts: newCache[diagnosis.Node](c, maxAccounts, nodeAccount{puller: diagnosis.Puller{Obstacle: givenUp}}, func(a nodeAccount) time.Duration {
-			if a.byPool {
-				return ttl(a.puller.State, poolAccountTTL)
-			}
-			return ttl(a.puller.State, accountTTL)
-		}),
+		cloud:    cloud,
+		accounts: newCache[diagnosis.Node](c, maxAccounts, unasked, nodeAccount.ttl),
+		groups:   newCache[nodeGroup](c, maxGroups, groupAccount{nodeAccount: unasked}, groupTTL),
 		repositories: newCache[imageref.Repository](c, maxRepositories, diagnosis.Repository{Obstacle: givenUp}, func(r diagnosis.Repository) time.Duration {
 			return ttl(r.State, repositoryTTL)
 		}),
@@ -112,12 +125,11 @@ var givenUp = diagnosis.Obstacle{Kind: diagnosis.Unavailable, Detail: "the answe
 
 // NodeAccount is Client.NodeAccount, from memory for up to an hour: an account is
 // changed only while the instance is stopped. What the GKE API told serves for up
-// to five minutes.
+// to five minutes, and so does for a node what Compute Engine told of another one of
+// its group: of a node pool that fails as a whole, one instance is read for each
+// zone.
 func (c *Cached) NodeAccount(ctx context.Context, node diagnosis.Node) diagnosis.Puller {
-	return c.accounts.get(ctx, node, func(ctx context.Context) nodeAccount {
-		puller, byPool := c.cloud.NodeAccount(ctx, node)
-		return nodeAccount{puller, byPool}
-	}).puller
+	return c.accounts.get(ctx, node, func(ctx context.Context) nodeAccount { return c.account(ctx, node) }).puller
 }
 
 // Repository is Client.Repository, from memory for up to five minutes.

@@ -46,11 +46,21 @@ type Recorder = func(ctx context.Context, intended iampolicy.Change, etag string
 // nothing that cannot succeed. It calls record before each write, and sends
 // reason along for Cloud Audit Logs.
 //
+// A write, and nothing else, may rest on what was read for Access or Absent in the
+// last half minute: its etag tells Google if somebody wrote since. Where that has
+// happened, all is read anew for five minutes.
+//
 // Errors are iampolicy's, or record's own, wrapped; ErrUncertain is among them
 // when a write may have taken effect all the same.
 func (c *Client) EditPolicy(ctx context.Context, repo imageref.Repository, edit iampolicy.Edit, reason string, record Recorder) (Write, error) {
 	e := &editing{client: c, repo: repo, edit: edit, reason: headerValue(reason), record: record}
+	e.known = c.spendPolicy(repo)
 	write, err := e.run(ctx)
+	if e.written == nil || err != nil {
+		c.forgetPolicy(repo)
+	} else {
+		c.keepWritten(repo, e.written)
+	}
 	switch {
 	case err == nil:
 		return write, nil
@@ -68,6 +78,10 @@ type editing struct {
 	edit   iampolicy.Edit
 	reason string
 	record Recorder
+	// known is what the first attempt may rest on, nil if it has to read.
+	known *iampb.Policy
+	// written is Google's answer to the write that was accepted.
+	written *iampb.Policy
 
 	claims claims
 	// reread: Google missed a member that is not ours, and the policy was read again since.
@@ -89,6 +103,7 @@ func (e *editing) run(ctx context.Context) (Write, error) {
 		backoff, limit := &outage, maxAttempts
 		if errors.Is(err, iampolicy.ErrConflict) {
 			backoff, limit = &crowd, maxConflicts
+			e.client.shared.contested.put(e.repo, true)
 		}
 		if !again || attempt >= limit {
 			return Write{Attempts: attempt}, err
@@ -99,40 +114,67 @@ func (e *editing) run(ctx context.Context) (Write, error) {
 	}
 }
 
+// plan is an edit of one policy that the guard has passed.
+type plan struct {
+	before, after *iampb.Policy
+	change        iampolicy.Change
+}
+
 // attempt is one round: read, edit, verify, record, write.
 func (e *editing) attempt(ctx context.Context) (Write, error) {
-	before, f := e.client.policy(ctx, e.repo)
-	if f != nil {
-		return Write{}, f
-	}
-	after, change, err := iampolicy.Apply(before, e.edit)
+	p, err := e.plan(ctx)
 	if err != nil {
 		return Write{}, err
 	}
-	write := Write{EtagBefore: etagOf(before), EtagAfter: etagOf(before)}
-	e.claims.settle(before.GetEtag(), change)
-	write.Change = e.claims.count(change)
-	if change.Empty() {
+	write := Write{EtagBefore: etagOf(p.before), EtagAfter: etagOf(p.before)}
+	e.claims.settle(p.before.GetEtag(), p.change)
+	write.Change = e.claims.count(p.change)
+	if p.change.Empty() {
 		if e.claims.etag != "" {
 			write.EtagBefore = e.claims.etag
 		}
 		return write, nil
 	}
-	if err := iampolicy.Verify(before, after, change); err != nil {
-		return Write{}, err
-	}
 	if err := e.record(ctx, write.Change, write.EtagBefore); err != nil {
 		return Write{}, fmt.Errorf("record the intent: %w", err)
 	}
-	answer, f := e.send(ctx, after)
+	answer, f := e.send(ctx, p.after)
 	if f != nil {
 		if f.uncertain {
-			e.claims.open(before.GetEtag(), change)
+			e.claims.open(p.before.GetEtag(), p.change)
 		}
 		return Write{}, f
 	}
-	write.EtagAfter = etagOf(answer)
+	write.EtagAfter, e.written = etagOf(answer), answer
 	return write, nil
+}
+
+// plan edits what is known if that leads to a write, and else what it reads: from
+// what was, it concludes neither that there is nothing to do nor that it can't be done.
+func (e *editing) plan(ctx context.Context) (plan, error) {
+	known := e.known
+	e.known = nil // It is good for one attempt.
+	if known != nil {
+		if p, err := e.planFor(known); err == nil && !p.change.Empty() {
+			return p, nil
+		}
+	}
+	before, f := e.client.policy(ctx, e.repo)
+	if f != nil {
+		return plan{}, f
+	}
+	return e.planFor(before)
+}
+
+func (e *editing) planFor(before *iampb.Policy) (plan, error) {
+	after, change, err := iampolicy.Apply(before, e.edit)
+	if err != nil {
+		return plan{}, err
+	}
+	if !change.Empty() {
+		err = iampolicy.Verify(before, after, change)
+	}
+	return plan{before: before, after: after, change: change}, err
 }
 
 // send writes the policy, and wants to see the same readers in the answer.

@@ -31,13 +31,16 @@ func parseInstance(providerID string) (*instance, bool) {
 	return &instance{project: parts[1], zone: parts[2], name: parts[3]}, true
 }
 
+// fullName is how a puller names its instance.
+func (i instance) fullName() string { return i.project + "/" + i.zone + "/" + i.name }
+
 // fromInstance says as whom a node's instance acts, and whether somebody else may
 // know better: not where Compute Engine told, nor where it may tell in a while.
 func (c *Client) fromInstance(ctx context.Context, at *instance) (puller diagnosis.Puller, askOn bool) {
 	if at == nil {
 		return diagnosis.Puller{Obstacle: unreadable("the node has no provider ID, so its instance is unknown")}, true
 	}
-	puller = diagnosis.Puller{Instance: at.project + "/" + at.zone + "/" + at.name}
+	puller = diagnosis.Puller{Instance: at.fullName()}
 
 	var found *compute.Instance
 	f := c.call(ctx, func(ctx context.Context, s *apis) (err error) {

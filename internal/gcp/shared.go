@@ -12,6 +12,7 @@ import (
 
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
+	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
 
 // How long such an answer serves; one that could not be read serves briefly.
@@ -26,24 +27,36 @@ const (
 	// listTTL: whoever makes up tags or names of images, pod after pod, makes us
 	// list each package and repository once in that time.
 	listTTL = time.Minute
+	// writtenTTL is for a policy as Google answered it to our own write: IAM reads back
+	// what was written. As it was read, a policy serves for briefTTL.
+	writtenTTL = 5 * time.Minute
+	// contestedTTL: where somebody else wrote first, what was read a while ago is
+	// likely to be in vain again.
+	contestedTTL = 5 * time.Minute
 )
 
 // How many such answers are kept.
 const (
-	maxRoles    = 1024
-	maxClusters = 16
-	maxNumbers  = 1024
-	maxLists    = 64 // Each is of up to maxNames names.
+	maxRoles     = 1024
+	maxClusters  = 16
+	maxNumbers   = 1024
+	maxLists     = 64 // Each is of up to maxNames names.
+	maxContested = 1024
+	maxPolicies  = 256 // Each is of up to iampolicy.MaxPrincipals, or 150 KB.
 )
 
 // shared remembers what several answers rest on: one read of a cluster serves
-// its nodes, one of a role all who have it.
+// its nodes, one of a role all who have it, one of a repository's policy all members
+// that want to know of their access, and the edit that follows.
 type shared struct {
 	roles    *cache[string, read[iampolicy.Reach]]
 	clusters *cache[diagnosis.Cluster, read[*container.Cluster]]
 	numbers  *cache[string, read[string]]
 	// tags are by package, packages by repository.
 	tags, packages *cache[string, read[[]diagnosis.Candidate]]
+	policies       *cache[imageref.Repository, read[*knownPolicy]]
+	// contested are the repositories on which an edit met a conflict.
+	contested *cache[imageref.Repository, bool]
 }
 
 // read is what came of one: a value or a fault.
@@ -54,11 +67,13 @@ type read[V any] struct {
 
 func newShared(c clock.PassiveClock) *shared {
 	return &shared{
-		roles:    newCache[string](c, maxRoles, lost[iampolicy.Reach](), kept[iampolicy.Reach](roleTTL)),
-		clusters: newCache[diagnosis.Cluster](c, maxClusters, lost[*container.Cluster](), kept[*container.Cluster](clusterTTL)),
-		numbers:  newCache[string](c, maxNumbers, lost[string](), kept[string](numberTTL)),
-		tags:     newCache[string](c, maxLists, lost[[]diagnosis.Candidate](), keptList),
-		packages: newCache[string](c, maxLists, lost[[]diagnosis.Candidate](), keptList),
+		roles:     newCache[string](c, maxRoles, lost[iampolicy.Reach](), kept[iampolicy.Reach](roleTTL)),
+		clusters:  newCache[diagnosis.Cluster](c, maxClusters, lost[*container.Cluster](), kept[*container.Cluster](clusterTTL)),
+		numbers:   newCache[string](c, maxNumbers, lost[string](), kept[string](numberTTL)),
+		tags:      newCache[string](c, maxLists, lost[[]diagnosis.Candidate](), keptList),
+		packages:  newCache[string](c, maxLists, lost[[]diagnosis.Candidate](), keptList),
+		policies:  newCache[imageref.Repository](c, maxPolicies, lost[*knownPolicy](), policyTTL),
+		contested: newCache[imageref.Repository](c, maxContested, false, func(bool) time.Duration { return contestedTTL }),
 	}
 }
 

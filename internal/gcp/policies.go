@@ -1,0 +1,89 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gcp
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"cloud.google.com/go/iam/apiv1/iampb"
+
+	"github.com/pull-access/pull-access-operator/internal/imageref"
+)
+
+// knownPolicy is the policy of a repository as Google gave it. Many hold it at the
+// same time, so nobody may change it: an edit makes its own copy.
+type knownPolicy struct {
+	*iampb.Policy
+	at time.Time
+	// written: it is the answer to our own write. Else it was read.
+	written bool
+	// spent: an edit was begun with it.
+	spent atomic.Bool
+}
+
+// policyTTL keeps what Google gave. What could not be read is asked for again by
+// whoever does not remember that for itself.
+func policyTTL(r read[*knownPolicy]) time.Duration {
+	switch {
+	case r.fault != nil:
+		return 0
+	case r.value.written:
+		return writtenTTL
+	default:
+		return briefTTL
+	}
+}
+
+// policyOf gives the repository's policy from memory, or reads it once for all who ask.
+func (c *Client) policyOf(ctx context.Context, repo imageref.Repository) (*knownPolicy, *fault) {
+	return remember(ctx, c.shared.policies, repo, func(ctx context.Context) (*knownPolicy, *fault) {
+		policy, f := c.policy(ctx, repo)
+		return &knownPolicy{Policy: policy, at: c.clock.Now()}, f
+	})
+}
+
+// policyNow reads the repository's policy anew. It is what is remembered from then on,
+// unless we have written since.
+func (c *Client) policyNow(ctx context.Context, repo imageref.Repository) (*knownPolicy, *fault) {
+	c.forgetPolicy(repo)
+	return c.policyOf(ctx, repo)
+}
+
+// renewed reads anew in place of what was found in memory, once for all who found that.
+func (c *Client) renewed(ctx context.Context, repo imageref.Repository, old *knownPolicy) (*knownPolicy, *fault) {
+	c.shared.policies.forget(repo, func(r read[*knownPolicy]) bool { return r.value == old })
+	return c.policyOf(ctx, repo)
+}
+
+// aged tells whether it serves as our own write alone: who has access by it still
+// has, as it takes a person to take that away. Whether others got it since has to be read.
+func (c *Client) aged(policy *knownPolicy) bool {
+	return policy.written && c.clock.Since(policy.at) > briefTTL
+}
+
+// spendPolicy gives the policy if it was read lately, to one edit alone; else nil. An
+// edit is not begun with the answer to a write, which may be old by now, nor where
+// others wrote first of late.
+func (c *Client) spendPolicy(repo imageref.Repository) *iampb.Policy {
+	if _, contested := c.shared.contested.peek(repo); contested {
+		return nil
+	}
+	known, ok := c.shared.policies.peek(repo)
+	if !ok || known.value.written || !known.value.spent.CompareAndSwap(false, true) {
+		return nil
+	}
+	return known.value.Policy
+}
+
+// keepWritten remembers what Google answered to our own write. What was read before
+// it, or is being read, is forgotten.
+func (c *Client) keepWritten(repo imageref.Repository, policy *iampb.Policy) {
+	c.shared.policies.put(repo, read[*knownPolicy]{value: &knownPolicy{Policy: policy, at: c.clock.Now(), written: true}})
+}
+
+func (c *Client) forgetPolicy(repo imageref.Repository) {
+	c.shared.policies.drop(func(key imageref.Repository) bool { return key == repo })
+}
