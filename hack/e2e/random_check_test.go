@@ -238,7 +238,7 @@ func (r *randomRun) grantRests(p *place, g *v1alpha1.PullAccessGrant) error {
 	switch {
 	case g.DeletionTimestamp != nil, is == nil, ready != nil && ready.Reason == v1alpha1.ReasonCloudForbidden:
 		return r.unfinished(g)
-	case g.Status.Write != nil && g.Status.Write.EtagAfter == "":
+	case hasOpenIntent(*g):
 		return fmt.Errorf("grant %s has an open intent", g.Name)
 	case granted && !there && !r.taken(who), !granted && there:
 		return fmt.Errorf("grant %s is Granted %s by %s, and that the member is in the policy is %v", g.Name, is.Status, is.Reason, there)
@@ -262,6 +262,10 @@ func (r *randomRun) grantRests(p *place, g *v1alpha1.PullAccessGrant) error {
 		}
 	}
 	return r.unfinished(g)
+}
+
+func hasOpenIntent(g v1alpha1.PullAccessGrant) bool {
+	return g.Status.Write != nil && g.Status.Write.EtagAfter == ""
 }
 
 // unfinished is for a grant that is still to be seen to. What Google has refused is tried again when a policy changes: that is

@@ -93,6 +93,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// What was sent arrives, whoever has died meanwhile.
 	f.forward.ServeHTTP(w, r.WithContext(context.WithoutCancel(r.Context())))
 	f.count(resource, before, f.cloud.Policy(resource))
+	f.run.happened("= writes tried")
 }
 
 // drain waits until all that was sent has been done.
@@ -173,7 +174,11 @@ func (f *front) count(resource string, before, after *iampb.Policy) {
 	if p == nil {
 		return
 	}
+	for range without(ownMembers(before), ownMembers(after)) {
+		f.run.happened(removedTotal)
+	}
 	for _, member := range without(ownMembers(after), ownMembers(before)) {
+		f.run.happened(addedTotal)
 		if !f.run.taken(pair{resource, member}) { // What others took out may be put back by what was begun before.
 			p.added++
 		}

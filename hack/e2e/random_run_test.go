@@ -259,6 +259,7 @@ func (r *randomRun) speak(p *place, account string, yes bool) error {
 		return ignoreLate(err) // The operator was faster.
 	}
 	r.note("  %s of %s", word, account)
+	r.happened("= " + string(word))
 	if word != v1alpha1.ReviewApproved {
 		r.mu.Lock()
 		r.stands[who] = true

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,7 +23,7 @@ import (
 )
 
 // randomSteps is how many steps a run has on average, if -rapid.steps does not say otherwise.
-const randomSteps = 8
+const randomSteps = 12
 
 // TestRandomRuns has people, other writers, faults and crashes come in any order, and wants after every step what must hold
 // always, and at the end of every run that all has come to rest.
@@ -33,11 +34,25 @@ const randomSteps = 8
 func TestRandomRuns(t *testing.T) {
 	seedRapid(t)
 	w := newWorld(t)
+	defer w.tellTotals()
 	rapid.Check(t, func(rt *rapid.T) {
 		r := w.begin(rt)
+		r.furnish(rt)
 		rt.Repeat(r.actions())
 		r.end(rt)
 	})
+}
+
+// furnish has most sites begin with a policy and with pods that fail under it: there most of what can go wrong is.
+func (r *randomRun) furnish(rt *rapid.T) {
+	for _, p := range r.places {
+		if mode := rapid.SampledFrom([]v1alpha1.PolicyMode{v1alpha1.ModeEnforce, v1alpha1.ModeEnforce, v1alpha1.ModeApprove, ""}).Draw(rt, "mode"); mode != "" {
+			r.must(rt, r.createPolicy(p, mode, 20))
+		}
+		for _, n := range rapid.SampledFrom([][]node{randomNodes[:1], randomNodes, randomNodes[1:], nil}).Draw(rt, "nodes") {
+			r.must(rt, r.createDeployment(p, n))
+		}
+	}
 }
 
 // seedRapid chooses what the command line does not, and prints the seed before anything can fail.
@@ -87,6 +102,7 @@ func (r *randomRun) actions() map[string]func(*rapid.T) {
 		actions[name] = func(rt *rapid.T) {
 			r.note("%s", name)
 			action(rt)
+			r.happened(name)
 			r.awaitSomething(rt)
 		}
 	}
@@ -224,6 +240,11 @@ func (r *randomRun) killOperator(rt *rapid.T) {
 	}
 	r.kill()
 	r.barrier()
+	grants, err := r.grants()
+	r.must(rt, err)
+	if slices.ContainsFunc(grants, hasOpenIntent) {
+		r.happened(interruptedTotal)
+	}
 }
 
 func (r *randomRun) startOperator(rt *rapid.T) {

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,6 +40,8 @@ const (
 	repositoryAnnotation = "random-repository"
 	// randomPlaces is how many sites a run has, and maxDeployments how many Deployments one of them.
 	randomPlaces, maxDeployments = 3, 3
+	// What has to happen now and then for the runs to mean something.
+	addedTotal, removedTotal, interruptedTotal = "= members added", "= members removed", "= kills with an open intent"
 	// retryAfter is when a pod that could not pull is tried again: about when a restart of its workload can come.
 	retryAfter = 1500 * time.Millisecond
 )
@@ -69,6 +72,8 @@ type world struct {
 	mu sync.Mutex
 	// restarts are the times of restarts that were ever on record, by workload.
 	restarts map[types.NamespacedName]map[string]bool
+	// totals count what has happened in all runs.
+	totals map[string]int
 	// seen is closed and made anew whenever a grant changes.
 	seen chan struct{}
 }
@@ -77,7 +82,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{
 		lab: newLab(t), t: t, log: filepath.Join(t.TempDir(), "operator.log"),
-		restarts: map[types.NamespacedName]map[string]bool{}, seen: make(chan struct{}),
+		restarts: map[types.NamespacedName]map[string]bool{}, totals: map[string]int{}, seen: make(chan struct{}),
 	}
 	w.front = newFront(t, w.cloud)
 	var err error
@@ -100,7 +105,10 @@ func newWorld(t *testing.T) *world {
 	running.Go(func() { w.watchGrants(ctx) })
 	t.Cleanup(running.Wait)
 	t.Cleanup(cancel)
-	t.Cleanup(func() { w.kill() })
+	t.Cleanup(func() {
+		w.kill()
+		wantNoRace(t, w.log)
+	})
 	return w
 }
 
@@ -275,10 +283,33 @@ func (w *world) see(grant *v1alpha1.PullAccessGrant) {
 		if w.restarts[key] == nil {
 			w.restarts[key] = map[string]bool{}
 		}
-		w.restarts[key][status.RestartTime.UTC().Format(time.RFC3339)] = true
+		if at := status.RestartTime.UTC().Format(time.RFC3339); !w.restarts[key][at] {
+			w.restarts[key][at] = true
+			w.totals["= restarts on record"]++
+		}
 	}
 	close(w.seen)
 	w.seen = make(chan struct{})
+}
+
+func (w *world) happened(what string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.totals[what]++
+}
+
+// tellTotals prints what has happened in all runs. Many runs in which the operator has written nothing have shown nothing.
+func (w *world) tellTotals() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, what := range slices.Sorted(maps.Keys(w.totals)) {
+		w.t.Logf("%6d %s", w.totals[what], what)
+	}
+	for _, what := range []string{addedTotal, removedTotal, interruptedTotal} {
+		if w.runs >= 50 && w.totals[what] == 0 {
+			w.t.Errorf("in %d runs there were no %s", w.runs, what)
+		}
+	}
 }
 
 // recorded tells whether the restart of that time was ever on record.
