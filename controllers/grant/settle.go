@@ -73,7 +73,9 @@ func (r *Reconciler) intend(ctx context.Context, w *work, intended iampolicy.Cha
 		added := named(intended.Added, g)
 		log.FromContext(ctx).Info("Writing policy", "PullAccessGrant", klog.KObj(g), "repository", w.repository.String(),
 			"member", g.Spec.Member, "adding", added)
-		if err := r.patch(ctx, g, func() { record.Intend(g, added, etag, r.Clock.Now()) }); err != nil {
+		before := g.DeepCopy()
+		record.Intend(g, added, etag, r.Clock.Now())
+		if err := outcome.ConfirmStatus(ctx, r.Client, before, g); err != nil {
 			return fmt.Errorf("%w: %w", errRecord, err)
 		}
 		w.intended[g.Name] = true

@@ -194,6 +194,48 @@ func TestRecordFails(t *testing.T) {
 	}
 }
 
+// TestAWithdrawnIntentIsNotOnRecord: what the cache still holds of an intent that was
+// taken back is no record. The second pass comes within the same second.
+func TestAWithdrawnIntentIsNotOnRecord(t *testing.T) {
+	c := newCloud(foreign)
+	w := newWorld(t, c, enforcing(), requested(nodes), requested(batch))
+	var cached *v1alpha1.PullAccessGrant
+	w.inject(interceptor.Funcs{
+		SubResourcePatch: func(ctx context.Context, inner client.Client, sub string, o client.Object, p client.Patch, options ...client.SubResourcePatchOption) error {
+			if o.GetName() == nameOf(nodes) && cached != nil && len(c.Edits) == 1 {
+				return apierrors.NewConflict(schema.GroupResource{Resource: "pullaccessgrants"}, o.GetName(), errors.New("it was changed"))
+			}
+			err := inner.SubResource(sub).Patch(ctx, o, p, options...)
+			if g, ok := o.(*v1alpha1.PullAccessGrant); ok && g.Name == nameOf(batch) && g.Status.Write != nil && cached == nil {
+				cached = g.DeepCopy()
+			}
+			return err
+		},
+		List: func(ctx context.Context, inner client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+			err := inner.List(ctx, list, options...)
+			grants, ok := list.(*v1alpha1.PullAccessGrantList)
+			for i := 0; ok && cached != nil && i < len(grants.Items); i++ {
+				if grants.Items[i].Name == cached.Name {
+					grants.Items[i] = *cached.DeepCopy()
+				}
+			}
+			return err
+		},
+	})
+	// The first of the two is put on record, the second is not, and so the first is taken back.
+	w.mustPass()
+	if g := w.grant(batch); cached == nil || g.Status.Write != nil {
+		t.Fatalf("after the first pass %+v is on record, and %+v was; want an intent that was taken back", g.Status.Write, cached)
+	}
+	w.mustPass()
+	if len(c.Sent) > 0 {
+		t.Errorf("sent %+v, and no intent of it is on record: %+v", c.Sent, w.grant(batch).Status.Write)
+	}
+	w.restart() // The cache has caught up.
+	w.mustPass()
+	w.wantReaders(foreign, batch, nodes)
+}
+
 // TestObserveFails: without the grants, or the policies, nothing is touched.
 func TestObserveFails(t *testing.T) {
 	for _, of := range []client.ObjectList{&v1alpha1.PullAccessGrantList{}, &v1alpha1.PullAccessPolicyList{}} {

@@ -85,6 +85,23 @@ func read(t *testing.T, c client.Client) *v1alpha1.PullAccessGrant {
 	return g
 }
 
+func TestConfirmStatusAsksAlways(t *testing.T) {
+	c, sent := server(t)
+	old := read(t, c)
+	if err := ConfirmStatus(t.Context(), c, old.DeepCopy(), old.DeepCopy()); err != nil || *sent != 1 {
+		t.Errorf("without a difference %d patches were sent (%v), want one that asks", *sent, err)
+	}
+	old = read(t, c)
+	changed := old.DeepCopy()
+	changed.Status.Origin = v1alpha1.OriginFound
+	if err := PatchStatus(t.Context(), c, old.DeepCopy(), changed); err != nil {
+		t.Fatal(err)
+	}
+	if err := ConfirmStatus(t.Context(), c, old.DeepCopy(), old.DeepCopy()); !apierrors.IsConflict(err) {
+		t.Errorf("what is on record no more was confirmed: %v", err)
+	}
+}
+
 func TestPatchStatusSendsOnlyDifferences(t *testing.T) {
 	c, sent := server(t)
 	g := read(t, c)

@@ -21,6 +21,13 @@ func PatchStatus(ctx context.Context, c client.Client, before, after client.Obje
 	if string(difference) == "{}" {
 		return nil
 	}
+	return ConfirmStatus(ctx, c, before, after)
+}
+
+// ConfirmStatus is PatchStatus for what has to be on record before the next line: it
+// asks also where nothing differs. A cache that is behind may hold what was taken
+// back since, and would have us believe that it is there.
+func ConfirmStatus(ctx context.Context, c client.Client, before, after client.Object) error {
 	locked := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 	if err := c.Status().Patch(ctx, after, locked); err != nil {
 		return fmt.Errorf("record on %s: %w", after.GetName(), err)

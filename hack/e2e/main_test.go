@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/go-logr/logr"
@@ -70,7 +71,7 @@ func start(ctx context.Context) (stop func(), err error) {
 		return stop, err
 	}
 	shared.manager = filepath.Join(dir, "manager")
-	build := exec.CommandContext(ctx, "go", "build", "-o", shared.manager, "./cmd/manager")
+	build := exec.CommandContext(ctx, "go", slices.Concat([]string{"build", "-o", shared.manager}, raceFlags, []string{"./cmd/manager"})...)
 	build.Dir = shared.root
 	if out, err := build.CombinedOutput(); err != nil {
 		return stop, fmt.Errorf("build the operator: %w: %s", err, out)

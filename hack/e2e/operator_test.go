@@ -77,6 +77,7 @@ func tryOperator(t *testing.T, l launch) (*operator, error) {
 	o := &operator{Process: process, metricsURL: "http://" + metrics + "/metrics", probesURL: "http://" + probes, log: log}
 	t.Cleanup(func() {
 		process.Stop()
+		wantNoRace(t, log)
 		if t.Failed() {
 			logOf(t, log)
 		}
@@ -111,6 +112,15 @@ func logOf(t *testing.T, path string) {
 		return
 	}
 	t.Logf("the operator's log:\n%s", data)
+}
+
+// wantNoRace wants the race detector, where the operator has it, to have found nothing.
+func wantNoRace(t *testing.T, log string) {
+	t.Helper()
+	data, err := os.ReadFile(log)
+	if err != nil || strings.Contains(string(data), "WARNING: DATA RACE") {
+		t.Errorf("the race detector has found a race in the operator (its log tells which), or the log can't be read: %v", err)
+	}
 }
 
 // get returns status and body, or 0 and the error's text.
