@@ -49,7 +49,7 @@ func (s *stage) stop() {
 func startStage(ctx context.Context, repositories int, latency time.Duration) (_ *stage, err error) {
 	nodes := nodesFor(2 * len(pools))
 	s := &stage{failed: make(chan time.Time, repositories)}
-	if s.cloud, err = startCloud(repositories, nodes, latency); err != nil {
+	if s.cloud, err = startCloud(ctx, repositories, nodes, latency); err != nil {
 		return nil, err
 	}
 	if s.lab, err = startLab(ctx, cluster.Options{}); err != nil {
@@ -95,6 +95,9 @@ func startStage(ctx context.Context, repositories int, latency time.Duration) (_
 func (b *bench) alone(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if err := b.makeManager(ctx); err != nil {
+		return err
+	}
 	if b.hold {
 		return b.holdAlone(ctx)
 	}

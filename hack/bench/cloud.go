@@ -33,7 +33,9 @@ const (
 // pools are the node pools, each of an account of its own.
 var pools = []string{"general", "batch"}
 
-func accountOf(pool string) string { return pool + "-nodes@" + nodeProject + ".iam.gserviceaccount.com" }
+func accountOf(pool string) string {
+	return pool + "-nodes@" + nodeProject + ".iam.gserviceaccount.com"
+}
 
 func repositoryOf(i int) string { return fmt.Sprintf("team-%02d", i) }
 
@@ -78,8 +80,8 @@ type call struct {
 func (c call) writes() bool { return strings.HasSuffix(c.path, ":setIamPolicy") }
 
 // startCloud starts a cloud with empty repositories that no node may read, and answers that take latency.
-func startCloud(repositories int, nodes []kubelet.Node, latency time.Duration) (*cloud, error) {
-	google, err := emulator.Start()
+func startCloud(ctx context.Context, repositories int, nodes []kubelet.Node, latency time.Duration) (*cloud, error) {
+	google, err := emulator.Start() //nolint:contextcheck // It lives until it is closed, not as long as this call.
 	if err != nil {
 		return nil, err
 	}
@@ -98,36 +100,44 @@ func startCloud(repositories int, nodes []kubelet.Node, latency time.Duration) (
 		google.InjectFault(emulator.Fault{Delay: latency})
 	}
 	c := &cloud{Emulator: google}
-	if err := c.open(); err != nil {
+	if err := c.open(ctx); err != nil {
 		return nil, errors.Join(err, google.Close())
 	}
 	return c, nil
 }
 
 // open serves the door.
-func (c *cloud) open() error {
+func (c *cloud) open(ctx context.Context) error {
 	behind, err := url.Parse(c.Emulator.URL())
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("find a free port: %w", err)
 	}
 	c.URL = "http://" + listener.Addr().String()
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(behind) }, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
-	c.door = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c.mu.Lock()
-		at := len(c.calls)
-		c.calls = append(c.calls, call{path: r.URL.Path, begin: time.Now()})
-		c.mu.Unlock()
+	c.door = &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		done := c.note(r.URL.Path)
+		defer done()
 		proxy.ServeHTTP(w, r)
-		c.mu.Lock()
-		c.calls[at].end = time.Now()
-		c.mu.Unlock()
 	})}
 	go func() { _ = c.door.Serve(listener) }() // Returns only once it is closed.
 	return nil
+}
+
+// note records a call that has arrived, and returns how to note its end.
+func (c *cloud) note(path string) (done func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := len(c.calls)
+	c.calls = append(c.calls, call{path: path, begin: time.Now()})
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.calls[at].end = time.Now()
+	}
 }
 
 func (c *cloud) close() {
@@ -143,7 +153,7 @@ func (c *cloud) seen() []call {
 	return slices.Clone(c.calls)
 }
 
-// asked counts by resource the calls of one method that were answered with success.
+// asked counts the calls of one method by resource, whatever was answered.
 func (c *cloud) asked(method string) map[string]int {
 	counts := map[string]int{}
 	for _, r := range c.Requests() {

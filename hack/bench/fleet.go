@@ -58,7 +58,9 @@ func roundUp(n, by int) int { return (n + by - 1) / by }
 
 func namespaceOf(pod int) string { return fmt.Sprintf("team-%03d", pod/podsPerNamespace) }
 
-func podName(i int) string { return fmt.Sprintf("service-%05d-7c9d8b5f4c-%05d", i/podsPerDeployment, i) }
+func podName(i int) string {
+	return fmt.Sprintf("service-%05d-7c9d8b5f4c-%05d", i/podsPerDeployment, i)
+}
 
 func (f *fleet) growNodes(ctx context.Context, pods int) error {
 	have, want := roundUp(f.pods, kubelet.PodsPerNode), roundUp(pods, kubelet.PodsPerNode)

@@ -22,7 +22,7 @@ func (b *bench) holdQuiet(ctx context.Context, l *lab) error {
 	if err := pods.grow(ctx, most); err != nil {
 		return err
 	}
-	google, err := startCloud(0, nil, 0)
+	google, err := startCloud(ctx, 0, nil, 0)
 	if err != nil {
 		return err
 	}

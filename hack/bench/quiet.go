@@ -28,6 +28,9 @@ type quietRow struct {
 
 // quiet measures the operator where nothing fails, for each number of pods in turn on one cluster.
 func (b *bench) quiet(ctx context.Context) error {
+	if err := b.makeManager(ctx); err != nil {
+		return err
+	}
 	l, err := startLab(ctx, cluster.Options{NoControllers: true})
 	if err != nil {
 		return err
@@ -39,7 +42,7 @@ func (b *bench) quiet(ctx context.Context) error {
 	if err := build(ctx, "./hack/bench/plain", b.plain, stripped...); err != nil {
 		return err
 	}
-	google, err := startCloud(0, nil, 0)
+	google, err := startCloud(ctx, 0, nil, 0)
 	if err != nil {
 		return err
 	}

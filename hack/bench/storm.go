@@ -56,12 +56,15 @@ type storm struct {
 
 // runStorm has so many pods fail at once and counts what the operator does about it.
 func (b *bench) runStorm(ctx context.Context, pods int, latency time.Duration) (*stormResult, error) {
+	if err := b.makeManager(ctx); err != nil {
+		return nil, err
+	}
 	s := &storm{bench: b, shape: shapeOf(pods)}
 	b.step("A storm of %d pods: %d Deployments in %d namespaces on %d repositories, %d nodes in %d pools",
 		pods, s.deployments, s.namespaces, s.repositories, s.nodes, len(pools))
 	nodes := nodesFor(s.nodes)
 	var err error
-	if s.cloud, err = startCloud(s.repositories, nodes, latency); err != nil {
+	if s.cloud, err = startCloud(ctx, s.repositories, nodes, latency); err != nil {
 		return nil, err
 	}
 	defer s.cloud.close()
