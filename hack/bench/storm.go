@@ -24,7 +24,10 @@ const (
 	stormSpread = 5 * time.Second
 	// stormBound is how long a storm may take from its first failure until all pods run.
 	stormBound = 20 * time.Minute
-	// quiet is how long nothing may happen before what is left of a storm is counted.
+	// countInterval is how often the pods are counted, noteInterval how often that is told.
+	countInterval = 500 * time.Millisecond
+	noteInterval  = 10 * time.Second
+	// settles is how long what a storm has left behind may still change before it is counted.
 	settles = 10 * time.Second
 )
 
@@ -116,7 +119,7 @@ func (s *storm) prepare(ctx context.Context, nodes []kubelet.Node) error {
 	}); err != nil {
 		return err
 	}
-	err = wait.PollUntilContextTimeout(ctx, pollInterval, stormBound, true, func(context.Context) (bool, error) {
+	err = wait.PollUntilContextTimeout(ctx, countInterval, stormBound, true, func(context.Context) (bool, error) {
 		return s.kubelets.Counts().Bound >= s.pods, nil
 	})
 	if err != nil {
@@ -135,12 +138,12 @@ func (s *storm) rage(ctx context.Context) (*stormResult, error) {
 	}
 	s.kubelets.Begin()
 	told := time.Now()
-	err = wait.PollUntilContextTimeout(ctx, pollInterval, stormBound, true, func(context.Context) (bool, error) {
+	err = wait.PollUntilContextTimeout(ctx, countInterval, stormBound, true, func(context.Context) (bool, error) {
 		if err := s.operator.Exited(); err != nil {
 			return false, err
 		}
 		counts := s.kubelets.Counts()
-		if time.Since(told) > 10*time.Second {
+		if time.Since(told) > noteInterval {
 			told = time.Now()
 			s.note("%d of %d pods run, %d fail; %d IAM writes", counts.Running, s.pods, counts.Failing, len(s.writes()))
 			if counts.Last != nil {
