@@ -164,6 +164,15 @@ func (c *cloud) asked(method string) map[string]int {
 	return counts
 }
 
+// methods counts all calls by their method.
+func (c *cloud) methods() map[string]int {
+	counts := map[string]int{}
+	for _, r := range c.Requests() {
+		counts[r.Method]++
+	}
+	return counts
+}
+
 // spread is the IAM of the cloud as its registry knows it: a member counts only a while after it was written.
 type spread struct {
 	cloud *cloud

@@ -27,7 +27,8 @@ type stormResult struct {
 	shape
 	// Calls to Google in all, and those of a kind by resource.
 	reads, writes, repositoriesRead, instances map[string]int
-	calls                                      int
+	// calls are all calls to Google by their method.
+	calls map[string]int
 	// restarts is how often each Deployment was restarted.
 	restarts     map[string]int
 	restartTimes []time.Time
@@ -55,7 +56,7 @@ func (s *storm) count(ctx context.Context, r *stormResult, idle time.Duration) e
 	s.operator.Stop()
 	r.reads, r.writes = s.cloud.asked("GetIamPolicy"), s.cloud.asked("SetIamPolicy")
 	r.repositoriesRead, r.instances = s.cloud.asked("GetRepository"), s.cloud.asked("instances.get")
-	r.calls = len(s.cloud.seen())
+	r.calls = s.cloud.methods()
 	for _, write := range s.writes() {
 		r.lastWrite = max(r.lastWrite, write.begin.Sub(s.kubelets.First()))
 	}
@@ -167,13 +168,15 @@ func stormTable(results []*stormResult, latency time.Duration) *table {
 	row("IAM policy writes", "1 per repository", func(r *stormResult) cell { return exactly(total(r.writes), r.repositories) })
 	row("GetRepository", "1 per repository", func(r *stormResult) cell { return exactly(total(r.repositoriesRead), r.repositories) })
 	row("instances.get", "1 per node pool", func(r *stormResult) cell { return exactly(total(r.instances), len(pools)) })
-	row("calls to Google in all", "", func(r *stormResult) cell { return figure("%d", r.calls) })
+	row("calls to Google in all", "", func(r *stormResult) cell { return figure("%d", total(r.calls)) })
+	addKinds(t, results, func(r *stormResult) map[string]int { return r.calls })
 	row("Deployments restarted", "all", func(r *stormResult) cell { return exactly(restarted(r, 1), r.deployments) })
 	row("Deployments restarted twice or more", "none", func(r *stormResult) cell { return exactly(restarted(r, 2), 0) })
 	row("most restarts within 10 s", "", func(r *stormResult) cell { return figure("%d", measure.BusiestWindow(r.restartTimes, restartWindow)) })
 	row("Events on pods", "", func(r *stormResult) cell { return figure("%d", total(r.podEvents)) })
 	row("most Events of one reason on one pod", "1", func(r *stormResult) cell { return atMost(r.mostPerPod, 1) })
 	row("Events in all", "", func(r *stormResult) cell { return figure("%d", total(r.events)) })
+	addKinds(t, results, func(r *stormResult) map[string]int { return r.events })
 	t.addRequests(results)
 	row("first failure to last IAM write", "<= 15 s", func(r *stormResult) cell { return seconds(r.lastWrite) })
 	row("first failure to all pods running", "", func(r *stormResult) cell { return seconds(r.recovered) })
@@ -191,6 +194,21 @@ func restarted(r *stormResult, times int) int {
 		}
 	}
 	return n
+}
+
+// addKinds adds a line for each kind of what was counted.
+func addKinds(t *table, results []*stormResult, of func(r *stormResult) map[string]int) {
+	kinds := map[string]int{}
+	for _, r := range results {
+		maps.Copy(kinds, of(r))
+	}
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		var cells []cell
+		for _, r := range results {
+			cells = append(cells, figure("%d", of(r)[kind]))
+		}
+		t.add("  "+kind, cells, "")
+	}
 }
 
 // addRequests adds what was asked of the API server, a line for each kind.
