@@ -122,17 +122,3 @@ func numbers(flag, text string, least, most, multiple int) ([]int, error) {
 	}
 	return all, nil
 }
-
-// storms has one after the other, and prints them side by side.
-func (b *bench) storms(ctx context.Context) error {
-	var results []*stormResult
-	for _, size := range b.storm {
-		r, err := b.runStorm(ctx, size, b.latency)
-		if err != nil {
-			return err
-		}
-		results = append(results, r)
-	}
-	b.show(stormTable(results, b.latency))
-	return nil
-}

@@ -49,6 +49,12 @@ func (b *bench) quiet(ctx context.Context) error {
 	defer google.close()
 	pods := &fleet{lab: l}
 	var rows []quietRow
+	defer func() { // What was measured is printed also when more pods could not be made.
+		if len(rows) > 0 {
+			b.show(quietTable(rows, pods.bytes))
+			b.show(requestTable(rows))
+		}
+	}()
 	for _, n := range b.pods {
 		b.step("Making healthy pods, until there are %d", n)
 		if err := pods.grow(ctx, n); err != nil {
@@ -60,8 +66,6 @@ func (b *bench) quiet(ctx context.Context) error {
 		}
 		rows = append(rows, row)
 	}
-	b.show(quietTable(rows, pods.bytes))
-	b.show(requestTable(rows))
 	return nil
 }
 

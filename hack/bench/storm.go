@@ -57,6 +57,24 @@ type storm struct {
 	operator *program
 }
 
+// storms has one after the other, and prints them side by side: those that were measured also when a later one fails.
+func (b *bench) storms(ctx context.Context) error {
+	var results []*stormResult
+	defer func() {
+		if len(results) > 0 {
+			b.show(stormTable(results, b.latency))
+		}
+	}()
+	for _, size := range b.storm {
+		r, err := b.runStorm(ctx, size, b.latency)
+		if err != nil {
+			return err
+		}
+		results = append(results, r)
+	}
+	return nil
+}
+
 // runStorm has so many pods fail at once and counts what the operator does about it.
 func (b *bench) runStorm(ctx context.Context, pods int, latency time.Duration) (*stormResult, error) {
 	if err := b.makeManager(ctx); err != nil {
