@@ -10,6 +10,7 @@ FUZZTIME      ?= 30s
 # By itself Go spends up to a minute on making each input that it likes smaller.
 FUZZFLAGS      = -fuzztime $(FUZZTIME) -fuzzminimizetime 20x
 BENCH         ?= .
+BENCH_ARGS    ?= all
 # The race detector needs a C compiler; Go says 0 here where there is none.
 RACE          ?= $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
@@ -24,7 +25,7 @@ NODE_TESTS     = $(shell grep -ls '^//go:build.*node' hack/*/*_test.go | xargs g
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help generate fmt tidy lint lint-selftest test test-unit test-node demo bench fuzz verify build image \
+.PHONY: help generate fmt tidy lint lint-selftest test test-unit test-node demo bench bench-go bench-cluster fuzz verify build image \
 	install uninstall deploy undeploy vuln cluster-binaries node-binaries clean
 
 help: ## Say what can be made (this list).
@@ -72,8 +73,14 @@ demo: cluster-binaries build ## Watch a real ImagePullBackOff being healed (DEMO
 	$(GO) build -o bin/demo ./hack/demo
 	@bin/demo
 
-bench: ## Run the benchmarks; BENCH=regexp chooses.
+bench: bench-go bench-cluster ## Measure everything: parts of the operator, then all of it on a local cluster (half an hour).
+
+bench-go: ## Run the benchmarks of Go functions; BENCH=regexp chooses.
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./internal/...
+
+bench-cluster: cluster-binaries ## Measure the operator on a local cluster; BENCH_ARGS='storm -storm 1000' chooses (bin/bench -h).
+	$(GO) build -o bin/bench ./hack/bench
+	@bin/bench $(BENCH_ARGS)
 
 fuzz: ## Fuzz what reads outside text, FUZZTIME=30s each.
 	$(GO) test -run '^$$' -fuzz '^FuzzRoundTrip$$' $(FUZZFLAGS) ./api/v1alpha1

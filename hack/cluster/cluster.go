@@ -25,6 +25,11 @@ type Options struct {
 	Dir string
 	// Keep leaves the folder, with logs and audit log, after Stop.
 	Keep bool
+	// NoControllers leaves out the controller manager and the scheduler: nothing is made, bound or evicted but by the caller.
+	NoControllers bool
+	// AuditUsers are the users whose requests are in the audit log; empty means everybody's. A log of everybody's is much
+	// work where there are many requests.
+	AuditUsers []string
 }
 
 // Cluster is a running control plane and the nodes that were started on it.
@@ -35,7 +40,8 @@ type Cluster struct {
 	Kubeconfig string
 	// Config is the administrator's client configuration, without client-side rate limits.
 	Config *rest.Config
-	// AuditLog is the path of the API server's audit log: every request at level Metadata, when it is complete.
+	// AuditLog is the path of the API server's audit log: every request of Options.AuditUsers at level Metadata, when it is
+	// complete.
 	AuditLog string
 	// KubectlPath is the kubectl of the cluster's own release.
 	KubectlPath string
@@ -95,9 +101,11 @@ func start(ctx context.Context, options Options, binaries map[string]string) (_ 
 	if err := c.prepare(); err != nil {
 		return nil, fmt.Errorf("start cluster: %w", err)
 	}
-	for _, step := range []func(context.Context) error{
-		c.startEtcd, c.StartAPIServer, c.startControllers,
-	} {
+	steps := []func(context.Context) error{c.startEtcd, c.StartAPIServer}
+	if !options.NoControllers {
+		steps = append(steps, c.startControllers)
+	}
+	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("start cluster: %w", err)
 		}
@@ -122,7 +130,7 @@ func (c *Cluster) prepare() error {
 	if err := c.authority.writePKI(c.path("pki")); err != nil {
 		return err
 	}
-	if err := os.WriteFile(c.path("audit-policy.yaml"), []byte(auditPolicy), 0o600); err != nil {
+	if err := os.WriteFile(c.path("audit-policy.yaml"), []byte(auditPolicy(c.options.AuditUsers)), 0o600); err != nil {
 		return err
 	}
 	if c.Kubeconfig, err = c.UserKubeconfig("admin", "system:masters"); err != nil {

@@ -24,15 +24,22 @@ const (
 	// apiserverGrace is short because the API server would wait for clients to close their watches, and loses nothing if it
 	// does not: its state is etcd's, and the audit log is written as requests complete.
 	apiserverGrace = 2 * time.Second
+)
 
-	// auditPolicy has each request logged once, when it is complete, without bodies.
-	auditPolicy = `apiVersion: audit.k8s.io/v1
+// auditPolicy has each request logged once, when it is complete, without bodies; of all users if none is named.
+func auditPolicy(users []string) string {
+	const head = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived, ResponseStarted]
 rules:
 - level: Metadata
 `
-)
+	if len(users) == 0 {
+		return head
+	}
+	// A user's name holds neither quotes nor line breaks; quoted, it may hold a colon.
+	return head + "  users: ['" + strings.Join(users, "', '") + "']\n- level: None\n"
+}
 
 // errPortTaken says that a port which was free a moment ago no longer is.
 var errPortTaken = errors.New("a port was taken by another program")

@@ -1,0 +1,67 @@
+// Copyright The pull-access-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package kubelet
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pull-access/pull-access-operator/internal/pullfailure"
+)
+
+const image = "us-west1-docker.pkg.dev/acme-prod-417/services/checkout:1.8.2"
+
+// TestWordsAreThoseOfRealNodes compares with what was read from a kubelet and a containerd.
+func TestWordsAreThoseOfRealNodes(t *testing.T) {
+	corpus, err := os.ReadFile("../../../internal/pullfailure/testdata/containerd/PermissionDenied.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(corpus), "\n")
+	for _, reason := range []string{errImagePull, imagePullBackOff} {
+		status := waiting(pod(), reason, metav1.NewTime(time.Unix(0, 0)))
+		said := status.ContainerStatuses[0].State.Waiting
+		found := false
+		for _, line := range lines {
+			found = found || line == said.Message
+		}
+		if said.Reason != reason || !found {
+			t.Errorf("%s: %q is none of the texts of real nodes", said.Reason, said.Message)
+		}
+	}
+}
+
+func pod() *corev1.Pod {
+	return &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: image}}}}
+}
+
+// TestStatusesAreUnderstood has the operator's own reading of the statuses.
+func TestStatusesAreUnderstood(t *testing.T) {
+	now := metav1.NewTime(time.Unix(0, 0))
+	for name, tc := range map[string]struct {
+		status corev1.PodStatus
+		want   pullfailure.Cause // "" if nothing fails.
+	}{
+		"failed":  {waiting(pod(), errImagePull, now), pullfailure.PermissionDenied},
+		"waits":   {waiting(pod(), imagePullBackOff, now), pullfailure.PermissionDenied},
+		"running": {Running(pod(), now), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := pod()
+			p.Status = tc.status
+			var got pullfailure.Cause
+			for _, f := range pullfailure.InPod(p) {
+				got = f.Classify().Cause
+			}
+			if got != tc.want {
+				t.Errorf("cause %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
