@@ -46,9 +46,10 @@ type Cluster struct {
 	client    kubernetes.Interface
 	ports     ports
 
-	mu        sync.Mutex
-	apiserver *Process
-	// children are stopped last first; the API server is kept apart because tests stop and start it.
+	mu sync.Mutex
+	// etcd and apiserver are kept apart because tests stop and start them.
+	etcd, apiserver *Process
+	// children are stopped last first.
 	children []*Process
 	stopped  bool
 }
@@ -96,7 +97,7 @@ func start(ctx context.Context, options Options, binaries map[string]string) (_ 
 		return nil, fmt.Errorf("start cluster: %w", err)
 	}
 	for _, step := range []func(context.Context) error{
-		c.startEtcd, c.StartAPIServer, c.startControllers,
+		c.StartEtcd, c.StartAPIServer, c.startControllers,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("start cluster: %w", err)
