@@ -89,9 +89,12 @@ func recoverCluster(t *testing.T) {
 	if err := shared.StartEtcd(ctx); err != nil {
 		t.Fatal(err)
 	}
+	start := period{from: time.Now()}
 	if err := shared.StartAPIServer(ctx); err != nil {
 		t.Fatal(err)
 	}
+	start.to = time.Now()
+	shared.starts = append(shared.starts, start)
 }
 
 // restarts is the gate of every restart of a Deployment.

@@ -6,7 +6,6 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"testing"
@@ -83,8 +82,9 @@ func (f *life) settle(t *testing.T, m *matrix, cloud *cloudFault) {
 		f.cells = append(f.cells, f.newCell(t, fmt.Sprintf("life-%02d-%02d", m.lives, len(f.cells)+1), p, crash, cloud))
 	}
 	if cloud == nil {
-		for _, fault := range cloudFaults {
-			add(crashPoint{name: noCrash, gate: intentGate}, fault)
+		for i, fault := range cloudFaults {
+			halfway := []*gate{intentGate, restarts()}
+			add(crashPoint{name: noCrash, gate: halfway[i%len(halfway)]}, fault)
 		}
 	} else {
 		for _, crash := range crashPoints {
@@ -107,17 +107,10 @@ func (f *life) tempt(t *testing.T) {
 	event(t, f.decoy.namespace, "Pod", "", "RepositoryNotListed")
 }
 
-// getHalfway has all cells fail, and returns when the operator is about to write for at least half of them.
+// getHalfway has all cells fail, and returns when the operator is about to write for each of them: the policy for one half,
+// the restart for the other.
 func (f *life) getHalfway(t *testing.T) {
 	t.Helper()
 	f.approach(t, f.cells)
-	eventually(t, "half of the cells are about to be written", func(context.Context) (bool, any) {
-		n := 0
-		for _, c := range f.cells {
-			if c.gate.isReached() {
-				n++
-			}
-		}
-		return 2*n >= len(f.cells), n
-	})
+	f.await(t, "is halfway", f.cells, isHeldUp)
 }

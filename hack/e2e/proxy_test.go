@@ -67,15 +67,17 @@ func newProxy(t *testing.T) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
+	silent := log.New(io.Discard, "", 0) // A killed operator leaves its connections, and so does an API server that is stopped.
 	p := &proxy{forward: &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport:     transport,
 		FlushInterval: -1, // Watches are streams.
+		ErrorLog:      silent,
 		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}}
 	// Over plain HTTP a client sends no token.
 	server := httptest.NewUnstartedServer(p)
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // A killed operator leaves its connections.
+	server.Config.ErrorLog = silent
 	server.StartTLS()
 	t.Cleanup(server.CloseClientConnections)
 	t.Cleanup(func() { p.hold() })
