@@ -31,7 +31,7 @@ type clusterFault struct {
 	name string
 	// begin strikes, then the next operator is started where the first was killed, then end brings it to an end; nil is nothing.
 	begin, end func(*testing.T, *life)
-	// meddle gives what stands on the way of the operator that goes on; nil is nothing.
+	// meddle gives what stands on the way of the operators; nil is nothing.
 	meddle func(*life) meddler
 	// elect: two operators run, and the one that leads is lost.
 	elect bool
@@ -142,7 +142,7 @@ const (
 // closeWatches ends all open watches of the operator at each of its first writes, so that it goes by caches that are behind.
 func closeWatches(f *life) meddler {
 	var mu sync.Mutex
-	var open []context.CancelFunc
+	open := map[context.Context]context.CancelFunc{}
 	left := closings
 	return func(_ http.ResponseWriter, r *http.Request) *http.Request {
 		mu.Lock()
@@ -150,15 +150,17 @@ func closeWatches(f *life) meddler {
 		switch watch := r.URL.Query().Get("watch"); {
 		case watch == "true" || watch == "1":
 			ctx, cancel := context.WithCancel(r.Context())
-			open = append(open, cancel)
+			open[ctx] = cancel
 			return r.WithContext(ctx)
-		case r.Method != http.MethodGet && left > 0 && !strings.Contains(r.URL.Path, "/events"):
+		case f.striking.Load() && r.Method != http.MethodGet && left > 0 && !strings.Contains(r.URL.Path, "/events"):
 			left--
-			f.struck.Add(int64(len(open)))
-			for _, cancel := range open {
+			for ctx, cancel := range open {
+				if ctx.Err() == nil { // Else the operator is dead that had it.
+					f.struck.Add(1)
+				}
 				cancel()
 			}
-			open = nil
+			clear(open)
 		}
 		return r
 	}
@@ -171,7 +173,7 @@ func contest(f *life) meddler {
 	writes := map[string]int{}
 	return func(w http.ResponseWriter, r *http.Request) *http.Request {
 		object := statusOf(r)
-		if object == nil {
+		if object == nil || !f.striking.Load() {
 			return r
 		}
 		mu.Lock()

@@ -46,8 +46,10 @@ type life struct {
 	first, standby, next *keptOperator
 	// before is how many requests the cloud had seen.
 	before int
-	// struck counts what a meddler has done.
-	struck atomic.Int64
+	// meddle stands on the way of its operators, nil if nothing does; it strikes once striking is set, and struck counts.
+	meddle   meddler
+	striking atomic.Bool
+	struck   atomic.Int64
 }
 
 // cell is one cell of the matrix.
@@ -80,13 +82,16 @@ func (l *lab) newCell(t *testing.T, namespace string, p place, crash crashPoint,
 // begin starts an operator, or two of which the first leads.
 func (f *life) begin(t *testing.T) {
 	t.Helper()
-	f.first = f.keep(t, nil, f.args()...)
+	if f.api.meddle != nil {
+		f.meddle = f.api.meddle(f)
+	}
+	f.first = f.keep(t, f.meddle, f.args()...)
 	f.first.awaitReady(t)
 	if !f.api.elect {
 		return
 	}
 	eventually(t, "the first operator leads", func(ctx context.Context) (bool, any) { return f.first.leads(ctx), nil })
-	f.standby = f.keep(t, nil, f.args()...)
+	f.standby = f.keep(t, f.meddle, f.args()...)
 	f.standby.awaitReady(t)
 }
 
@@ -167,17 +172,13 @@ func (c *cell) failing() *appsv1.Deployment {
 func (f *life) strike(t *testing.T, dead bool) {
 	t.Helper()
 	t.Cleanup(func() { recoverCluster(t) }) // Also where this ends early.
-	var meddle meddler
-	if f.api.meddle != nil {
-		meddle = f.api.meddle(f)
-	}
+	f.striking.Store(true)
 	if f.api.begin != nil {
 		f.api.begin(t, f)
 	}
 	if dead {
-		f.next = f.keep(t, meddle, f.args()...)
+		f.next = f.keep(t, f.meddle, f.args()...)
 	} else {
-		f.first.interfere(meddle)
 		for _, c := range f.cells {
 			f.first.open(c.gate)
 		}

@@ -42,6 +42,7 @@ func TestFaults(t *testing.T) {
 // live has one life: with a fault of Google's answers the operator dies, and without one it lives on, each cell having
 // another fault.
 func (l *lab) live(t *testing.T, m *matrix, api clusterFault, cloud *cloudFault) {
+	t.Helper()
 	began := time.Now()
 	f := &life{lab: l, api: api, before: len(l.cloud.Requests())}
 	t.Cleanup(func() { clearCluster(t) })
