@@ -25,7 +25,7 @@ NODE_TESTS     = $(shell grep -ls '^//go:build.*node' hack/*/*_test.go | xargs g
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help generate fmt tidy lint lint-selftest test test-unit test-node demo bench bench-go bench-cluster fuzz verify build image \
+.PHONY: help generate fmt tidy lint lint-selftest test test-unit test-node test-faults demo bench bench-go bench-cluster fuzz verify build image \
 	install uninstall deploy undeploy vuln cluster-binaries node-binaries clean
 
 help: ## Say what can be made (this list).
@@ -68,6 +68,10 @@ test-node: ## Run the tests of the real node: containerd and kubelet (Linux, roo
 	hack/node/install.sh
 	$(MAKE) node-binaries
 	$(GO) test -tags node -timeout 20m -run '^($(NODE_TESTS))$$' ./hack/cluster ./hack/e2e
+
+test-faults: cluster-binaries ## Kill the operator at every write under every fault of the cloud and the API server (FAULTS=none: of the cloud).
+	@# Go shows what a test prints only for the package of the folder that it is called in.
+	$(GO) -C hack/e2e test -tags faults -count=1 -timeout 90m -run '^TestFaults$$'
 
 demo: cluster-binaries build ## Watch a real ImagePullBackOff being healed (DEMO_KEEP=1 leaves it running).
 	$(GO) build -o bin/demo ./hack/demo

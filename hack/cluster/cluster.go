@@ -52,9 +52,10 @@ type Cluster struct {
 	client    kubernetes.Interface
 	ports     ports
 
-	mu        sync.Mutex
-	apiserver *Process
-	// children are stopped last first; the API server is kept apart because tests stop and start it.
+	mu sync.Mutex
+	// etcd and apiserver are kept apart because tests stop and start them.
+	etcd, apiserver *Process
+	// children are stopped last first.
 	children []*Process
 	stopped  bool
 }
@@ -101,7 +102,7 @@ func start(ctx context.Context, options Options, binaries map[string]string) (_ 
 	if err := c.prepare(); err != nil {
 		return nil, fmt.Errorf("start cluster: %w", err)
 	}
-	steps := []func(context.Context) error{c.startEtcd, c.StartAPIServer}
+	steps := []func(context.Context) error{c.StartEtcd, c.StartAPIServer}
 	if !options.NoControllers {
 		steps = append(steps, c.startControllers)
 	}

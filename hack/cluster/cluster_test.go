@@ -17,6 +17,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -134,6 +135,27 @@ func TestAccess(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := c.client.CoreV1().Namespaces().Get(ctx, "kept", metav1.GetOptions{}); err != nil {
+			t.Error(err)
+		}
+	})
+
+	t.Run("etcd can be away for a while", func(t *testing.T) {
+		if _, err := c.Kubectl(ctx, "create", "namespace", "stored"); err != nil {
+			t.Fatal(err)
+		}
+		c.StopEtcd()
+		short, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		if _, err := c.client.CoreV1().Namespaces().Get(short, "stored", metav1.GetOptions{}); err == nil {
+			t.Error("an API server without its store answered")
+		}
+		if err := c.StartEtcd(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := wait.PollUntilContextTimeout(ctx, pollInterval, readyTimeout, true, func(ctx context.Context) (bool, error) {
+			_, err := c.client.CoreV1().Namespaces().Get(ctx, "stored", metav1.GetOptions{})
+			return err == nil, nil
+		}); err != nil {
 			t.Error(err)
 		}
 	})

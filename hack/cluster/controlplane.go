@@ -67,7 +67,12 @@ func freePorts() (ports, error) {
 	return ports{etcd: found[0], peer: found[1], apiserver: found[2]}, nil
 }
 
-func (c *Cluster) startEtcd(ctx context.Context) error {
+// StartEtcd starts etcd, on the same ports and with the same state each time, and returns when it is healthy. Start has
+// already done so; it is for tests that stopped it.
+func (c *Cluster) StartEtcd(ctx context.Context) error {
+	if c.etcd != nil && c.etcd.Exited() == nil {
+		return nil
+	}
 	client := fmt.Sprintf("http://127.0.0.1:%d", c.ports.etcd)
 	peer := fmt.Sprintf("http://127.0.0.1:%d", c.ports.peer)
 	p, err := c.spawn(Command{Name: "etcd", Path: c.binaries["etcd"], Args: []string{
@@ -78,9 +83,15 @@ func (c *Cluster) startEtcd(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.etcd = p
 	return c.waitFor(ctx, p, "etcd to be healthy", func(ctx context.Context) error {
 		return getOK(ctx, client+"/readyz")
 	})
+}
+
+// StopEtcd ends etcd, as in an outage of the API server's store. The API server keeps running and can serve next to nothing.
+func (c *Cluster) StopEtcd() {
+	c.etcd.Stop()
 }
 
 // StartAPIServer starts the API server, on the same port and with the same state each time, and returns when it is ready.

@@ -197,7 +197,7 @@ func TestRevokes(t *testing.T) {
 		create(t, s.policy(), s.deployment("slow", 1))
 		s.awaitMoment(t, killCase{gate: g})
 		s.allow(s.member()) // Somebody was faster.
-		p.hold(nil)
+		p.hold()
 		grant := s.grant(t, "is Ready", healed)
 		if grant.Status.Origin != v1alpha1.OriginFound {
 			t.Errorf("the grant's origin is %q, want Found", grant.Status.Origin)

@@ -38,6 +38,8 @@ var shared struct {
 	root, manager string
 	// operator is the kubeconfig that holds the operator's own token.
 	operator string
+	// starts are when the API server was started again: until it has read the roles it refuses everybody.
+	starts []period
 }
 
 func TestMain(m *testing.M) {

@@ -14,6 +14,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,20 +30,30 @@ type proxy struct {
 	authority []byte
 	forward   http.Handler
 
-	mu   sync.Mutex
-	gate *gate
+	mu    sync.Mutex
+	gates []*gate
+	// meddle sees every request before it is matched; it may answer it itself, and then returns nil, or pass on another. It
+	// is nil where nobody meddles.
+	meddle func(http.ResponseWriter, *http.Request) *http.Request
 }
 
 // gate holds up every request that it matches.
 type gate struct {
 	// method and path are those of the request; path may be a part, and body a part of what is sent.
 	method, path, body string
+	// about is what the path or what is sent names besides, for a gate of one site among several; empty is every site.
+	about string
 	// after lets the request pass and holds up the answer.
 	after bool
 
 	arrive  sync.Once
 	reached chan struct{}
 	release chan struct{}
+}
+
+// anew is a gate like this one, which has not served yet.
+func (g *gate) anew() *gate {
+	return &gate{method: g.method, path: g.path, body: g.body, about: g.about, after: g.after}
 }
 
 // newProxy starts a proxy that ends with the test. Credentials pass through it.
@@ -56,18 +67,20 @@ func newProxy(t *testing.T) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
+	silent := log.New(io.Discard, "", 0) // A killed operator leaves its connections, and so does an API server that is stopped.
 	p := &proxy{forward: &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport:     transport,
 		FlushInterval: -1, // Watches are streams.
+		ErrorLog:      silent,
 		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}}
 	// Over plain HTTP a client sends no token.
 	server := httptest.NewUnstartedServer(p)
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // A killed operator leaves its connections.
+	server.Config.ErrorLog = silent
 	server.StartTLS()
 	t.Cleanup(server.CloseClientConnections)
-	t.Cleanup(func() { p.hold(nil) })
+	t.Cleanup(func() { p.hold() })
 	p.url = server.URL
 	p.authority = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	return p
@@ -90,21 +103,62 @@ func (p *proxy) kubeconfig(t *testing.T) string {
 	return path
 }
 
-// hold sets the gate, and lets go what an earlier one holds up. A gate serves once.
-func (p *proxy) hold(g *gate) {
+// hold sets the gates, and lets go what earlier ones hold up. A gate serves once.
+func (p *proxy) hold(gates ...*gate) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.gate != nil {
-		close(p.gate.release)
+	for _, g := range p.gates {
+		close(g.release)
 	}
-	p.gate = g
-	if g != nil {
-		g.reached, g.release = make(chan struct{}), make(chan struct{})
+	p.gates = nil
+	for _, g := range gates {
+		p.set(g)
+	}
+}
+
+// holdToo sets one gate more.
+func (p *proxy) holdToo(g *gate) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.set(g)
+}
+
+// set needs p.mu.
+func (p *proxy) set(g *gate) {
+	g.reached, g.release = make(chan struct{}), make(chan struct{})
+	p.gates = append(p.gates, g)
+}
+
+// open takes one gate away, and lets go what it holds up.
+func (p *proxy) open(g *gate) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if at := slices.Index(p.gates, g); at >= 0 {
+		p.gates = slices.Delete(p.gates, at, at+1)
+		close(g.release)
+	}
+}
+
+// isReached tells whether a request has come to the gate.
+func (g *gate) isReached() bool {
+	select {
+	case <-g.reached:
+		return true
+	default:
+		return false
 	}
 }
 
 // ServeHTTP implements http.Handler.
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	meddle := p.meddle
+	p.mu.Unlock()
+	if meddle != nil {
+		if r = meddle(w, r); r == nil {
+			return
+		}
+	}
 	g := p.match(r)
 	if g == nil {
 		p.forward.ServeHTTP(w, r)
@@ -149,9 +203,15 @@ func (p *proxy) match(r *http.Request) *gate {
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	g := p.gate
-	if g == nil || r.Method != g.method || !strings.Contains(r.URL.Path, g.path) || !strings.Contains(string(body), g.body) {
-		return nil
+	for _, g := range p.gates {
+		if g.matches(r, string(body)) {
+			return g
+		}
 	}
-	return g
+	return nil
+}
+
+func (g *gate) matches(r *http.Request, body string) bool {
+	return r.Method == g.method && strings.Contains(r.URL.Path, g.path) && strings.Contains(body, g.body) &&
+		(strings.Contains(r.URL.Path, g.about) || strings.Contains(body, g.about))
 }

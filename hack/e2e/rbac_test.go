@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -112,10 +113,14 @@ type auditEvent struct {
 	ObjectRef *struct {
 		APIGroup, Resource, Subresource, Namespace, Name string
 	}
-	RequestURI     string
-	ResponseStatus struct{ Code int }
-	Annotations    map[string]string
+	RequestURI               string
+	RequestReceivedTimestamp time.Time
+	ResponseStatus           struct{ Code int }
+	Annotations              map[string]string
 }
+
+// period is from one moment to another.
+type period struct{ from, to time.Time }
 
 // requests lists what the operator asked for, and what of it was refused.
 func requests() (used, refused []string, err error) {
@@ -132,6 +137,11 @@ func requests() (used, refused []string, err error) {
 		switch {
 		case e.User.Username != operatorUser:
 		case e.Annotations["authorization.k8s.io/decision"] == "forbid":
+			if slices.ContainsFunc(shared.starts, func(p period) bool {
+				return e.RequestReceivedTimestamp.After(p.from) && e.RequestReceivedTimestamp.Before(p.to)
+			}) {
+				continue
+			}
 			denied[e.Verb+" "+e.RequestURI] = true
 		case e.ObjectRef != nil:
 			asked[e.right()] = true

@@ -144,9 +144,17 @@ func (s *site) allow(members ...string) {
 	s.cloud.SetPolicy(s.resource(), &iampb.Policy{Bindings: []*iampb.Binding{{Role: readerRole, Members: members}}})
 }
 
-// wantRestarts wants the pod templates of the namespace's workloads to have been changed so often. Each change leaves a
-// ReplicaSet or a ControllerRevision, which names the time of its restart; the last may still be in the workload alone.
+// wantRestarts wants the pod templates of the namespace's workloads to have been changed so often.
 func (s *site) wantRestarts(t *testing.T, want int) {
+	t.Helper()
+	if got := s.restarts(t); len(got) != want {
+		t.Errorf("%s was restarted at %v, want %d restarts", s.namespace, got, want)
+	}
+}
+
+// restarts are the times at which the pod templates of the namespace's workloads were changed. Each change leaves a
+// ReplicaSet or a ControllerRevision, which names the time of its restart; the last may still be in the workload alone.
+func (s *site) restarts(t *testing.T) []string {
 	t.Helper()
 	times := map[string]bool{}
 	var (
@@ -183,9 +191,7 @@ func (s *site) wantRestarts(t *testing.T, want int) {
 		times[data.Spec.Template.Annotations[restartedAt]] = true
 	}
 	delete(times, "") // What was there before.
-	if len(times) != want {
-		t.Errorf("%s was restarted at %v, want %d restarts", s.namespace, slices.Sorted(maps.Keys(times)), want)
-	}
+	return slices.Sorted(maps.Keys(times))
 }
 
 // running waits until all pods of the site run, as many as wished.

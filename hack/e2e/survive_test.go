@@ -70,7 +70,7 @@ func survives(t *testing.T, l *lab, namespace, node string, tc killCase) {
 	policy.Spec.Restart.Delay = delay(tc.delay)
 	if tc.gate != nil {
 		// A gate serves once, and the real node's run has the same cases.
-		tc.gate = &gate{method: tc.gate.method, path: tc.gate.path, body: tc.gate.body, after: tc.gate.after}
+		tc.gate = tc.gate.anew()
 		p.hold(tc.gate)
 	}
 	if tc.fault != nil {
@@ -98,12 +98,7 @@ func (s *site) awaitMoment(t *testing.T, tc killCase) {
 	switch {
 	case tc.gate != nil:
 		eventually(t, "the operator sends what it is to die over", func(context.Context) (bool, any) {
-			select {
-			case <-tc.gate.reached:
-				return true, nil
-			default:
-				return false, nil
-			}
+			return tc.gate.isReached(), nil
 		})
 	case tc.fault != nil:
 		eventually(t, "the operator writes the policy", func(context.Context) (bool, any) { return s.writes(s.resource()) == 1, nil })
