@@ -22,9 +22,10 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
-// workers is how many Pods are judged at once; each waits for the cloud at most
-// once for a fact that is not cached.
-const workers = 10
+// workers is how many Pods are judged at once. Nearly all that they do is wait for a
+// fact that nobody has asked for yet: with few, the first pods of one repository would
+// hold up those of another.
+const workers = 64
 
 // SetupWithManager registers the reconciler and what wakes it: a Pod that cannot
 // pull, an Event that says so of one, and a change of the policies or of a namespace's

@@ -67,3 +67,7 @@ func podsSeen(failing []failingPod) string {
 	slices.Sort(names)
 	return strings.Join(names, ",")
 }
+
+func anyDenied(failing []failingPod) bool {
+	return slices.ContainsFunc(failing, func(f failingPod) bool { return f.denied })
+}

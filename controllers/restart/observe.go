@@ -37,6 +37,9 @@ func (r *Reconciler) observe(ctx context.Context, grant *v1alpha1.PullAccessGran
 		}
 		own := failing[workloadKey(w.Workload)]
 		pods := podsSeen(own)
+		if w.State == v1alpha1.WorkloadRestarting && record.Effective(grant) && anyDenied(own) {
+			pods = "some of them" // Of a rollout under way nothing is of interest but its end.
+		}
 		if before, same := r.looks.same(lookKey(grant.Name, w.Workload), seen(&grant.Status, w, pods), now); same {
 			if until := before.due.Sub(now); until > 0 && (wake == 0 || until < wake) {
 				wake = until

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -52,7 +53,8 @@ func nodesFor(n int) []kubelet.Node {
 	var nodes []kubelet.Node
 	for i := range n {
 		pool := pools[i%len(pools)]
-		name := fmt.Sprintf("gke-prod-%s-%03d", pool, i/len(pools))
+		// As GKE names the instances of one pool in one zone: they share all but the last part.
+		name := fmt.Sprintf("gke-prod-%s-%08x-%04d", pool, crc32.ChecksumIEEE([]byte(pool)), i/len(pools))
 		nodes = append(nodes, kubelet.Node{
 			Name: name, ProviderID: "gce://" + nodeProject + "/" + zone + "/" + name, Pool: pool, Account: accountOf(pool),
 		})

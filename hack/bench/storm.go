@@ -40,7 +40,8 @@ func shapeOf(pods int) shape {
 	s := shape{pods: pods, deployments: pods / podsPerDeployment}
 	s.namespaces = (s.deployments + deploymentsPerNamespace - 1) / deploymentsPerNamespace
 	s.repositories = min(mostRepositories, s.deployments)
-	s.nodes = max(2*len(pools), (pods+kubelet.PodsPerNode-1)/kubelet.PodsPerNode)
+	// A rollout has a quarter more pods for a while.
+	s.nodes = max(2*len(pools), (pods*3/2+kubelet.PodsPerNode-1)/kubelet.PodsPerNode)
 	s.nodes += s.nodes % len(pools)
 	return s
 }
