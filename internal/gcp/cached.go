@@ -23,8 +23,8 @@ const (
 	// node for those of its group: they are replaced under the same name.
 	poolAccountTTL   = 5 * time.Minute
 	projectAccessTTL = time.Minute
-	// briefTTL is for access, which others change too, for what is missing, and
-	// for what could not be read.
+	// briefTTL is for access and the policies that tell of it, which others change
+	// too, for what is missing, and for what could not be read.
 	briefTTL = 30 * time.Second
 )
 
@@ -140,7 +140,8 @@ func (c *Cached) Repository(ctx context.Context, repo imageref.Repository) diagn
 }
 
 // Access is Client.Access, from memory until our own next write, and for half a
-// minute at most.
+// minute at most. The policy that it rests on may be older by as much, or be the one
+// that we wrote ourselves.
 func (c *Cached) Access(ctx context.Context, repo imageref.Repository, member string) diagnosis.Access {
 	key := accessKey{repository: repo, member: member}
 	return c.accesses.get(ctx, key, func(ctx context.Context) diagnosis.Access {

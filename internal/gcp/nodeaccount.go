@@ -24,7 +24,8 @@ import (
 // at any time, as NodeRestriction does not protect that one. What it gains is
 // bounded: the account is one that our project or cluster runs nodes as, it is
 // granted nothing unless a policy lists it, and then only to read a repository
-// that the policy lists as well. The forger does not become that account.
+// that the policy lists as well. The forger does not become that account. That
+// Cached has one node of a group answer for the others gives it nothing more.
 func (c *Client) NodeAccount(ctx context.Context, node diagnosis.Node) (puller diagnosis.Puller, byPool bool) {
 	if node.Obstacle != (diagnosis.Obstacle{}) {
 		return diagnosis.Puller{Obstacle: node.Obstacle}, false
