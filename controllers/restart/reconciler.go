@@ -206,7 +206,7 @@ func (r *Reconciler) act(ctx context.Context, grant *v1alpha1.PullAccessGrant, v
 		}
 		done, err := r.restart(ctx, w, v)
 		switch {
-		case refused(err):
+		case refused(err) && r.Clock.Since(w.RestartTime.Time) >= refusedFor:
 			metrics.Restart("refused")
 			errs = append(errs, r.giveUp(ctx, grant, i, err))
 		case err != nil:
@@ -250,8 +250,12 @@ func (r *Reconciler) restart(ctx context.Context, w v1alpha1.WorkloadStatus, v v
 	return done, nil
 }
 
-// refused tells whether the API server will not have the restart, now or later:
-// an admission policy, or the operator's own rights.
+// refusedFor is for how long a restart that is refused is tried again: an API server
+// that has just begun refuses everybody until it has read the roles.
+const refusedFor = time.Minute
+
+// refused tells whether the API server will not have the restart: an admission
+// policy, or the operator's own rights.
 func refused(err error) bool {
 	return apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)
 }

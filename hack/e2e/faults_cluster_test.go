@@ -119,7 +119,7 @@ func loseLeader(t *testing.T, f *life) {
 		return r
 	})
 	eventually(t, "another operator leads", func(ctx context.Context) (bool, any) { return heir.leads(ctx), nil })
-	if _, starts := loser.now(); starts < 2 {
+	if _, starts, _ := loser.now(); starts < 2 {
 		t.Errorf("the operator that was cut off from its lease has not ended, and another leads")
 	}
 }

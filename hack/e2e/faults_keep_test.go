@@ -98,11 +98,11 @@ func (k *keptOperator) kill() {
 	k.stopped.Wait()
 }
 
-// now is the process that runs, nil before the first, and how many were started.
-func (k *keptOperator) now() (*operator, int) {
+// now is the process that runs, nil before the first, how many were started, and why the last was not.
+func (k *keptOperator) now() (running *operator, starts int, failed error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.running, k.starts
+	return k.running, k.starts, k.failed
 }
 
 // interfere has a meddler see all its requests from now on.
@@ -116,9 +116,9 @@ func (k *keptOperator) interfere(meddle meddler) {
 func (k *keptOperator) awaitReady(t *testing.T) {
 	t.Helper()
 	eventually(t, "the operator is ready", func(ctx context.Context) (bool, any) {
-		o, starts := k.now()
+		o, starts, failed := k.now()
 		if o == nil {
-			return false, k.failed
+			return false, failed
 		}
 		code, body := get(ctx, o.probesURL+"/readyz")
 		return code == http.StatusOK, []any{starts, body}
@@ -127,7 +127,7 @@ func (k *keptOperator) awaitReady(t *testing.T) {
 
 // leads tells whether it holds the lease.
 func (k *keptOperator) leads(ctx context.Context) bool {
-	o, _ := k.now()
+	o, _, _ := k.now()
 	return o != nil && o.metric(ctx, `leader_election_master_status{name="`+operatorName+`"}`) == "1"
 }
 
