@@ -7,8 +7,6 @@ import (
 	"context"
 	"regexp"
 
-	"google.golang.org/api/compute/v1"
-
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 )
 
@@ -42,9 +40,9 @@ func (c *Client) fromInstance(ctx context.Context, at *instance) (puller diagnos
 	}
 	puller = diagnosis.Puller{Instance: at.fullName()}
 
-	var found *compute.Instance
+	var found *machine
 	f := c.call(ctx, func(ctx context.Context, s *apis) (err error) {
-		found, err = s.instances.Get(at.project, at.zone, at.name).Fields("serviceAccounts(email,scopes)").Context(ctx).Do()
+		found, err = s.instances.get(ctx, at)
 		return err
 	})
 	switch {

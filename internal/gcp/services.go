@@ -10,7 +10,6 @@ import (
 
 	artifactregistry "cloud.google.com/go/artifactregistry/apiv1"
 	"google.golang.org/api/cloudresourcemanager/v3"
-	"google.golang.org/api/compute/v1"
 	"google.golang.org/api/container/v1"
 	"google.golang.org/api/iam/v1"
 	"google.golang.org/api/option"
@@ -20,7 +19,7 @@ import (
 // apis are Google's clients; they hold credentials and connections.
 type apis struct {
 	artifacts      *artifactregistry.Client
-	instances      *compute.InstancesService
+	instances      *instances
 	clusters       *container.ProjectsLocationsClustersService
 	projects       *cloudresourcemanager.ProjectsService
 	roles          *iam.Service
@@ -40,7 +39,7 @@ func connect(ctx context.Context, endpoint, userAgent string) (*apis, error) {
 	if err != nil {
 		return nil, err
 	}
-	instances, computeErr := compute.NewService(ctx, append(at("/compute/v1/"), option.WithScopes(compute.ComputeReadonlyScope))...)
+	machines, computeErr := newInstances(ctx, endpoint, common...)
 	clusters, containerErr := container.NewService(ctx, at("/")...)
 	projects, projectsErr := cloudresourcemanager.NewService(ctx, append(at("/"), option.WithScopes(cloudresourcemanager.CloudPlatformReadOnlyScope))...)
 	roles, rolesErr := iam.NewService(ctx, at("/")...)
@@ -49,7 +48,7 @@ func connect(ctx context.Context, endpoint, userAgent string) (*apis, error) {
 		return nil, errors.Join(err, artifacts.Close())
 	}
 	return &apis{
-		artifacts: artifacts, instances: instances.Instances, clusters: clusters.Projects.Locations.Clusters,
+		artifacts: artifacts, instances: machines, clusters: clusters.Projects.Locations.Clusters,
 		projects: projects.Projects, roles: roles, troubleshooter: troubleshooter.Iam,
 	}, nil
 }
