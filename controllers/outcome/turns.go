@@ -83,7 +83,8 @@ func (t *Turns[T]) Take(name string) (done func()) {
 func (t *Turns[T]) Read(ctx context.Context, cached client.Reader, name string) (T, error) {
 	found := t.fresh()
 	err := cached.Get(ctx, client.ObjectKey{Name: name}, found)
-	if err != nil && !apierrors.IsNotFound(err) {
+	missing := apierrors.IsNotFound(err)
+	if err != nil && !missing {
 		return found, err
 	}
 	known, _ := t.written.Get(name)
@@ -91,10 +92,13 @@ func (t *Turns[T]) Read(ctx context.Context, cached client.Reader, name string) 
 	if !ok {
 		return found, err
 	}
-	if order, broken := resourceversion.CompareResourceVersion(last.GetResourceVersion(), found.GetResourceVersion()); err != nil || broken == nil && order > 0 {
+	if missing {
 		return copyOf(last), nil
 	}
-	return found, err
+	if order, broken := resourceversion.CompareResourceVersion(last.GetResourceVersion(), found.GetResourceVersion()); broken == nil && order > 0 {
+		found = copyOf(last)
+	}
+	return found, nil
 }
 
 // Wrote remembers the object as our write has left it.

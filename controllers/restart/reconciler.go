@@ -116,6 +116,13 @@ type judgement struct {
 	counted []spent
 }
 
+// sooner has the pass come back by then at the latest.
+func (j *judgement) sooner(after time.Duration) {
+	if after > 0 && (j.wake == 0 || after < j.wake) {
+		j.wake = after
+	}
+}
+
 // judge brings the record up to date with what was seen.
 func (r *Reconciler) judge(ctx context.Context, grant *v1alpha1.PullAccessGrant, views map[int]view) (judgement, error) {
 	now := r.Clock.Now()
@@ -125,28 +132,21 @@ func (r *Reconciler) judge(ctx context.Context, grant *v1alpha1.PullAccessGrant,
 		}
 	}
 	j := judgement{waits: map[int]time.Duration{}}
-	sooner := func(after time.Duration) {
-		if after > 0 && (j.wake == 0 || after < j.wake) {
-			j.wake = after
-		}
-	}
 	var begun []int
 	planned := map[int]v1alpha1.WorkloadStatus{}
 	for _, i := range slices.Sorted(maps.Keys(views)) { // Who came first goes first.
-		w, after := plan(grant.Status.Workloads[i], views[i], grant, now)
-		switch begins := w.Attempts > grant.Status.Workloads[i].Attempts; {
-		case begins && !r.claims.take(w.Workload, grant.Name, now):
-			w, after = grant.Status.Workloads[i], lookAgain // Another grant has it restarted just now.
-		case begins && !r.pace.AllowN(now, 1):
-			w, after = grant.Status.Workloads[i], time.Second
-		case begins:
+		was := grant.Status.Workloads[i]
+		w, after := plan(was, views[i], grant, now)
+		if w.Attempts > was.Attempts {
+			if wait := r.othersFirst(w.Workload, grant.Name, now); wait > 0 {
+				planned[i] = was
+				j.sooner(wait)
+				continue
+			}
 			begun = append(begun, i)
-			fallthrough
-		default:
-			j.waits[i] = after
 		}
-		planned[i] = w
-		sooner(after)
+		planned[i], j.waits[i] = w, after
+		j.sooner(after)
 	}
 	until, counted, err := r.holdBack(ctx, grant, planned, begun)
 	j.counted = counted
@@ -154,16 +154,30 @@ func (r *Reconciler) judge(ctx context.Context, grant *v1alpha1.PullAccessGrant,
 		return j, err
 	}
 	if !until.IsZero() {
-		sooner(until.Sub(now))
+		j.sooner(until.Sub(now))
 	}
-	for i, w := range planned {
-		if slices.Contains(begun, i) && w.Attempts == grant.Status.Workloads[i].Attempts {
+	for _, i := range begun {
+		if planned[i].Attempts == grant.Status.Workloads[i].Attempts {
 			delete(j.waits, i)
 		}
+	}
+	for i, w := range planned {
 		r.keep(grant, i, w)
 	}
 	record.Summarise(grant)
 	return j, nil
+}
+
+// othersFirst tells how long a restart that is due waits for others: for another grant
+// that has the workload restarted just now, or for its share of the pace.
+func (r *Reconciler) othersFirst(w v1alpha1.Workload, grant string, now time.Time) time.Duration {
+	switch {
+	case !r.claims.take(w, grant, now):
+		return lookAgain
+	case !r.pace.AllowN(now, 1):
+		return time.Second
+	}
+	return 0
 }
 
 // remember keeps what was seen of those that are stuck: a pod that has started shows
