@@ -103,11 +103,9 @@ func healthy(i int) *corev1.Pod {
 			Name: podName(i),
 			Labels: map[string]string{
 				"app.kubernetes.io/name": service, "app.kubernetes.io/part-of": namespaceOf(i), "app.kubernetes.io/version": "1.8.2",
-				"pod-template-hash": "7c9d8b5f4c", "topology.example.com/tier": "backend",
+				"pod-template-hash": "7c9d8b5f4c",
 			},
-			Annotations: map[string]string{
-				"prometheus.io/scrape": "true", "prometheus.io/port": "9090", "kubectl.kubernetes.io/restartedAt": "2026-11-01T03:00:00Z",
-			},
+			Annotations: map[string]string{"kubectl.kubernetes.io/restartedAt": "2026-11-01T03:00:00Z"},
 			OwnerReferences: []metav1.OwnerReference{{
 				APIVersion: "apps/v1", Kind: "ReplicaSet", Name: service + "-7c9d8b5f4c",
 				UID: types.UID(fmt.Sprintf("00000000-0000-4000-8000-%012d", i/podsPerDeployment)), Controller: ptr.To(true), BlockOwnerDeletion: ptr.To(true),
@@ -118,7 +116,6 @@ func healthy(i int) *corev1.Pod {
 			Containers: []corev1.Container{containerOf("app", service), containerOf("proxy", "proxy")},
 			Volumes: []corev1.Volume{
 				{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: service}}}},
-				{Name: "scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
 			},
 		},
 	}
@@ -127,14 +124,14 @@ func healthy(i int) *corev1.Pod {
 func containerOf(name, image string) corev1.Container {
 	c := corev1.Container{
 		Name: name, Image: imageOf(repositoryOf(0), image), Args: []string{"--port=8080", "--log-level=info"},
-		Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}, {Name: "metrics", ContainerPort: 9090}},
+		Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}},
 		Resources: corev1.ResourceRequirements{
 			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("128Mi")},
 			Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("256Mi")},
 		},
-		VolumeMounts: []corev1.VolumeMount{{Name: "config", MountPath: "/etc/app"}, {Name: "scratch", MountPath: "/tmp"}},
+		VolumeMounts: []corev1.VolumeMount{{Name: "config", MountPath: "/etc/app"}},
 	}
-	for _, variable := range []string{"DATABASE_HOST", "CACHE_HOST", "QUEUE_HOST", "TRACING_ENDPOINT", "REGION"} {
+	for _, variable := range []string{"DATABASE_HOST", "CACHE_HOST"} {
 		c.Env = append(c.Env, corev1.EnvVar{Name: variable, Value: name + ".example.internal:8080"})
 	}
 	c.Env = append(c.Env, corev1.EnvVar{Name: "POD_NAME", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.name"}}})

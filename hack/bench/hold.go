@@ -51,8 +51,12 @@ func (b *bench) holdAlone(ctx context.Context) error {
 		aloneNamespace, name, kubelet.Refused(image), aloneNamespace, name))
 }
 
-// invite tells how to reach what is running, and waits.
+// invite tells how to reach what is running, and waits. Whoever comes is an administrator whose requests are in the audit log.
 func (b *bench) invite(ctx context.Context, l *lab, google *cloud, what string) error {
+	guest, err := l.UserKubeconfig(guestUser, "system:masters")
+	if err != nil {
+		return err
+	}
 	operator, err := l.ServiceAccountKubeconfig(ctx, operatorNamespace, operatorName)
 	if err != nil {
 		return err
@@ -60,9 +64,10 @@ func (b *bench) invite(ctx context.Context, l *lab, google *cloud, what string) 
 	fmt.Fprintf(b.out, `# %s
 export KUBECONFIG=%s
 export PATH=%s:$PATH
+# its requests are in the audit log: %s
 # the operator: %s --kubeconfig=%s --gcp-endpoint=%s
 # Ctrl-C ends all of it.
-`, what, l.Kubeconfig, filepath.Dir(l.KubectlPath), b.manager, operator, google.URL)
+`, what, guest, filepath.Dir(l.KubectlPath), l.AuditLog, b.manager, operator, google.URL)
 	<-ctx.Done()
 	return nil
 }

@@ -27,9 +27,11 @@ const (
 	operatorName      = "pull-access-operator"
 	operatorNamespace = "pull-access-system"
 	operatorUser      = "system:serviceaccount:" + operatorNamespace + ":" + operatorName
-	// plainUser is whom the API server sees when the plain manager speaks, kubeletsUser when the kubelets do.
+	// plainUser is whom the API server sees when the plain manager speaks, kubeletsUser when the kubelets do, and guestUser when
+	// a person measures something else on a cluster that is held.
 	plainUser    = "plain"
 	kubeletsUser = "kubelets"
+	guestUser    = "guest"
 
 	protobuf = runtime.ContentTypeProtobuf
 )
@@ -48,7 +50,7 @@ type lab struct {
 // startLab starts a cluster and does what users do to install the operator, whose pods it then takes away: the benchmark runs
 // the operator as a process. Whoever starts it must call Stop.
 func startLab(ctx context.Context, options cluster.Options) (*lab, error) {
-	options.AuditUsers = []string{operatorUser, plainUser}
+	options.AuditUsers = []string{operatorUser, plainUser, guestUser}
 	started, err := cluster.Start(ctx, options)
 	if err != nil {
 		return nil, err
