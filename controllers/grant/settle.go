@@ -91,7 +91,7 @@ func (r *Reconciler) withdraw(ctx context.Context, w *work) error {
 		if w.intended[g.Name] && !w.interrupted[g.Name] {
 			err = r.patch(ctx, g, func() { record.Withdraw(g) })
 		}
-		if err == nil { // Else the intent stays open, and what it has used up with it.
+		if err == nil && w.settled(g) { // Else the intent stays open, and what it has used up with it.
 			err = r.refund(ctx, w, g)
 		}
 		errs = append(errs, err)

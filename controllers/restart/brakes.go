@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -22,62 +21,81 @@ type spent struct {
 	n      int
 }
 
-// holdBack counts the restarts that are about to begin on the policies that they are
-// done under, before they are put on record. What a policy does not allow now is put
-// off: its plan is as if it were not due yet. It says when the next brake opens, and
-// what it has counted, also beside an error.
-func (r *Reconciler) holdBack(ctx context.Context, grant *v1alpha1.PullAccessGrant, planned map[int]v1alpha1.WorkloadStatus, begun []int) (until time.Time, counted []spent, _ error) {
+// holdBack counts the restarts that are due on the policies that they are done under,
+// before they are put on record. What a policy's brake does not let through is put off,
+// and only what it does waits for its turn: one policy's brake is not to slow down the
+// restarts of another. What is put off is planned as if it were not due yet.
+func (r *Reconciler) holdBack(ctx context.Context, grant *v1alpha1.PullAccessGrant, planned map[int]v1alpha1.WorkloadStatus, due []int, j *judgement) error {
 	byPolicy := map[string][]int{}
-	for _, i := range begun {
+	for _, i := range due {
 		byPolicy[planned[i].Policy] = append(byPolicy[planned[i].Policy], i)
 	}
 	for name, due := range byPolicy {
-		got, err := r.spend(ctx, name, len(due))
+		var waiting []int
+		got, braked, err := r.spend(ctx, name, due, func(i int) bool {
+			wait := r.othersFirst(planned[i].Workload, grant.Name)
+			if wait > 0 {
+				waiting = append(waiting, i)
+				j.sooner(wait)
+			}
+			return wait == 0
+		})
 		if err != nil {
-			return until, counted, err
+			return err
 		}
-		counted = append(counted, got)
+		j.counted = append(j.counted, got)
+		for _, i := range waiting {
+			planned[i] = grant.Status.Workloads[i]
+			delete(j.waits, i)
+		}
 		limits := brake.LimitsOf(got.policy.Spec.Brakes)
 		opens := brake.Opens(got.policy.Status.Brakes.Restarts, limits.RestartsPerHour, r.Clock.Now())
-		for _, i := range due[got.n:] {
+		for _, i := range braked {
 			w := grant.Status.Workloads[i]
 			if w.State != v1alpha1.WorkloadRestarting {
 				w.State, w.Message = v1alpha1.WorkloadWaiting, brake.Sentence(v1alpha1.BrakeRestarts, name, limits, opens)
 			}
-			planned[i] = w
-		}
-		if got.n < len(due) && (until.IsZero() || opens.Before(until)) {
-			until = opens
+			planned[i], j.waits[i] = w, opens.Sub(r.Clock.Now())
+			j.sooner(j.waits[i])
 		}
 	}
-	return until, counted, nil
+	return nil
 }
 
-// spend counts up to n restarts under the policy, as many as may begin.
-func (r *Reconciler) spend(ctx context.Context, name string, n int) (spent, error) {
-	var free int
+// spend counts those restarts under the policy that its brake lets through and that may
+// begin, and names those that it does not let through.
+func (r *Reconciler) spend(ctx context.Context, name string, due []int, mayBegin func(int) bool) (got spent, braked []int, _ error) {
 	var news bool
 	policy, err := r.Policies.Change(ctx, r.Client, name, func(policy *v1alpha1.PullAccessPolicy) error {
 		now, limit := r.Clock.Now(), brake.LimitsOf(policy.Spec.Brakes).RestartsPerHour
 		counts := &policy.Status.Brakes.Restarts
-		free = min(brake.Left(*counts, limit, now), n)
-		*counts = brake.Add(*counts, free, now)
-		news = free < n && brake.Trip(&policy.Status.Brakes, v1alpha1.BrakeRestarts, brake.Opens(*counts, limit, now))
+		left := brake.Left(*counts, limit, now)
+		for _, i := range due {
+			if got.n == left {
+				braked = append(braked, i)
+			} else if mayBegin(i) {
+				got.n++
+			}
+		}
+		*counts = brake.Add(*counts, got.n, now)
+		news = len(braked) > 0 && brake.Trip(&policy.Status.Brakes, v1alpha1.BrakeRestarts, brake.Opens(*counts, limit, now))
 		return nil
 	})
 	if err != nil {
-		return spent{}, fmt.Errorf("count restarts under policy %s: %w", name, err)
+		return spent{}, nil, fmt.Errorf("count restarts under policy %s: %w", name, err)
 	}
 	if news {
 		metrics.BrakeTripped(string(v1alpha1.BrakeRestarts))
 	}
-	return spent{policy, free}, nil
+	got.policy = policy
+	return got, braked, nil
 }
 
 // refund takes back what was counted for restarts that did not get on record because
 // of why. Where it is not certain that they did not, it stays counted.
 func (r *Reconciler) refund(ctx context.Context, counted []spent, why error) error {
-	if apierrors.ReasonForError(why) == "" || apierrors.IsTimeout(why) || apierrors.IsServerTimeout(why) || apierrors.IsInternalError(why) {
+	if apierrors.ReasonForError(why) == "" || apierrors.IsTimeout(why) || apierrors.IsServerTimeout(why) || apierrors.IsInternalError(why) ||
+		apierrors.IsServiceUnavailable(why) {
 		return nil
 	}
 	var errs []error

@@ -175,3 +175,41 @@ func TestRestartsArePaced(t *testing.T) {
 		}
 	}
 }
+
+// TestABrakeSlowsNobodyElse: restarts that one policy's brake puts off use up no turn of
+// those under another, and are not looked at until it opens.
+func TestABrakeSlowsNobodyElse(t *testing.T) {
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	braked := &v1alpha1.PullAccessPolicy{ObjectMeta: metav1.ObjectMeta{Name: "braked"}}
+	braked.Spec.Brakes.MaxRestartsPerHour = 1
+	braked.Status.Brakes.Restarts = brake.Add(nil, 1, granted)
+	open := &v1alpha1.PullAccessPolicy{ObjectMeta: metav1.ObjectMeta{Name: "open"}}
+	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(braked, open).WithStatusSubresource(braked).Build()
+	r := New(Reconciler{Client: c, Clock: clocktesting.NewFakePassiveClock(granted), Policies: outcome.NewPolicies()})
+	grant, views := grantedAt(nil), map[int]view{}
+	for i := range 3 * restartsAtOnce {
+		policy := "braked"
+		if i == 3*restartsAtOnce-1 {
+			policy = "open"
+		}
+		grant.Status.Workloads = append(grant.Status.Workloads, v1alpha1.WorkloadStatus{
+			Workload: v1alpha1.Workload{Name: fmt.Sprint(i)}, Policy: policy, State: v1alpha1.WorkloadWaiting,
+		})
+		views[i] = view{stuck: stuckAt(-time.Minute), covered: true, spec: restartSpec{strategy: v1alpha1.RestartRollout, maxAttempts: 3}}
+	}
+	j, err := r.judge(t.Context(), grant, views)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, w := range grant.Status.Workloads {
+		if begun := w.Attempts == 1; begun != (w.Policy == "open") {
+			t.Errorf("workload %d under policy %s is begun: %v", i, w.Policy, begun)
+		}
+		if wait := j.waits[i]; w.Policy == "braked" && wait < 50*time.Minute {
+			t.Errorf("workload %d waits for %v, want it to wait until the brake opens", i, wait)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/cache"
@@ -23,7 +24,11 @@ const (
 
 // looks remember what was seen of workloads that are stuck, so that a pass reads live
 // only those of which something has changed or is due. They may be lost.
-type looks struct{ last *cache.LRUExpireCache }
+type looks struct {
+	last *cache.LRUExpireCache
+	// era counts how often all was forgotten: what was judged before is not kept after.
+	era atomic.Int64
+}
 
 // look is what was seen of one workload on one grant's record.
 type look struct {
@@ -32,21 +37,28 @@ type look struct {
 	due time.Time
 }
 
-func newLooks() looks { return looks{cache.NewLRUExpireCache(looksKept)} }
+func newLooks() *looks { return &looks{last: cache.NewLRUExpireCache(looksKept)} }
 
 func lookKey(grant string, w v1alpha1.Workload) string { return grant + " " + workloadKey(w) }
 
 // same tells whether nothing has changed since the last look, and nothing is due.
-func (l looks) same(key, seen string, now time.Time) (look, bool) {
+func (l *looks) same(key, seen string, now time.Time) (look, bool) {
 	known, _ := l.last.Get(key)
 	before, ok := known.(look)
 	return before, ok && before.seen == seen && (before.due.IsZero() || now.Before(before.due))
 }
 
-func (l looks) keep(key string, seen look) { l.last.Add(key, seen, lookedFor) }
+func (l *looks) keep(key string, seen look, era int64) {
+	if era == l.era.Load() {
+		l.last.Add(key, seen, lookedFor)
+	}
+}
 
 // forget has every workload looked at anew.
-func (l looks) forget() { l.last.RemoveAll(func(any) bool { return true }) }
+func (l *looks) forget() {
+	l.era.Add(1)
+	l.last.RemoveAll(func(any) bool { return true })
+}
 
 // seen is all that a plan goes by and that shows without a live read: the record, and
 // the pods that fail.

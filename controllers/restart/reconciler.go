@@ -60,7 +60,7 @@ type Reconciler struct {
 	Policies *outcome.Policies
 
 	claims *claims
-	looks  looks
+	looks  *looks
 	// pace spreads the restarts of all grants together.
 	pace *rate.Limiter
 }
@@ -81,6 +81,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, grant *v1alpha1.PullAccessGr
 	if grant.DeletionTimestamp != nil || !record.Granted(grant) || grant.Status.GrantedTime == nil {
 		return reconcile.Result{}, nil
 	}
+	era := r.looks.era.Load()
 	views, wake, err := r.observe(ctx, grant)
 	if err != nil {
 		return reconcile.Result{}, fmt.Errorf("observe: %w", err)
@@ -98,7 +99,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, grant *v1alpha1.PullAccessGr
 	r.tell(ctx, before, grant, views)
 	err = r.act(ctx, grant, views)
 	if err == nil {
-		r.remember(grant, views, judged)
+		r.remember(grant, views, judged, era)
 	}
 	if judged.wake > 0 && (wake == 0 || judged.wake < wake) {
 		wake = judged.wake
@@ -126,40 +127,26 @@ func (j *judgement) sooner(after time.Duration) {
 // judge brings the record up to date with what was seen.
 func (r *Reconciler) judge(ctx context.Context, grant *v1alpha1.PullAccessGrant, views map[int]view) (judgement, error) {
 	now := r.Clock.Now()
+	j := judgement{waits: map[int]time.Duration{}}
 	for _, v := range views {
-		if v.pulled || v.started && len(v.stuck) == 0 {
+		if !record.Effective(grant) && (v.pulled || v.started && len(v.stuck) == 0) {
 			record.MarkEffective(grant, now)
+			j.sooner(time.Second) // Those that were passed over are due by it.
 		}
 	}
-	j := judgement{waits: map[int]time.Duration{}}
-	var begun []int
+	var due []int
 	planned := map[int]v1alpha1.WorkloadStatus{}
 	for _, i := range slices.Sorted(maps.Keys(views)) { // Who came first goes first.
 		was := grant.Status.Workloads[i]
 		w, after := plan(was, views[i], grant, now)
 		if w.Attempts > was.Attempts {
-			if wait := r.othersFirst(w.Workload, grant.Name, now); wait > 0 {
-				planned[i] = was
-				j.sooner(wait)
-				continue
-			}
-			begun = append(begun, i)
+			due = append(due, i)
 		}
 		planned[i], j.waits[i] = w, after
 		j.sooner(after)
 	}
-	until, counted, err := r.holdBack(ctx, grant, planned, begun)
-	j.counted = counted
-	if err != nil {
+	if err := r.holdBack(ctx, grant, planned, due, &j); err != nil {
 		return j, err
-	}
-	if !until.IsZero() {
-		j.sooner(until.Sub(now))
-	}
-	for _, i := range begun {
-		if planned[i].Attempts == grant.Status.Workloads[i].Attempts {
-			delete(j.waits, i)
-		}
 	}
 	for i, w := range planned {
 		r.keep(grant, i, w)
@@ -170,7 +157,8 @@ func (r *Reconciler) judge(ctx context.Context, grant *v1alpha1.PullAccessGrant,
 
 // othersFirst tells how long a restart that is due waits for others: for another grant
 // that has the workload restarted just now, or for its share of the pace.
-func (r *Reconciler) othersFirst(w v1alpha1.Workload, grant string, now time.Time) time.Duration {
+func (r *Reconciler) othersFirst(w v1alpha1.Workload, grant string) time.Duration {
+	now := r.Clock.Now()
 	switch {
 	case !r.claims.take(w, grant, now):
 		return lookAgain
@@ -182,7 +170,7 @@ func (r *Reconciler) othersFirst(w v1alpha1.Workload, grant string, now time.Tim
 
 // remember keeps what was seen of those that are stuck: a pod that has started shows
 // only in a live read, so that the others are looked at each time.
-func (r *Reconciler) remember(grant *v1alpha1.PullAccessGrant, views map[int]view, judged judgement) {
+func (r *Reconciler) remember(grant *v1alpha1.PullAccessGrant, views map[int]view, judged judgement, era int64) {
 	for i, after := range judged.waits {
 		w, due := grant.Status.Workloads[i], time.Time{}
 		if len(views[i].stuck) == 0 || views[i].pods == "" {
@@ -191,7 +179,7 @@ func (r *Reconciler) remember(grant *v1alpha1.PullAccessGrant, views map[int]vie
 		if after > 0 {
 			due = r.Clock.Now().Add(after)
 		}
-		r.looks.keep(lookKey(grant.Name, w.Workload), look{seen(&grant.Status, w, views[i].pods), due})
+		r.looks.keep(lookKey(grant.Name, w.Workload), look{seen(&grant.Status, w, views[i].pods), due}, era)
 	}
 }
 

@@ -101,8 +101,8 @@ func TestShapeOf(t *testing.T) {
 	for pods, want := range map[int]shape{
 		20:    {pods: 20, deployments: 1, namespaces: 1, repositories: 1, nodes: 4},
 		100:   {pods: 100, deployments: 5, namespaces: 1, repositories: 5, nodes: 4},
-		1000:  {pods: 1000, deployments: 50, namespaces: 5, repositories: 20, nodes: 10},
-		10000: {pods: 10000, deployments: 500, namespaces: 50, repositories: 20, nodes: 92},
+		1000:  {pods: 1000, deployments: 50, namespaces: 5, repositories: 20, nodes: 14},
+		10000: {pods: 10000, deployments: 500, namespaces: 50, repositories: 20, nodes: 138},
 	} {
 		if got := shapeOf(pods); got != want {
 			t.Errorf("shape of %d pods: %+v, want %+v", pods, got, want)

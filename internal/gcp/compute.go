@@ -51,8 +51,8 @@ func newInstances(ctx context.Context, endpoint string, options ...option.Client
 	return &instances{client: client, url: cmp.Or(endpoint, computeURL)}, nil
 }
 
-// get reads one instance. Errors are those of Google's clients.
-func (i *instances) get(ctx context.Context, at *instance) (*machine, error) {
+// Get reads one instance. Errors are those of Google's clients.
+func (i *instances) Get(ctx context.Context, at *instance) (*machine, error) {
 	target := fmt.Sprintf("%s/compute/v1/projects/%s/zones/%s/instances/%s?fields=%s", i.url,
 		url.PathEscape(at.project), url.PathEscape(at.zone), url.PathEscape(at.name), url.QueryEscape("serviceAccounts(email,scopes)"))
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)

@@ -42,7 +42,7 @@ func (c *Client) fromInstance(ctx context.Context, at *instance) (puller diagnos
 
 	var found *machine
 	f := c.call(ctx, func(ctx context.Context, s *apis) (err error) {
-		found, err = s.instances.get(ctx, at)
+		found, err = s.instances.Get(ctx, at)
 		return err
 	})
 	switch {
