@@ -58,7 +58,16 @@ var errRecord = errors.New("record intent")
 
 // intend puts on record what is about to be sent. Where it fails nothing is sent.
 // The policies are asked a last time: a write may have waited for minutes.
+//
+// An empty change takes the intents back: others wrote first, and if the process dies now
+// the next one must not take for the operator's what they may have added.
 func (r *Reconciler) intend(ctx context.Context, w *work, intended iampolicy.Change, etag string) error {
+	if intended.Empty() {
+		if err := r.takeBack(ctx, w); err != nil {
+			return fmt.Errorf("%w: %w", errRecord, err)
+		}
+		return nil
+	}
 	adding := w.of(intended.Added)
 	if err := r.stillPermitted(ctx, w, adding); err != nil {
 		return fmt.Errorf("%w: %w", errRecord, err)
@@ -79,6 +88,20 @@ func (r *Reconciler) intend(ctx context.Context, w *work, intended iampolicy.Cha
 			return fmt.Errorf("%w: %w", errRecord, err)
 		}
 		w.intended[g.Name] = true
+	}
+	return nil
+}
+
+// takeBack withdraws the intents of a batch of which it is certain that nothing was written.
+func (r *Reconciler) takeBack(ctx context.Context, w *work) error {
+	for _, g := range slices.Concat(w.add, w.remove) {
+		if !w.intended[g.Name] || w.interrupted[g.Name] {
+			continue
+		}
+		if err := r.patch(ctx, g, func() { record.Withdraw(g) }); err != nil {
+			return err
+		}
+		delete(w.intended, g.Name)
 	}
 	return nil
 }

@@ -252,3 +252,24 @@ func TestObserveFails(t *testing.T) {
 		}
 	}
 }
+
+// TestARefusedIntentIsTakenBack: others wrote first, and what they may have added is not to
+// be taken for the operator's if it dies now.
+func TestARefusedIntentIsTakenBack(t *testing.T) {
+	w := newWorld(t, newCloud(foreign), enforcing(), requested(nodes))
+	todo, err := w.r.observe(t.Context(), repository)
+	if err != nil || len(todo.add) != 1 {
+		t.Fatalf("%d grants are to be added, %v", len(todo.add), err)
+	}
+	for _, tc := range []struct {
+		change iampolicy.Change
+		want   bool
+	}{{iampolicy.Change{Added: []string{nodes}}, true}, {iampolicy.Change{}, false}, {iampolicy.Change{Added: []string{nodes}}, true}} {
+		if err := w.r.intend(t.Context(), todo, tc.change, "etag"); err != nil {
+			t.Fatal(err)
+		}
+		if got := record.Interrupted(w.grant(nodes)); got != tc.want {
+			t.Errorf("after %+v an intent is on record: %v, want %v", tc.change, got, tc.want)
+		}
+	}
+}

@@ -37,7 +37,9 @@ const (
 type Write = iampolicy.Write
 
 // Recorder keeps what is about to be sent, with the etag it will be sent under.
-// If it fails, nothing is sent.
+// If it fails, nothing is sent. It is called with an empty change when Google has refused
+// what was recorded because another writer was first: nothing of that is under way, and
+// whoever is found in the policy from then on was put there by somebody else.
 type Recorder = func(ctx context.Context, intended iampolicy.Change, etag string) error
 
 // EditPolicy reads the repository's policy, edits it and writes it back under
@@ -104,6 +106,11 @@ func (e *editing) run(ctx context.Context) (Write, error) {
 		if errors.Is(err, iampolicy.ErrConflict) {
 			backoff, limit = &crowd, maxConflicts
 			e.client.shared.contested.put(e.repo, true)
+			if !e.claims.any() {
+				if err := e.record(ctx, iampolicy.Change{}, ""); err != nil {
+					return Write{Attempts: attempt}, fmt.Errorf("withdraw the intent: %w", err)
+				}
+			}
 		}
 		if !again || attempt >= limit {
 			return Write{Attempts: attempt}, err

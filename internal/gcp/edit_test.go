@@ -29,12 +29,18 @@ var (
 
 // intents keeps what was recorded before each write.
 type intents struct {
+	// withdrawn is how often they were taken back.
+	withdrawn int
 	changes []iampolicy.Change
 	etags   []string
 	then    func()
 }
 
 func (i *intents) record(_ context.Context, intended iampolicy.Change, etag string) error {
+	if intended.Empty() {
+		i.withdrawn++
+		return nil
+	}
 	i.changes, i.etags = append(i.changes, intended), append(i.etags, etag)
 	if i.then != nil {
 		i.then()
@@ -466,4 +472,26 @@ func TestEditPolicyBoundsWhatGoogleSays(t *testing.T) {
 func once(f func()) func() {
 	var o sync.Once
 	return func() { o.Do(f) }
+}
+
+// TestEditPolicyWithdrawsWhatWasRefused: whoever is found in the policy after a conflict
+// was put there by somebody else, also by the record of an operator that dies then.
+func TestEditPolicyWithdrawsWhatWasRefused(t *testing.T) {
+	g := newGoogle(t)
+	var recorded intents
+	recorded.then = once(func() { g.foreignWrite(nodesMember) })
+	if _, err := g.editPolicy(t, add, &recorded); err != nil {
+		t.Fatal(err)
+	}
+	if recorded.withdrawn != 1 || len(recorded.changes) != 1 {
+		t.Errorf("%d intents were taken back of %d, want 1 of 1", recorded.withdrawn, len(recorded.changes))
+	}
+	g.InjectFault(emulator.Fault{Method: "SetIamPolicy", HTTPStatus: http.StatusServiceUnavailable, Times: 1})
+	recorded = intents{}
+	if _, err := g.editPolicy(t, iampolicy.Edit{Remove: []string{nodesMember}}, &recorded); err != nil {
+		t.Fatal(err)
+	}
+	if recorded.withdrawn != 0 {
+		t.Error("an intent was taken back although its write may have taken effect")
+	}
 }

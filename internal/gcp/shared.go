@@ -42,7 +42,7 @@ const (
 	maxNumbers   = 1024
 	maxLists     = 64 // Each is of up to maxNames names.
 	maxContested = 1024
-	maxPolicies  = 256 // Each is of up to iampolicy.MaxPrincipals, or 150 KB.
+	maxPolicies  = 64 // Each is of up to iampolicy.MaxPrincipals, or 150 KB.
 )
 
 // shared remembers what several answers rest on: one read of a cluster serves
