@@ -148,12 +148,7 @@ func anotherWriter(t *testing.T, s *site) {
 	if diff := gocmp.Diff([]string{other, s.member()}, s.readers(t)); diff != "" {
 		t.Errorf("readers of the repository (-want +got):\n%s", diff)
 	}
-	statuses := []int{}
-	for _, r := range s.cloud.Requests() {
-		if r.Method == writeMethod && r.Resource == s.resource() {
-			statuses = append(statuses, r.Status)
-		}
-	}
+	statuses := s.answers(s.resource())
 	if want := []int{http.StatusConflict, http.StatusOK}; !slices.Equal(statuses, want) {
 		t.Errorf("the writes were answered %v, want %v", statuses, want)
 	}
@@ -208,8 +203,9 @@ func TestRevokes(t *testing.T) {
 		if got := s.readers(t); len(got) != 1 || got[0] != s.member() {
 			t.Errorf("readers %v, want %s, who was there before the operator", got, s.member())
 		}
-		if n := l.writes(s.resource()); n != 0 {
-			t.Errorf("the policy was written %d times, want never", n)
+		// What was read for the diagnosis may be sent, under the etag of then.
+		if answers := l.answers(s.resource()); slices.ContainsFunc(answers, func(code int) bool { return code != http.StatusConflict }) {
+			t.Errorf("writes were answered %v, want none but conflicts", answers)
 		}
 	})
 }

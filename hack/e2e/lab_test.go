@@ -156,14 +156,17 @@ func (l *lab) operator(t *testing.T, args ...string) *operator {
 }
 
 // writes counts the attempts at writing the policy of a repository.
-func (l *lab) writes(resource string) int {
-	n := 0
+func (l *lab) writes(resource string) int { return len(l.answers(resource)) }
+
+// answers are the HTTP codes that these attempts were answered with.
+func (l *lab) answers(resource string) []int {
+	statuses := []int{}
 	for _, r := range l.cloud.Requests() {
-		if r.Method == "SetIamPolicy" && r.Resource == resource {
-			n++
+		if r.Method == writeMethod && r.Resource == resource {
+			statuses = append(statuses, r.Status)
 		}
 	}
-	return n
+	return statuses
 }
 
 // clearCluster takes away what a lab leaves on the cluster. By now no operator runs that would let go of grants.
