@@ -31,9 +31,9 @@ var (
 type intents struct {
 	// withdrawn is how often they were taken back.
 	withdrawn int
-	changes []iampolicy.Change
-	etags   []string
-	then    func()
+	changes   []iampolicy.Change
+	etags     []string
+	then      func()
 }
 
 func (i *intents) record(_ context.Context, intended iampolicy.Change, etag string) error {
