@@ -23,10 +23,6 @@ const (
 	podsHeard, eventsHeard = 4096, 4
 	// heardFor is for how long: the kubelet says it again at least every 5 minutes.
 	heardFor = 10 * time.Minute
-	// pendingKept bounds of how many pods it is remembered that they were pending, and
-	// pendingFor is for how long: their Events come late, and must not have each of them
-	// read once it has started.
-	pendingKept, pendingFor = 32768, 2 * time.Minute
 	// readAgain is how soon a pod that is not pending is read again because of an Event.
 	readAgain = time.Minute
 )
@@ -34,8 +30,8 @@ const (
 // heard keeps what Events say of pods whose status does not say as much. It may be
 // lost: the kubelet repeats itself.
 type heard struct {
-	clock         clock.PassiveClock
-	pods, pending *cache.LRUExpireCache
+	clock clock.PassiveClock
+	pods  *cache.LRUExpireCache
 }
 
 // said is what was heard of one pod; it is replaced and never changed.
@@ -46,9 +42,7 @@ type said struct {
 }
 
 func newHeard(clock clock.PassiveClock) heard {
-	return heard{
-		clock: clock, pods: cache.NewLRUExpireCacheWithClock(podsHeard, clock), pending: cache.NewLRUExpireCacheWithClock(pendingKept, clock),
-	}
+	return heard{clock: clock, pods: cache.NewLRUExpireCacheWithClock(podsHeard, clock)}
 }
 
 func (h heard) of(pod types.NamespacedName) said {
@@ -66,7 +60,7 @@ func (h heard) add(pod types.NamespacedName, event *corev1.Event, pending bool) 
 	after.events = append(after.events, slim(event))
 	after.events = after.events[max(0, len(after.events)-eventsHeard):]
 	look := pending || now.Sub(before.asked) >= readAgain
-	if look {
+	if look && !pending { // The cache may be behind: it is not pending any more then.
 		after.asked = now
 	}
 	h.pods.Add(pod, after, heardFor)
@@ -83,8 +77,7 @@ func slim(event *corev1.Event) *corev1.Event {
 
 // hear takes an Event for a trigger: it tells whether the pod that it names is to be
 // looked at. A pending pod is, where its status has not told a cause; any other is
-// read live, for a container that once ran is not looked for by the cache. One that was
-// pending a moment ago has most likely started, and the kubelet says so if not.
+// read live, for a container that once ran is not looked for by the cache.
 func (r *Reconciler) hear(ctx context.Context, event *corev1.Event) (types.NamespacedName, bool) {
 	name := types.NamespacedName{Namespace: event.InvolvedObject.Namespace, Name: event.InvolvedObject.Name}
 	if !pullfailure.OfPull(event) {
@@ -94,12 +87,10 @@ func (r *Reconciler) hear(ctx context.Context, event *corev1.Event) (types.Names
 	err := r.Client.Get(ctx, name, &pod)
 	switch {
 	case err == nil:
-		r.heard.pending.Add(pod.UID, true, pendingFor)
 		failure, ok := pullfailure.FromEvent(&pod, event)
 		return name, ok && !r.memory.knows(&pod, failure) && r.heard.add(name, event, true)
 	case apierrors.IsNotFound(err):
-		_, wasPending := r.heard.pending.Get(event.InvolvedObject.UID)
-		return name, !wasPending && r.heard.add(name, event, false)
+		return name, r.heard.add(name, event, false)
 	default:
 		return name, false
 	}

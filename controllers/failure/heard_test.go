@@ -194,25 +194,3 @@ func TestHearsAgain(t *testing.T) {
 		t.Errorf("%d Events are kept for ever", n)
 	}
 }
-
-// TestLateEventsHaveNothingRead: what an Event tells of a pod that was pending a moment
-// ago is most likely over.
-func TestLateEventsHaveNothingRead(t *testing.T) {
-	w := newWorld()
-	w.waits(corev1.PodPending, "ErrImagePull", denial(image))
-	r := w.build(t)
-	pending := withPods{w.client, fake.NewClientBuilder().WithScheme(w.client.Scheme()).WithObjects(w.pod).Build()}
-	hear := func(client client.Client) bool {
-		r.Client = client
-		_, look := r.hear(t.Context(), w.failed("Error: ErrImagePull"))
-		return look
-	}
-	hear(pending)
-	if hear(w.client) {
-		t.Error("a pod that has just started is read")
-	}
-	w.clock.SetTime(w.clock.Now().Add(pendingFor + time.Second))
-	if !hear(w.client) {
-		t.Error("a pod that fails long after it was pending is not read")
-	}
-}

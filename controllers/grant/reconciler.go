@@ -114,7 +114,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, repository imageref.Reposito
 			errs = append(errs, r.afterError(ctx, culprit, err))
 		}
 	}
-	return outcome.Of(r.next(w, refused), errors.Join(errs...))
+	err = errors.Join(errs...)
+	if err != nil {
+		r.checked.Remove(repository) // What was seen to be gone may not have got on record.
+	}
+	return outcome.Of(r.next(w, refused), err)
 }
 
 // next is when to look again: for what was refused, and for the next grant to end.

@@ -10,11 +10,13 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/decision"
 )
 
 // paperNode makes a node without a kubelet: the test writes what one would.
@@ -109,15 +111,21 @@ func TestHearsOfRunningPods(t *testing.T) {
 		LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{StartedAt: metav1.NewTime(time.Now().Add(-time.Hour))}},
 	}
 	pod := s.kubelet(t, "", status)
-	create(t, kubeletEvent(pod, "Failed", "spec.containers{app}", `Failed to pull image "`+s.image+`": `+s.denial()))
+	eventually(t, "a grant is asked for once the kubelet has said so again", func(ctx context.Context) (bool, any) {
+		err := shared.client.Create(ctx, kubeletEvent(pod, "Failed", "spec.containers{app}", `Failed to pull image "`+s.image+`": `+s.denial()))
+		if err != nil {
+			return false, err
+		}
+		err = shared.client.Get(ctx, client.ObjectKey{Name: decision.GrantName(s.repository, s.member())}, &v1alpha1.PullAccessGrant{})
+		return err == nil, err
+	})
 	event(t, s.namespace, "Pod", pod.Name, "AccessRequested")
 	s.grant(t, "restarts its workload", func(g *v1alpha1.PullAccessGrant) bool {
 		return len(g.Status.Workloads) == 1 && g.Status.Workloads[0].Attempts == 1
 	})
-	// The Deployment's controller waits for a kubelet to end the old pod.
-	eventually(t, "the old pod goes", func(ctx context.Context) (bool, any) {
-		err := shared.client.Delete(ctx, pod, client.GracePeriodSeconds(0))
-		return client.IgnoreNotFound(err) == nil, err
+	eventually(t, "the old pod is gone", func(ctx context.Context) (bool, any) {
+		err := shared.client.Get(ctx, client.ObjectKeyFromObject(pod), pod)
+		return apierrors.IsNotFound(err), err
 	})
 	s.kubelet(t, pod.Name, runningSince(time.Now()))
 	s.grant(t, "is Ready", healed)
