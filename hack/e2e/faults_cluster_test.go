@@ -100,17 +100,18 @@ func recoverCluster(t *testing.T) {
 // restarts is the gate of every restart of a Deployment.
 func restarts() *gate { return &gate{method: http.MethodPatch, path: "/deployments/"} }
 
-// holdRestarts has the operator that is going to lose the lead come no further than to its restarts.
-func holdRestarts(_ *testing.T, f *life) {
+// holdRestarts waits until the operator leads that is going to lose the lead, and has it come no further than to its restarts.
+func holdRestarts(t *testing.T, f *life) {
+	t.Helper()
 	loser, _ := f.succession()
 	loser.holdToo(restarts())
+	eventually(t, "the operator leads that is going to lose the lead", func(ctx context.Context) (bool, any) { return loser.leads(ctx), nil })
 }
 
 // loseLeader cuts the operator that leads off from its lease, and returns when the next one leads.
 func loseLeader(t *testing.T, f *life) {
 	t.Helper()
 	loser, heir := f.succession()
-	eventually(t, "the operator leads that is going to lose the lead", func(ctx context.Context) (bool, any) { return loser.leads(ctx), nil })
 	loser.interfere(func(w http.ResponseWriter, r *http.Request) *http.Request {
 		if strings.Contains(r.URL.Path, "/leases/") {
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -124,9 +125,9 @@ func loseLeader(t *testing.T, f *life) {
 	}
 }
 
-// succession is who leads now and loses it, and who leads then. The first was killed, or goes on until it loses.
+// succession is who leads and loses the lead, and who leads then. The first was killed, or goes on until it loses.
 func (f *life) succession() (loser, heir *keptOperator) {
-	if f.next != nil {
+	if f.dead {
 		return f.standby, f.next
 	}
 	return f.first, f.standby

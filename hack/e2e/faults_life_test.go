@@ -44,6 +44,8 @@ type life struct {
 
 	// first lives from the beginning, standby beside it where one is elected, and next after its death.
 	first, standby, next *keptOperator
+	// dead: the first was killed.
+	dead bool
 	// before is how many requests the cloud had seen.
 	before int
 	// meddle stands on the way of its operators, nil if nothing does; it strikes once striking is set, and struck counts.
@@ -126,6 +128,7 @@ func (f *life) die(t *testing.T) {
 	}
 	f.await(t, "is written without an answer", writing, isWritten)
 	f.first.kill()
+	f.dead = true
 }
 
 // those are the cells of some crash points.
@@ -169,14 +172,14 @@ func (c *cell) failing() *appsv1.Deployment {
 
 // strike has the API server's fault begin in the moment of death, or in the middle of a life that goes on, and returns when
 // it is over.
-func (f *life) strike(t *testing.T, dead bool) {
+func (f *life) strike(t *testing.T) {
 	t.Helper()
 	t.Cleanup(func() { recoverCluster(t) }) // Also where this ends early.
 	f.striking.Store(true)
 	if f.api.begin != nil {
 		f.api.begin(t, f)
 	}
-	if dead {
+	if f.dead {
 		f.next = f.keep(t, f.meddle, f.args()...)
 	} else {
 		for _, c := range f.cells {

@@ -56,7 +56,7 @@ func (l *lab) live(t *testing.T, m *matrix, api clusterFault, cloud *cloudFault)
 	} else {
 		f.getHalfway(t)
 	}
-	f.strike(t, cloud != nil)
+	f.strike(t)
 	f.await(t, "is over", f.cells, f.isOver)
 	held := 0
 	for _, c := range f.cells {
