@@ -41,7 +41,7 @@ const (
 	// randomPlaces is how many sites a run has, and maxDeployments how many Deployments one of them.
 	randomPlaces, maxDeployments = 3, 3
 	// What has to happen now and then for the runs to mean something.
-	addedTotal, removedTotal, interruptedTotal, approvedTotal = "= members added", "= members removed", "= kills with an open intent", "= Approved"
+	addedTotal, removedTotal, interruptedTotal = "= members added", "= members removed", "= kills with an open intent"
 	// retryAfter is when a pod that could not pull is tried again: about when a restart of its workload can come.
 	retryAfter = 1500 * time.Millisecond
 )
@@ -305,7 +305,7 @@ func (w *world) tellTotals() {
 	for _, what := range slices.Sorted(maps.Keys(w.totals)) {
 		w.t.Logf("%6d %s", w.totals[what], what)
 	}
-	for _, what := range []string{addedTotal, removedTotal, interruptedTotal, approvedTotal} {
+	for _, what := range []string{addedTotal, removedTotal, interruptedTotal} {
 		if w.runs >= 50 && w.totals[what] == 0 {
 			w.t.Errorf("in %d runs there were no %s", w.runs, what)
 		}
