@@ -71,6 +71,8 @@ type cloudFault struct {
 	statuses []int
 	// done: the write took effect all the same, and is not sent again.
 	done bool
+	// late: what the operator has given up arrives after all, in this life or later, and must then be refused by its etag.
+	late bool
 	// refused: the operator waits for people, or ten minutes, and a change of its policy wakes it.
 	refused bool
 }
@@ -87,7 +89,7 @@ var cloudFaults = []cloudFault{
 	{name: "503", fault: emulator.Fault{HTTPStatus: http.StatusServiceUnavailable, Times: 2}, statuses: []int{503, 503}},
 	{name: "timeout-but-done", fault: emulator.Fault{After: true, Delay: forGood, Times: 1}, statuses: []int{0}, done: true},
 	{name: "reset", fault: emulator.Fault{Reset: true, Times: 2}, statuses: []int{0, 0}},
-	{name: "slow-30s", fault: emulator.Fault{Delay: 30 * time.Second, Times: 1}, statuses: []int{0}},
+	{name: "slow-30s", fault: emulator.Fault{Delay: 30 * time.Second, Times: 1}, statuses: []int{0}, late: true},
 	{name: "403-for-a-while", fault: emulator.Fault{HTTPStatus: http.StatusForbidden, Times: 1}, statuses: []int{403}, refused: true},
 }
 
