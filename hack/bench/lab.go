@@ -23,9 +23,8 @@ import (
 )
 
 const (
-	// operatorName and operatorNamespace are what config/default calls the operator's parts.
-	operatorName      = "pull-access-operator"
-	operatorNamespace = "pull-access-system"
+	operatorName      = cluster.OperatorName
+	operatorNamespace = cluster.OperatorNamespace
 	operatorUser      = "system:serviceaccount:" + operatorNamespace + ":" + operatorName
 	// plainUser is whom the API server sees when the plain manager speaks, kubeletsUser when the kubelets do, and guestUser when
 	// a person measures something else on a cluster that is held.
@@ -56,7 +55,9 @@ func startLab(ctx context.Context, options cluster.Options) (*lab, error) {
 		return nil, err
 	}
 	l := &lab{Cluster: started}
-	for _, step := range []func(context.Context) error{l.connect, l.install, l.admitKubelets} {
+	// The benchmark runs in the project's folder.
+	install := func(ctx context.Context) error { return l.InstallOperator(ctx, ".") }
+	for _, step := range []func(context.Context) error{l.connect, install, l.admitKubelets} {
 		if err := step(ctx); err != nil {
 			started.Stop()
 			return nil, err
@@ -78,22 +79,6 @@ func (l *lab) connect(context.Context) error {
 	config.ContentType, config.AcceptContentTypes = protobuf, protobuf
 	l.typed, err = kubernetes.NewForConfig(config)
 	return err
-}
-
-func (l *lab) install(ctx context.Context) error {
-	for _, arguments := range [][]string{
-		{"apply", "--server-side", "-k", filepath.Join("config", "default")},
-		{"scale", "deployment", operatorName, "--namespace=" + operatorNamespace, "--replicas=0"},
-		{
-			"wait", "crd", "--for=condition=Established", "--timeout=60s",
-			"pullaccesspolicies.pullaccess.dev", "pullaccessgrants.pullaccess.dev",
-		},
-	} {
-		if _, err := l.Kubectl(ctx, arguments...); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // admitKubelets makes the user that speaks for all kubelets at once.

@@ -22,20 +22,16 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/klog/v2"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/pull-access/pull-access-operator/hack/cluster"
 	"github.com/pull-access/pull-access-operator/hack/cluster/binary"
 )
-
-// parentInterval is how often it is looked whether the program that started this one is gone.
-const parentInterval = 500 * time.Millisecond
 
 var errOrphaned = errors.New("the program that started the benchmark has ended")
 
@@ -50,11 +46,8 @@ func run() int {
 		fmt.Fprintf(os.Stderr, "bench: %v; see bench -h\n", err)
 		return 2
 	}
-	// A closed pipe must not end the benchmark before it has cleaned up, so SIGPIPE is a signal like the others.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	ctx, stop := cluster.UntilEnded(errOrphaned)
 	defer stop()
-	ctx, cancel := endWithParent(ctx)
-	defer cancel()
 	ctrllog.SetLogger(logr.Discard())
 	klog.SetLogger(logr.Discard())
 
@@ -127,26 +120,4 @@ func (b *bench) note(format string, args ...any) { b.say("  ", format, args...) 
 
 func (b *bench) say(indent, format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "[%6.1fs] %s%s\n", time.Since(b.start).Seconds(), indent, fmt.Sprintf(format, args...))
-}
-
-// endWithParent cancels the context also when the program that started this one is gone: go run does not pass on the signals
-// that end it.
-func endWithParent(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	parent := os.Getppid()
-	go func() {
-		ticker := time.NewTicker(parentInterval)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-				if os.Getppid() != parent {
-					cancel(errOrphaned)
-				}
-			}
-		}
-	}()
-	return ctx, func() { cancel(nil) }
 }

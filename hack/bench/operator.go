@@ -6,7 +6,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -72,7 +71,7 @@ func tryLaunch(ctx context.Context, path, log string, args []string) (*program, 
 	p := &program{log: log}
 	for _, address := range []*string{&p.metrics, &p.probes} {
 		var err error
-		if *address, err = freeAddress(); err != nil {
+		if *address, err = cluster.FreeAddress(); err != nil {
 			return nil, err
 		}
 	}
@@ -108,14 +107,4 @@ func isReady(ctx context.Context, url string) bool {
 	}
 	defer response.Body.Close()
 	return response.StatusCode == http.StatusOK
-}
-
-// freeAddress is a port of loopback on which nobody listens.
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	defer listener.Close()
-	return listener.Addr().String(), nil
 }

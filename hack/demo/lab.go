@@ -6,7 +6,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"path/filepath"
 	"strings"
 	"time"
@@ -21,10 +20,10 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
 )
 
-// The operator's own names, as config/default has them.
+// The operator's own names.
 const (
-	operatorName      = "pull-access-operator"
-	operatorNamespace = "pull-access-system"
+	operatorName      = cluster.OperatorName
+	operatorNamespace = cluster.OperatorNamespace
 )
 
 // backoffBase is the node's first back-off after a failed pull, a tenth of kubelet's.
@@ -148,11 +147,11 @@ func (l *lab) startOperator(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	metrics, err := freeAddress()
+	metrics, err := cluster.FreeAddress()
 	if err != nil {
 		return err
 	}
-	probes, err := freeAddress()
+	probes, err := cluster.FreeAddress()
 	if err != nil {
 		return err
 	}
@@ -191,14 +190,4 @@ func (l *lab) kubectl(ctx context.Context, args ...string) error {
 	l.note("$ kubectl %s", strings.Join(args, " "))
 	_, err := l.cluster.Kubectl(ctx, args...)
 	return err
-}
-
-// freeAddress is a port of loopback on which nobody listens.
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	defer listener.Close()
-	return listener.Addr().String(), nil
 }

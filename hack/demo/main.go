@@ -14,21 +14,16 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"k8s.io/utils/clock"
 
+	"github.com/pull-access/pull-access-operator/hack/cluster"
 	"github.com/pull-access/pull-access-operator/hack/cluster/binary"
 )
 
-const (
-	// storyBound is how long everything after the builds may take.
-	storyBound = 3 * time.Minute
-	// parentInterval is how often the demo looks whether it was orphaned.
-	parentInterval = 500 * time.Millisecond
-)
+// storyBound is how long everything after the builds may take.
+const storyBound = 3 * time.Minute
 
 var (
 	errTooLong  = fmt.Errorf("the story took longer than %s", storyBound)
@@ -38,11 +33,8 @@ var (
 func main() { os.Exit(run()) }
 
 func run() int {
-	// A closed pipe must not end the demo before it has cleaned up, so SIGPIPE is a signal like the others.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	ctx, stop := cluster.UntilEnded(errOrphaned)
 	defer stop()
-	ctx, cancel := endWithParent(ctx)
-	defer cancel()
 
 	p := newPrinter(os.Stdout, clock.RealClock{})
 	if err := demo(ctx, p, os.Getenv("DEMO_KEEP") == "1"); err != nil {
@@ -92,26 +84,4 @@ func cause(ctx context.Context, err error) error {
 		return err
 	}
 	return why
-}
-
-// endWithParent cancels the context also when the program that started this one
-// is gone: go run does not pass on the signals that end it.
-func endWithParent(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	parent := os.Getppid()
-	go func() {
-		ticker := time.NewTicker(parentInterval)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-				if os.Getppid() != parent {
-					cancel(errOrphaned)
-				}
-			}
-		}
-	}()
-	return ctx, func() { cancel(nil) }
 }

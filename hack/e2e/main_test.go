@@ -24,9 +24,8 @@ import (
 )
 
 const (
-	// operatorName and operatorNamespace are what config/default calls the operator's parts.
-	operatorName      = "pull-access-operator"
-	operatorNamespace = "pull-access-system"
+	operatorName      = cluster.OperatorName
+	operatorNamespace = cluster.OperatorNamespace
 )
 
 // shared is what all tests of the package have in common: it takes seconds to start, and none of it belongs to one test.
@@ -100,20 +99,10 @@ func install(ctx context.Context) error {
 	return err
 }
 
-// installOn does what users do, and then takes the operator's pods away: the tests run the operator as a process. It returns
-// the administrator's client and the kubeconfig that holds the operator's own token.
+// installOn installs the operator's parts on a cluster, and returns the administrator's client and the kubeconfig that holds the operator's own token.
 func installOn(ctx context.Context, c *cluster.Cluster) (client.Client, string, error) {
-	for _, arguments := range [][]string{
-		{"apply", "-k", filepath.Join(shared.root, "config", "default")},
-		{"scale", "deployment", operatorName, "--namespace=" + operatorNamespace, "--replicas=0"},
-		{
-			"wait", "crd", "--for=condition=Established", "--timeout=60s",
-			"pullaccesspolicies.pullaccess.dev", "pullaccessgrants.pullaccess.dev",
-		},
-	} {
-		if _, err := c.Kubectl(ctx, arguments...); err != nil {
-			return nil, "", err
-		}
+	if err := c.InstallOperator(ctx, shared.root); err != nil {
+		return nil, "", err
 	}
 	operator, err := c.ServiceAccountKubeconfig(ctx, operatorNamespace, operatorName)
 	if err != nil {
