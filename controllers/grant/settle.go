@@ -63,8 +63,10 @@ var errRecord = errors.New("record intent")
 // the next one must not take for the operator's what they may have added.
 func (r *Reconciler) intend(ctx context.Context, w *work, intended iampolicy.Change, etag string) error {
 	if intended.Empty() {
-		if err := r.takeBack(ctx, w); err != nil {
-			return fmt.Errorf("%w: %w", errRecord, err)
+		for _, g := range slices.Concat(w.add, w.remove) {
+			if err := r.takeBack(ctx, w, g); err != nil {
+				return fmt.Errorf("%w: %w", errRecord, err)
+			}
 		}
 		return nil
 	}
@@ -92,17 +94,15 @@ func (r *Reconciler) intend(ctx context.Context, w *work, intended iampolicy.Cha
 	return nil
 }
 
-// takeBack withdraws the intents of a batch of which it is certain that nothing was written.
-func (r *Reconciler) takeBack(ctx context.Context, w *work) error {
-	for _, g := range slices.Concat(w.add, w.remove) {
-		if !w.intended[g.Name] || w.interrupted[g.Name] {
-			continue
-		}
-		if err := r.patch(ctx, g, func() { record.Withdraw(g) }); err != nil {
-			return err
-		}
-		delete(w.intended, g.Name)
+// takeBack withdraws the grant's intent where it is certain that nothing was written.
+func (r *Reconciler) takeBack(ctx context.Context, w *work, g *v1alpha1.PullAccessGrant) error {
+	if !w.intended[g.Name] || w.interrupted[g.Name] {
+		return nil
 	}
+	if err := r.patch(ctx, g, func() { record.Withdraw(g) }); err != nil {
+		return err
+	}
+	delete(w.intended, g.Name)
 	return nil
 }
 
@@ -110,10 +110,7 @@ func (r *Reconciler) takeBack(ctx context.Context, w *work) error {
 func (r *Reconciler) withdraw(ctx context.Context, w *work) error {
 	var errs []error
 	for _, g := range slices.Concat(w.add, w.remove) {
-		var err error
-		if w.intended[g.Name] && !w.interrupted[g.Name] {
-			err = r.patch(ctx, g, func() { record.Withdraw(g) })
-		}
+		err := r.takeBack(ctx, w, g)
 		if err == nil && w.settled(g) { // Else the intent stays open, and what it has used up with it.
 			err = r.refund(ctx, w, g)
 		}
