@@ -59,12 +59,12 @@ func (h heard) add(pod types.NamespacedName, event *corev1.Event, pending bool) 
 	})}
 	after.events = append(after.events, slim(event))
 	after.events = after.events[max(0, len(after.events)-eventsHeard):]
-	look := pending || now.Sub(before.asked) >= readAgain
-	if look && !pending { // The cache may be behind: it is not pending any more then.
+	again := now.Sub(before.asked) >= readAgain
+	if again && !pending { // The cache may be behind: it is not pending any more then.
 		after.asked = now
 	}
 	h.pods.Add(pod, after, heardFor)
-	return look
+	return pending || again
 }
 
 // slim keeps of an Event what is read.

@@ -50,8 +50,7 @@ func keyOf(pod *corev1.Pod, failure pullfailure.Failure) container {
 // container. A text without a cause does not displace one that had a cause.
 func (m memory) cause(pod *corev1.Pod, failure pullfailure.Failure, verdict pullfailure.Verdict) (pullfailure.Verdict, bool) {
 	key := keyOf(pod, failure)
-	known, ok := m.causes.Get(key)
-	before, _ := known.(pullfailure.Verdict)
+	before, ok := m.verdict(key)
 	if ok && verdict.Cause == pullfailure.BackOff {
 		verdict = before
 	}
@@ -59,10 +58,16 @@ func (m memory) cause(pod *corev1.Pod, failure pullfailure.Failure, verdict pull
 	return verdict, !ok || before.Cause != verdict.Cause
 }
 
+// verdict is what the last text of the container came to.
+func (m memory) verdict(key container) (pullfailure.Verdict, bool) {
+	known, _ := m.causes.Get(key)
+	verdict, ok := known.(pullfailure.Verdict)
+	return verdict, ok
+}
+
 // knows tells whether a cause was told of the container.
 func (m memory) knows(pod *corev1.Pod, failure pullfailure.Failure) bool {
-	known, ok := m.causes.Get(keyOf(pod, failure))
-	verdict, _ := known.(pullfailure.Verdict)
+	verdict, ok := m.verdict(keyOf(pod, failure))
 	return ok && verdict.Cause != pullfailure.BackOff
 }
 
