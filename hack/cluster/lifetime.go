@@ -17,7 +17,7 @@ const parentInterval = 500 * time.Millisecond
 // UntilEnded returns the context of a program that starts clusters: it ends with a signal, and with the cause orphaned when the
 // program that started this one is gone, for go run does not pass on the signals that end it. A closed pipe must not end the
 // program before it has cleaned up, so SIGPIPE is a signal like the others. stop gives up both.
-func UntilEnded(orphaned error) (ctx context.Context, stop func()) {
+func UntilEnded(orphaned error) (_ context.Context, stop func()) {
 	signalled, unnotify := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	ctx, cancel := context.WithCancelCause(signalled)
 	parent := os.Getppid()
