@@ -214,24 +214,25 @@ func (f *front) takeOut(p *place, member string) {
 	f.run.take(pair{p.resource(), member}, true)
 }
 
-// foreignEdits change what is not the operator's, its member in another role included.
+// foreignEdits change what is not the operator's, its member in another role included. A repository may begin with the first
+// of them.
 var foreignEdits = []struct {
 	name string
 	edit func([]*iampb.Binding) []*iampb.Binding
 }{
+	{"our member gets a role by which nobody pulls", func(all []*iampb.Binding) []*iampb.Binding {
+		return append(all, &iampb.Binding{
+			Role: "roles/storage.objectViewer", Members: []string{"user:ci@example.com", v1alpha1.ServiceAccountMember(randomNodes[1].account)},
+		})
+	}},
+	{"an administrator comes first", func(all []*iampb.Binding) []*iampb.Binding {
+		return append([]*iampb.Binding{{Role: "roles/artifactregistry.admin", Members: []string{"user:admin@example.com"}}}, all...)
+	}},
 	{"a reader comes", func(all []*iampb.Binding) []*iampb.Binding {
 		return append(all, &iampb.Binding{Role: readerRole, Members: []string{"user:dev@example.com", "group:readers@example.com"}})
 	}},
 	{"the readers begin with another", func(all []*iampb.Binding) []*iampb.Binding {
 		return append([]*iampb.Binding{{Role: readerRole, Members: []string{"user:first@example.com"}}}, all...)
-	}},
-	{"our member becomes a writer", func(all []*iampb.Binding) []*iampb.Binding {
-		return append(all, &iampb.Binding{
-			Role: "roles/artifactregistry.writer", Members: []string{"user:ci@example.com", v1alpha1.ServiceAccountMember(randomNodes[1].account)},
-		})
-	}},
-	{"an administrator comes first", func(all []*iampb.Binding) []*iampb.Binding {
-		return append([]*iampb.Binding{{Role: "roles/artifactregistry.admin", Members: []string{"user:admin@example.com"}}}, all...)
 	}},
 	{"the other roles go", func(all []*iampb.Binding) []*iampb.Binding {
 		return slices.DeleteFunc(all, func(b *iampb.Binding) bool { return b.GetRole() != readerRole })
@@ -245,6 +246,9 @@ var foreignEdits = []struct {
 		return all
 	}},
 }
+
+// startingEdits is how many of them a repository may begin with: other roles, and other readers.
+const startingEdits = 4
 
 func isOwn(member string) bool {
 	return slices.ContainsFunc(randomNodes, func(n node) bool {

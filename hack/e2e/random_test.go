@@ -43,9 +43,13 @@ func TestRandomRuns(t *testing.T) {
 	})
 }
 
-// furnish has most sites begin with a policy and with pods that fail under it: there most of what can go wrong is.
+// furnish has most sites begin with a policy and with pods that fail under it, and their repositories with what others have
+// written: there most of what can go wrong is.
 func (r *randomRun) furnish(rt *rapid.T) {
 	for _, p := range r.places {
+		for _, edit := range foreignEdits[:rapid.IntRange(0, startingEdits).Draw(rt, "edits by others")] {
+			r.front.write(p, edit.edit)
+		}
 		if mode := rapid.SampledFrom([]v1alpha1.PolicyMode{v1alpha1.ModeEnforce, v1alpha1.ModeEnforce, v1alpha1.ModeApprove, ""}).Draw(rt, "mode"); mode != "" {
 			r.must(rt, r.createPolicy(p, mode, 20))
 		}
