@@ -6,6 +6,7 @@ package failure
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -19,8 +20,10 @@ import (
 )
 
 const (
-	// podsHeard bounds of how many pods Events are kept, eventsHeard how many of each.
-	podsHeard, eventsHeard = 4096, 4
+	// podsHeard bounds of how many pods of a namespace Events are kept, namespacesHeard
+	// of how many namespaces, eventsHeard how many of each pod. Who may write Events in
+	// a namespace can push out what is kept of that one alone.
+	podsHeard, namespacesHeard, eventsHeard = 64, 128, 4
 	// heardFor is for how long: the kubelet says it again at least every 5 minutes.
 	heardFor = 10 * time.Minute
 	// readAgain is how soon a pod that is not pending is read again because of an Event.
@@ -31,7 +34,9 @@ const (
 // lost: the kubelet repeats itself.
 type heard struct {
 	clock clock.PassiveClock
-	pods  *cache.LRUExpireCache
+	mu    sync.Mutex
+	// namespaces are caches of pods.
+	namespaces *cache.LRUExpireCache
 }
 
 // said is what was heard of one pod; it is replaced and never changed.
@@ -41,18 +46,31 @@ type said struct {
 	asked time.Time
 }
 
-func newHeard(clock clock.PassiveClock) heard {
-	return heard{clock: clock, pods: cache.NewLRUExpireCacheWithClock(podsHeard, clock)}
+func newHeard(clock clock.PassiveClock) *heard {
+	return &heard{clock: clock, namespaces: cache.NewLRUExpireCacheWithClock(namespacesHeard, clock)}
 }
 
-func (h heard) of(pod types.NamespacedName) said {
-	known, _ := h.pods.Get(pod)
+// podsOf gives what is kept of a namespace, nil if nothing is.
+func (h *heard) podsOf(namespace string) *cache.LRUExpireCache {
+	known, _ := h.namespaces.Get(namespace)
+	pods, _ := known.(*cache.LRUExpireCache)
+	return pods
+}
+
+func (h *heard) of(pod types.NamespacedName) said {
+	pods := h.podsOf(pod.Namespace)
+	if pods == nil {
+		return said{}
+	}
+	known, _ := pods.Get(pod.Name)
 	found, _ := known.(said)
 	return found
 }
 
 // add keeps the Event, and tells whether the pod is to be looked at for it.
-func (h heard) add(pod types.NamespacedName, event *corev1.Event, pending bool) bool {
+func (h *heard) add(pod types.NamespacedName, event *corev1.Event, pending bool) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	before, now := h.of(pod), h.clock.Now()
 	after := said{asked: before.asked, events: slices.DeleteFunc(slices.Clone(before.events), func(e *corev1.Event) bool {
 		return e.InvolvedObject.FieldPath == event.InvolvedObject.FieldPath && e.Message == event.Message
@@ -63,7 +81,12 @@ func (h heard) add(pod types.NamespacedName, event *corev1.Event, pending bool) 
 	if again && !pending { // The cache may be behind: it is not pending any more then.
 		after.asked = now
 	}
-	h.pods.Add(pod, after, heardFor)
+	pods := h.podsOf(pod.Namespace)
+	if pods == nil {
+		pods = cache.NewLRUExpireCacheWithClock(podsHeard, h.clock)
+	}
+	pods.Add(pod.Name, after, heardFor)
+	h.namespaces.Add(pod.Namespace, pods, heardFor)
 	return pending || again
 }
 
@@ -114,7 +137,7 @@ func (r *Reconciler) failures(pod *corev1.Pod) []pullfailure.Failure {
 type pods struct {
 	client.Client
 	live  client.Reader
-	heard heard
+	heard *heard
 }
 
 // Get implements client.Reader.

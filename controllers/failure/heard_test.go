@@ -6,6 +6,7 @@ package failure
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -192,5 +193,23 @@ func TestHearsAgain(t *testing.T) {
 	w.clock.SetTime(w.clock.Now().Add(heardFor + time.Second))
 	if n := len(h.of(name).events); n != 0 {
 		t.Errorf("%d Events are kept for ever", n)
+	}
+}
+
+// TestHearsBesideAFlood: whatever Events are written in one namespace, of another
+// nothing is lost.
+func TestHearsBesideAFlood(t *testing.T) {
+	w := newWorld()
+	h := newHeard(w.clock)
+	name := client.ObjectKeyFromObject(w.pod)
+	h.add(name, w.failed("Error: ErrImagePull"), false)
+	for i := range 2 * podsHeard * namespacesHeard {
+		h.add(client.ObjectKey{Namespace: "flood", Name: strconv.Itoa(i)}, w.failed("Error: ErrImagePull"), false)
+	}
+	if n := len(h.of(name).events); n != 1 {
+		t.Errorf("%d Events are left of the pod, want 1", n)
+	}
+	if n := len(h.podsOf("flood").Keys()); n != podsHeard {
+		t.Errorf("%d pods of the namespace are kept, want %d", n, podsHeard)
 	}
 }

@@ -57,7 +57,7 @@ type Reconciler struct {
 	Clock    clock.PassiveClock
 
 	memory memory
-	heard  heard
+	heard  *heard
 	turns  *outcome.Grants
 }
 

@@ -69,7 +69,7 @@ func describe(err error, repository imageref.Repository) refusal {
 	case errors.Is(err, iampolicy.ErrTooManyPrincipals):
 		return refusal{
 			v1alpha1.ReasonTooManyPrincipals, metav1.ConditionFalse,
-			fmt.Sprintf("The IAM policy of repository %s is full at %d principals; put node accounts into a group and grant that.", repository, iampolicy.MaxPrincipals),
+			fmt.Sprintf("The IAM policy of repository %s is full at %d principals; put node accounts into a group and grant that.", repository, iampolicy.MaxPrincipals) + everySoOften,
 		}
 	case errors.Is(err, iampolicy.ErrConflict):
 		return refusal{

@@ -35,8 +35,13 @@ type instances struct {
 	url    string
 }
 
+// errNoInstance says that an answer is not about an instance, so that it does not read as
+// one without an account.
+var errNoInstance = errors.New("the answer of Compute Engine names no instance")
+
 // machine is what is asked of an instance: an instance has one service account at most.
 type machine struct {
+	Name            string `json:"name"`
 	ServiceAccounts []struct {
 		Email  string   `json:"email"`
 		Scopes []string `json:"scopes"`
@@ -54,7 +59,7 @@ func newInstances(ctx context.Context, endpoint string, options ...option.Client
 // Get reads one instance. Errors are those of Google's clients.
 func (i *instances) Get(ctx context.Context, at *instance) (*machine, error) {
 	target := fmt.Sprintf("%s/compute/v1/projects/%s/zones/%s/instances/%s?fields=%s", i.url,
-		url.PathEscape(at.project), url.PathEscape(at.zone), url.PathEscape(at.name), url.QueryEscape("serviceAccounts(email,scopes)"))
+		url.PathEscape(at.project), url.PathEscape(at.zone), url.PathEscape(at.name), url.QueryEscape("name,serviceAccounts(email,scopes)"))
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
 		return nil, err
@@ -68,7 +73,13 @@ func (i *instances) Get(ctx context.Context, at *instance) (*machine, error) {
 		return nil, withDetails(err)
 	}
 	found := &machine{}
-	return found, json.NewDecoder(io.LimitReader(response.Body, maxInstance)).Decode(found)
+	if err := json.NewDecoder(io.LimitReader(response.Body, maxInstance)).Decode(found); err != nil {
+		return nil, err
+	}
+	if found.Name != at.name {
+		return nil, errNoInstance
+	}
+	return found, nil
 }
 
 // withDetails has the error tell what its details say, as Google's clients do.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 )
 
@@ -129,6 +130,24 @@ func TestReadsAgainWhatTheAnswerDoesNotShow(t *testing.T) {
 			want := Write{Change: iampolicy.Change{Added: []string{nodesMember}}, EtagBefore: "AAAA", EtagAfter: "BBBB", Attempts: 2}
 			if diff := cmp.Diff(want, write); diff != "" || len(w.sent) != 1 {
 				t.Errorf("%d writes; (-want +got)\n%s", len(w.sent), diff)
+			}
+		})
+	}
+}
+
+// TestNodeAccountOfNoInstance has Compute Engine answer with something else than the
+// instance: that must not read as an instance without an account.
+func TestNodeAccountOfNoInstance(t *testing.T) {
+	for name, answer := range map[string]string{
+		"nothing": ``, "empty": `{}`, "no JSON": `<html>`, "cut short": `{"name":"n1"`, "another": `{"name":"n2"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(out, answer) }))
+			t.Cleanup(server.Close)
+			client := newClient(t, Options{Endpoint: server.URL, Clock: newHurriedClock()})
+			puller, _ := client.NodeAccount(t.Context(), diagnosis.Node{ProviderID: "gce://acme/us-central1-a/n1"})
+			if puller.State != diagnosis.Unknown || puller.Obstacle.Detail == "" {
+				t.Errorf("got %+v, want an unknown account and why", puller)
 			}
 		})
 	}
