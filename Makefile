@@ -11,6 +11,7 @@ FUZZTIME      ?= 30s
 FUZZFLAGS      = -fuzztime $(FUZZTIME) -fuzzminimizetime 20x
 BENCH         ?= .
 BENCH_ARGS    ?= all
+RUNS          ?= 300
 # The race detector needs a C compiler; Go says 0 here where there is none.
 RACE          ?= $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
@@ -69,9 +70,10 @@ test-node: ## Run the tests of the real node: containerd and kubelet (Linux, roo
 	$(MAKE) node-binaries
 	$(GO) test -tags node -timeout 20m -run '^($(NODE_TESTS))$$' ./hack/cluster ./hack/e2e
 
-test-faults: cluster-binaries ## Kill the operator at every write under every fault of the cloud and the API server (FAULTS=none: of the cloud).
+test-faults: cluster-binaries ## Kill the operator at every write under every fault of the cloud and the API server (FAULTS=none: of the cloud), then RUNS random runs.
 	@# Go shows what a test prints only for the package of the folder that it is called in.
-	$(GO) -C hack/e2e test -tags faults -count=1 -timeout 90m -run '^TestFaults$$'
+	$(GO) -C hack/e2e test $(RACE) -tags faults -count=1 -timeout 90m -run '^TestFaults$$'
+	$(GO) -C hack/e2e test $(RACE) -tags faults -count=1 -timeout 90m -run '^TestRandomRuns$$' -args -rapid.checks=$(RUNS)
 
 demo: cluster-binaries build ## Watch a real ImagePullBackOff being healed (DEMO_KEEP=1 leaves it running).
 	$(GO) build -o bin/demo ./hack/demo
