@@ -76,9 +76,7 @@ func (c *cloud) Absent(_ context.Context, _ imageref.Repository, members []strin
 }
 
 // EditPolicy implements Cloud.
-func (c *cloud) EditPolicy(ctx context.Context, repository imageref.Repository, edit iampolicy.Edit, reason string,
-	record func(context.Context, iampolicy.Change, string) error,
-) (iampolicy.Write, error) {
+func (c *cloud) EditPolicy(ctx context.Context, repository imageref.Repository, edit iampolicy.Edit, reason string, record iampolicy.Recorder) (iampolicy.Write, error) {
 	c.Edits, c.Reasons = append(c.Edits, edit), append(c.Reasons, reason)
 	if len(c.NextErr) > 0 {
 		err := c.NextErr[0]
@@ -94,7 +92,11 @@ func (c *cloud) EditPolicy(ctx context.Context, repository imageref.Repository, 
 		switch {
 		case err == nil:
 			return written, nil
+		case again && (open || !errors.Is(err, iampolicy.ErrConflict)):
 		case again:
+			if err := record.Withdraw(ctx); err != nil {
+				return iampolicy.Write{}, fmt.Errorf("withdraw the intent: %w", err)
+			}
 		case open:
 			return iampolicy.Write{}, fmt.Errorf("edit policy of repository %s: %w (%w)", repository, err, iampolicy.ErrUncertain)
 		default:
@@ -104,9 +106,7 @@ func (c *cloud) EditPolicy(ctx context.Context, repository imageref.Repository, 
 }
 
 // round reads, edits, has the intent recorded and writes.
-func (c *cloud) round(ctx context.Context, round int, edit iampolicy.Edit,
-	record func(context.Context, iampolicy.Change, string) error,
-) (written iampolicy.Write, again bool, _ error) {
+func (c *cloud) round(ctx context.Context, round int, edit iampolicy.Edit, record iampolicy.Recorder) (written iampolicy.Write, again bool, _ error) {
 	after, change, err := iampolicy.Apply(c.policy, edit)
 	if err != nil {
 		return iampolicy.Write{}, false, err
@@ -118,7 +118,7 @@ func (c *cloud) round(ctx context.Context, round int, edit iampolicy.Edit,
 	if change.Empty() {
 		return written, false, nil
 	}
-	if err := record(ctx, change, c.etag()); err != nil {
+	if err := record.Intend(ctx, change, c.etag()); err != nil {
 		return iampolicy.Write{}, false, fmt.Errorf("record the intent: %w", err)
 	}
 	c.Sent = append(c.Sent, change)

@@ -40,11 +40,10 @@ type Cloud interface {
 	// operator edits. Errors are those of iampolicy.
 	Absent(ctx context.Context, repository imageref.Repository, members []string) ([]string, error)
 	// EditPolicy reads the policy, applies edit and writes it back under the etag it
-	// read, all again when another writer came first. It calls record before each
-	// write with what is about to change, and sends nothing when that fails. The
-	// reason goes to Cloud Audit Logs. Errors are those of iampolicy.
-	EditPolicy(ctx context.Context, repository imageref.Repository, edit iampolicy.Edit, reason string,
-		record func(ctx context.Context, intended iampolicy.Change, etag string) error) (iampolicy.Write, error)
+	// read, all again when another writer came first. What is about to change is
+	// on record before each write. The reason goes to Cloud Audit Logs. Errors are
+	// those of iampolicy.
+	EditPolicy(ctx context.Context, repository imageref.Repository, edit iampolicy.Edit, reason string, record iampolicy.Recorder) (iampolicy.Write, error)
 }
 
 // +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccesspolicies,verbs=list;watch
@@ -140,9 +139,7 @@ func (r *Reconciler) edit(ctx context.Context, w *work) (iampolicy.Write, error)
 	ctx, cancel := context.WithTimeout(ctx, editTimeout)
 	defer cancel()
 	start := r.Clock.Now()
-	written, err := r.Cloud.EditPolicy(ctx, w.repository, w.edit(), w.reason(), func(ctx context.Context, intended iampolicy.Change, etag string) error {
-		return r.intend(ctx, w, intended, etag)
-	})
+	written, err := r.Cloud.EditPolicy(ctx, w.repository, w.edit(), w.reason(), intents{r, w})
 	metrics.GrantDuration(r.Clock.Since(start))
 	return written, err
 }

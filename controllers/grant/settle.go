@@ -56,20 +56,31 @@ func (r *Reconciler) settle(ctx context.Context, w *work) error {
 // did not take the record, or the policies have changed.
 var errRecord = errors.New("record intent")
 
-// intend puts on record what is about to be sent. Where it fails nothing is sent.
-// The policies are asked a last time: a write may have waited for minutes.
-//
-// An empty change takes the intents back: others wrote first, and if the process dies now
+// intents are those of a batch, on the records of its grants.
+type intents struct {
+	r *Reconciler
+	w *work
+}
+
+// Intend implements iampolicy.Recorder.
+func (i intents) Intend(ctx context.Context, intended iampolicy.Change, etag string) error {
+	return i.r.intend(ctx, i.w, intended, etag)
+}
+
+// Withdraw implements iampolicy.Recorder. If the process dies after others wrote first,
 // the next one must not take for the operator's what they may have added.
-func (r *Reconciler) intend(ctx context.Context, w *work, intended iampolicy.Change, etag string) error {
-	if intended.Empty() {
-		for _, g := range slices.Concat(w.add, w.remove) {
-			if err := r.takeBack(ctx, w, g); err != nil {
-				return fmt.Errorf("%w: %w", errRecord, err)
-			}
+func (i intents) Withdraw(ctx context.Context) error {
+	for _, g := range slices.Concat(i.w.add, i.w.remove) {
+		if err := i.r.takeBack(ctx, i.w, g); err != nil {
+			return fmt.Errorf("%w: %w", errRecord, err)
 		}
-		return nil
 	}
+	return nil
+}
+
+// intend puts on record what is about to be sent. The policies are asked a last time: a
+// write may have waited for minutes.
+func (r *Reconciler) intend(ctx context.Context, w *work, intended iampolicy.Change, etag string) error {
 	adding := w.of(intended.Added)
 	if err := r.stillPermitted(ctx, w, adding); err != nil {
 		return fmt.Errorf("%w: %w", errRecord, err)

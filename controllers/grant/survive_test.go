@@ -261,15 +261,19 @@ func TestARefusedIntentIsTakenBack(t *testing.T) {
 	if err != nil || len(todo.add) != 1 {
 		t.Fatalf("%d grants are to be added, %v", len(todo.add), err)
 	}
-	for _, tc := range []struct {
-		change iampolicy.Change
-		want   bool
-	}{{iampolicy.Change{Added: []string{nodes}}, true}, {iampolicy.Change{}, false}, {iampolicy.Change{Added: []string{nodes}}, true}} {
-		if err := w.r.intend(t.Context(), todo, tc.change, "etag"); err != nil {
+	recorder := intents{w.r, todo}
+	for i := range 3 {
+		intend := i%2 == 0
+		if intend {
+			err = recorder.Intend(t.Context(), iampolicy.Change{Added: []string{nodes}}, "etag")
+		} else {
+			err = recorder.Withdraw(t.Context())
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
-		if got := record.Interrupted(w.grant(nodes)); got != tc.want {
-			t.Errorf("after %+v an intent is on record: %v, want %v", tc.change, got, tc.want)
+		if got := record.Interrupted(w.grant(nodes)); got != intend {
+			t.Errorf("step %d: an intent is on record: %v, want %v", i, got, intend)
 		}
 	}
 }

@@ -36,25 +36,19 @@ const (
 // Write is what came of an edit.
 type Write = iampolicy.Write
 
-// Recorder keeps what is about to be sent, with the etag it will be sent under.
-// If it fails, nothing is sent. It is called with an empty change when Google has refused
-// what was recorded because another writer was first: nothing of that is under way, and
-// whoever is found in the policy from then on was put there by somebody else.
-type Recorder = func(ctx context.Context, intended iampolicy.Change, etag string) error
-
 // EditPolicy reads the repository's policy, edits it and writes it back under
 // the etag it read; nothing is written if the edit changes nothing. It repeats
 // all of that when somebody else wrote first, or Google did not answer, and
-// nothing that cannot succeed. It calls record before each write, and sends
-// reason along for Cloud Audit Logs.
+// nothing that cannot succeed. Each write is on record before it is sent. The
+// reason is sent along for Cloud Audit Logs.
 //
 // A write, and nothing else, may rest on what was read for Access or Absent in the
 // last half minute: its etag tells Google if somebody wrote since. Where that has
 // happened, all is read anew for five minutes.
 //
-// Errors are iampolicy's, or record's own, wrapped; ErrUncertain is among them
+// Errors are iampolicy's, or the record's own, wrapped; ErrUncertain is among them
 // when a write may have taken effect all the same.
-func (c *Client) EditPolicy(ctx context.Context, repo imageref.Repository, edit iampolicy.Edit, reason string, record Recorder) (Write, error) {
+func (c *Client) EditPolicy(ctx context.Context, repo imageref.Repository, edit iampolicy.Edit, reason string, record iampolicy.Recorder) (Write, error) {
 	e := &editing{client: c, repo: repo, edit: edit, reason: headerValue(reason), record: record}
 	e.known = c.spendPolicy(repo)
 	write, err := e.run(ctx)
@@ -79,7 +73,7 @@ type editing struct {
 	repo   imageref.Repository
 	edit   iampolicy.Edit
 	reason string
-	record Recorder
+	record iampolicy.Recorder
 	// known is what the first attempt may rest on, nil if it has to read.
 	known *iampb.Policy
 	// written is Google's answer to the write that was accepted.
@@ -105,11 +99,8 @@ func (e *editing) run(ctx context.Context) (Write, error) {
 		backoff, limit := &outage, maxAttempts
 		if errors.Is(err, iampolicy.ErrConflict) {
 			backoff, limit = &crowd, maxConflicts
-			e.client.shared.contested.put(e.repo, true)
-			if !e.claims.any() {
-				if err := e.record(ctx, iampolicy.Change{}, ""); err != nil {
-					return Write{Attempts: attempt}, fmt.Errorf("withdraw the intent: %w", err)
-				}
+			if err := e.afterConflict(ctx); err != nil {
+				return Write{Attempts: attempt}, err
 			}
 		}
 		if !again || attempt >= limit {
@@ -119,6 +110,19 @@ func (e *editing) run(ctx context.Context) (Write, error) {
 			return Write{Attempts: attempt}, fmt.Errorf("%w: %w", err, stopped)
 		}
 	}
+}
+
+// afterConflict has later edits read first, and withdraws what was recorded: unless an
+// earlier write of ours may yet take effect, nothing of it is under way.
+func (e *editing) afterConflict(ctx context.Context) error {
+	e.client.shared.contested.put(e.repo, true)
+	if e.claims.any() {
+		return nil
+	}
+	if err := e.record.Withdraw(ctx); err != nil {
+		return fmt.Errorf("withdraw the intent: %w", err)
+	}
+	return nil
 }
 
 // plan is an edit of one policy that the guard has passed.
@@ -142,7 +146,7 @@ func (e *editing) attempt(ctx context.Context) (Write, error) {
 		}
 		return write, nil
 	}
-	if err := e.record(ctx, write.Change, write.EtagBefore); err != nil {
+	if err := e.record.Intend(ctx, write.Change, write.EtagBefore); err != nil {
 		return Write{}, fmt.Errorf("record the intent: %w", err)
 	}
 	answer, f := e.send(ctx, p.after)

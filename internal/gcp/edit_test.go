@@ -36,11 +36,8 @@ type intents struct {
 	then      func()
 }
 
-func (i *intents) record(_ context.Context, intended iampolicy.Change, etag string) error {
-	if intended.Empty() {
-		i.withdrawn++
-		return nil
-	}
+// Intend implements iampolicy.Recorder.
+func (i *intents) Intend(_ context.Context, intended iampolicy.Change, etag string) error {
 	i.changes, i.etags = append(i.changes, intended), append(i.etags, etag)
 	if i.then != nil {
 		i.then()
@@ -48,9 +45,23 @@ func (i *intents) record(_ context.Context, intended iampolicy.Change, etag stri
 	return nil
 }
 
+// Withdraw implements iampolicy.Recorder.
+func (i *intents) Withdraw(context.Context) error {
+	i.withdrawn++
+	return nil
+}
+
+// noRecord is a record that can't be kept.
+type noRecord struct{ intents }
+
+var errLost = errors.New("status is gone")
+
+// Intend implements iampolicy.Recorder.
+func (*noRecord) Intend(context.Context, iampolicy.Change, string) error { return errLost }
+
 func (g *google) editPolicy(t *testing.T, edit iampolicy.Edit, i *intents) (Write, error) {
 	t.Helper()
-	return g.client.EditPolicy(t.Context(), services, edit, "grant services-nodes", i.record)
+	return g.client.EditPolicy(t.Context(), services, edit, "grant services-nodes", i)
 }
 
 func TestEditPolicyAddsOneMember(t *testing.T) {
@@ -319,7 +330,7 @@ func TestEditPolicyTakesALateWriteForItsOwn(t *testing.T) {
 	client := newClient(t, Options{Endpoint: g.URL(), Clock: g.clock, CallTimeout: time.Second})
 	g.InjectFault(emulator.Fault{Method: "SetIamPolicy", Times: 1, After: true, Delay: time.Hour})
 	var recorded intents
-	write, err := client.EditPolicy(t.Context(), services, add, "", recorded.record)
+	write, err := client.EditPolicy(t.Context(), services, add, "", &recorded)
 	if err != nil {
 		t.Fatalf("EditPolicy: %v", err)
 	}
@@ -393,7 +404,7 @@ func TestEditPolicyStopsWithItsCaller(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	g.clock.onWait = cancel
 	var recorded intents
-	_, err := g.client.EditPolicy(ctx, services, add, "", recorded.record)
+	_, err := g.client.EditPolicy(ctx, services, add, "", &recorded)
 	if !errors.Is(err, context.Canceled) || !errors.Is(err, iampolicy.ErrUnavailable) {
 		t.Errorf("got %v, want both why it waited and that it was stopped", err)
 	}
@@ -404,10 +415,9 @@ func TestEditPolicyStopsWithItsCaller(t *testing.T) {
 
 func TestEditPolicySendsNothingUnrecorded(t *testing.T) {
 	g := newGoogle(t)
-	lost := errors.New("status is gone")
-	_, err := g.client.EditPolicy(t.Context(), services, add, "", func(context.Context, iampolicy.Change, string) error { return lost })
-	if !errors.Is(err, lost) {
-		t.Errorf("got %v, want %v", err, lost)
+	_, err := g.client.EditPolicy(t.Context(), services, add, "", &noRecord{})
+	if !errors.Is(err, errLost) {
+		t.Errorf("got %v, want %v", err, errLost)
 	}
 	if g.sets() != 0 {
 		t.Errorf("%d writes without a trace", g.sets())
@@ -417,7 +427,7 @@ func TestEditPolicySendsNothingUnrecorded(t *testing.T) {
 func TestEditPolicyOfAMissingRepository(t *testing.T) {
 	g := newGoogle(t)
 	none := imageref.Repository{Project: "acme", Location: "us", Name: "none"}
-	write, err := g.client.EditPolicy(t.Context(), none, add, "", (&intents{}).record)
+	write, err := g.client.EditPolicy(t.Context(), none, add, "", &intents{})
 	if !errors.Is(err, iampolicy.ErrNotFound) || write.Attempts != 1 || g.sets() != 0 {
 		t.Errorf("got %v after %d attempts and %d writes, want %v at once", err, write.Attempts, g.sets(), iampolicy.ErrNotFound)
 	}
@@ -425,7 +435,7 @@ func TestEditPolicyOfAMissingRepository(t *testing.T) {
 
 func TestEditPolicyWithoutCredentials(t *testing.T) {
 	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", t.TempDir()+"/none.json")
-	write, err := newClient(t, Options{Clock: newHurriedClock()}).EditPolicy(t.Context(), services, add, "", (&intents{}).record)
+	write, err := newClient(t, Options{Clock: newHurriedClock()}).EditPolicy(t.Context(), services, add, "", &intents{})
 	if !errors.Is(err, iampolicy.ErrUnavailable) || write.Attempts != 1 {
 		t.Errorf("got %v after %d attempts, want %v at once", err, write.Attempts, iampolicy.ErrUnavailable)
 	}
@@ -440,12 +450,12 @@ func TestEditPolicyRefusesBadNames(t *testing.T) {
 		{Project: "..", Location: "us", Name: "services"},
 		{Project: "acme", Location: "us:x", Name: "services"},
 	} {
-		_, err := g.client.EditPolicy(t.Context(), repo, add, "", (&intents{}).record)
+		_, err := g.client.EditPolicy(t.Context(), repo, add, "", &intents{})
 		if !errors.Is(err, iampolicy.ErrInvalid) {
 			t.Errorf("%s: got %v, want %v", repo, err, iampolicy.ErrInvalid)
 		}
 	}
-	if _, err := g.client.EditPolicy(t.Context(), services, iampolicy.Edit{Add: []string{"allUsers"}}, "", (&intents{}).record); !errors.Is(err, iampolicy.ErrMember) {
+	if _, err := g.client.EditPolicy(t.Context(), services, iampolicy.Edit{Add: []string{"allUsers"}}, "", &intents{}); !errors.Is(err, iampolicy.ErrMember) {
 		t.Errorf("got %v, want %v", err, iampolicy.ErrMember)
 	}
 	if g.sets() != 0 {
@@ -458,7 +468,7 @@ func TestEditPolicyBoundsWhatGoogleSays(t *testing.T) {
 	g.InjectFault(emulator.Fault{
 		Method: "SetIamPolicy", HTTPStatus: http.StatusBadRequest, Message: strings.Repeat("bindings\x1b[31m\n", 1000),
 	})
-	_, err := g.client.EditPolicy(t.Context(), services, add, "line\r\nX-Evil: 1\x00é"+strings.Repeat("r", 1000), (&intents{}).record)
+	_, err := g.client.EditPolicy(t.Context(), services, add, "line\r\nX-Evil: 1\x00é"+strings.Repeat("r", 1000), &intents{})
 	if err == nil || len(err.Error()) > 500 || strings.ContainsAny(err.Error(), "\n\x1b") {
 		t.Errorf("an error must be short and printable, got %d bytes", len(err.Error()))
 	}

@@ -72,7 +72,7 @@ const policyWith = `{"version":3,"etag":"AAAA","bindings":[
 
 func TestWritesBackWhatItDoesNotEdit(t *testing.T) {
 	w := &wire{policy: policyWith}
-	if _, err := w.start(t).EditPolicy(t.Context(), services, add, "why", (&intents{}).record); err != nil {
+	if _, err := w.start(t).EditPolicy(t.Context(), services, add, "why", &intents{}); err != nil {
 		t.Fatalf("EditPolicy: %v", err)
 	}
 	want := strings.Replace(policyWith, `?uid=7"`, `?uid=7","`+nodesMember+`"`, 1)
@@ -106,7 +106,7 @@ func decode(t *testing.T, s string) any {
 
 func TestSendsNothingWithoutAnEtag(t *testing.T) {
 	w := &wire{policy: `{"bindings":[]}`}
-	_, err := w.start(t).EditPolicy(t.Context(), services, add, "", (&intents{}).record)
+	_, err := w.start(t).EditPolicy(t.Context(), services, add, "", &intents{})
 	if !errors.Is(err, iampolicy.ErrGuard) || len(w.sent) != 0 {
 		t.Errorf("got %v and %d writes, want %v: a write without etag overwrites others", err, len(w.sent), iampolicy.ErrGuard)
 	}
@@ -123,7 +123,7 @@ func TestReadsAgainWhatTheAnswerDoesNotShow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := &wire{policy: `{"etag":"AAAA"}`, answers: []string{answer}}
 			var recorded intents
-			write, err := w.start(t).EditPolicy(t.Context(), services, add, "", recorded.record)
+			write, err := w.start(t).EditPolicy(t.Context(), services, add, "", &recorded)
 			if err != nil {
 				t.Fatalf("EditPolicy: %v", err)
 			}

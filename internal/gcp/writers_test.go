@@ -157,16 +157,12 @@ func (c *crowd) operate(tb testing.TB, i int, members []string) {
 	defer c.active.Add(-1)
 	own := &deadlineClock{FakeClock: clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0)), turns: c.turns}
 	client := newClient(tb, Options{Endpoint: c.address, Clock: own, CallTimeout: time.Hour})
-	record := func(_ context.Context, intended iampolicy.Change, _ string) error {
-		c.turns.wait(c.turns.around(recordTakes * time.Duration(len(intended.Added))))
-		return nil
-	}
 	for batch := range slices.Chunk(members, c.size) {
 		for retry := firstRetry; ; retry = min(2*retry, lastRetry) {
 			var write Write
 			var err error
 			own.within(tb.Context(), oneEdit, func(ctx context.Context) {
-				write, err = client.EditPolicy(ctx, services, iampolicy.Edit{Add: batch}, fmt.Sprintf("operator %d", i), record)
+				write, err = client.EditPolicy(ctx, services, iampolicy.Edit{Add: batch}, fmt.Sprintf("operator %d", i), slowRecord{c.turns})
 			})
 			if err == nil {
 				if diff := cmp.Diff(iampolicy.Change{Added: batch}, write.Change); diff != "" {
@@ -183,6 +179,18 @@ func (c *crowd) operate(tb testing.TB, i int, members []string) {
 		}
 	}
 }
+
+// slowRecord takes as long as the API server does.
+type slowRecord struct{ turns *turns }
+
+// Intend implements iampolicy.Recorder.
+func (r slowRecord) Intend(_ context.Context, intended iampolicy.Change, _ string) error {
+	r.turns.wait(r.turns.around(recordTakes * time.Duration(len(intended.Added))))
+	return nil
+}
+
+// Withdraw implements iampolicy.Recorder.
+func (r slowRecord) Withdraw(context.Context) error { return nil }
 
 // count reads the emulator's record. Only operators give a reason for a write.
 func (c *crowd) count() counts {
