@@ -175,7 +175,7 @@ func TestRepositoriesOfOneLocationFail(t *testing.T) {
 func TestListsEndInTime(t *testing.T) {
 	g := newGoogle(t)
 	g.InjectFault(emulator.Fault{Method: "ListRepositories", Delay: time.Hour})
-	hurried := newClient(t, Options{Endpoint: g.URL(), CallTimeout: 50 * time.Millisecond})
+	hurried := newClient(t, Options{Endpoint: g.URL(), CallTimeout: 2 * time.Second})
 	if got, obstacle := hurried.Repositories(t.Context(), "acme", "us-central1"); len(got) > 0 || obstacle.Kind != diagnosis.Unavailable {
 		t.Errorf("got %v and %+v", got, obstacle)
 	}
