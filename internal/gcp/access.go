@@ -26,9 +26,9 @@ func (c *Client) Access(ctx context.Context, repo imageref.Repository, member st
 	if member == "" {
 		return diagnosis.Access{Obstacle: unknownMember}
 	}
-	policy, f := c.policyOf(ctx, repo)
+	policy, f := c.knownPolicyOf(ctx, repo)
 	if f == nil && c.aged(policy) && iampolicy.ReadersOf(policy.Policy, member, nil).Role == "" {
-		policy, f = c.renewed(ctx, repo, policy)
+		policy, f = c.replacePolicy(ctx, repo, policy)
 	}
 	if f != nil {
 		return diagnosis.Access{Obstacle: c.obstacle(ctx, f, repo.Project, permissionGetPolicy)}
@@ -39,7 +39,7 @@ func (c *Client) Access(ctx context.Context, repo imageref.Repository, member st
 // Absent names those of the members that are not in the one unconditional binding of
 // iampolicy.Role on the repository, as read just now. Errors are iampolicy's.
 func (c *Client) Absent(ctx context.Context, repo imageref.Repository, members []string) ([]string, error) {
-	policy, f := c.policyNow(ctx, repo)
+	policy, f := c.freshPolicy(ctx, repo)
 	if f != nil {
 		return nil, fmt.Errorf("read policy of repository %s: %w", repo, f)
 	}

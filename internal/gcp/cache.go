@@ -21,9 +21,7 @@ type cache[K comparable, V any] struct {
 	// givenUp is the answer for who does not wait for one.
 	givenUp V
 
-	mu sync.Mutex
-	// era counts the renewals.
-	era     int
+	mu      sync.Mutex
 	answers *lru.LRUExpireCache
 	// flights are the reads under way that may be joined. One that was dropped is
 	// not among them any more: who waits for it gets its answer, and nobody else.
@@ -125,34 +123,11 @@ func (c *cache[K, V]) forget(key K, meant func(V) bool) {
 	}
 }
 
-// now is the era, for renew.
-func (c *cache[K, V]) now() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.era
-}
-
-// renew forgets all that was read up to the era. If somebody did so already, what
-// was read since is kept: of many who want a new answer, one makes the read.
-func (c *cache[K, V]) renew(era int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if era == c.era {
-		c.era++
-		c.remove(func(K) bool { return true })
-	}
-}
-
 // drop forgets the answers whose keys match, and those being read. Reads of other
 // keys are left to themselves.
 func (c *cache[K, V]) drop(match func(K) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.remove(match)
-}
-
-// remove is drop for who holds mu.
-func (c *cache[K, V]) remove(match func(K) bool) {
 	maps.DeleteFunc(c.flights, func(key K, _ *flight[V]) bool { return match(key) })
 	c.answers.RemoveAll(func(key any) bool {
 		k, ok := key.(K)

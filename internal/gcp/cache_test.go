@@ -102,23 +102,6 @@ func TestLateLandingHidesNothing(t *testing.T) {
 	a.want(t, "a", 2, "the read from before came later")
 }
 
-func TestRenewOncePerEra(t *testing.T) {
-	a := newAirport()
-	era := a.cache.now()
-	a.cache.put("a", 1)
-	a.cache.drop(func(key string) bool { return key == "b" })
-	early := a.get(t, "b")
-	landEarly := <-a.begun
-	a.cache.renew(era)
-	a.want(t, "a", 0, "all is to be read anew, also after something was dropped")
-	landEarly <- 3
-	<-early
-	a.want(t, "b", 0, "it was read before")
-	a.cache.put("a", 2)
-	a.cache.renew(era)
-	a.want(t, "a", 2, "somebody has renewed since")
-}
-
 func TestForgetsWhatIsMeant(t *testing.T) {
 	a := newAirport()
 	a.cache.put("a", 2)

@@ -123,19 +123,19 @@ func indexOf(cluster *container.Cluster, pool string) int {
 // clusterWith reads the cluster once for all its nodes, and once more when that
 // was before a pool was made: the node is there, so its pool is by now.
 func (c *Client) clusterWith(ctx context.Context, pool string) (*container.Cluster, *fault) {
-	era, fresh := c.shared.clusters.now(), false
-	read := func() (*container.Cluster, *fault) {
+	fresh := false
+	ask := func() (*container.Cluster, *fault) {
 		return remember(ctx, c.shared.clusters, c.cluster, func(ctx context.Context) (*container.Cluster, *fault) {
 			fresh = true
 			return c.readCluster(ctx)
 		})
 	}
-	found, f := read()
+	found, f := ask()
 	if f != nil || fresh || indexOf(found, pool) >= 0 {
 		return found, f
 	}
-	c.shared.clusters.renew(era)
-	return read()
+	c.shared.clusters.forget(c.cluster, func(r read[*container.Cluster]) bool { return r.value == found })
+	return ask()
 }
 
 func (c *Client) readCluster(ctx context.Context) (found *container.Cluster, f *fault) {

@@ -28,9 +28,9 @@ const (
 	maxInstance = 1 << 20
 )
 
-// instances reads instances of Compute Engine. Google's own client for that is a sixth
+// computeClient reads instances of Compute Engine. Google's own client for that is a sixth
 // of the operator's binary, for this one call.
-type instances struct {
+type computeClient struct {
 	client *http.Client
 	url    string
 }
@@ -39,8 +39,8 @@ type instances struct {
 // one without an account.
 var errNoInstance = errors.New("the answer of Compute Engine names no instance")
 
-// machine is what is asked of an instance: an instance has one service account at most.
-type machine struct {
+// instanceAnswer is what is asked of an instance: an instance has one service account at most.
+type instanceAnswer struct {
 	Name            string `json:"name"`
 	ServiceAccounts []struct {
 		Email  string   `json:"email"`
@@ -48,16 +48,16 @@ type machine struct {
 	} `json:"serviceAccounts"`
 }
 
-func newInstances(ctx context.Context, endpoint string, options ...option.ClientOption) (*instances, error) {
+func newComputeClient(ctx context.Context, endpoint string, options ...option.ClientOption) (*computeClient, error) {
 	client, _, err := htransport.NewClient(ctx, append(options, option.WithScopes(computeScope))...)
 	if err != nil {
 		return nil, err
 	}
-	return &instances{client: client, url: cmp.Or(endpoint, computeURL)}, nil
+	return &computeClient{client: client, url: cmp.Or(endpoint, computeURL)}, nil
 }
 
 // Get reads one instance. Errors are those of Google's clients.
-func (i *instances) Get(ctx context.Context, at *instance) (*machine, error) {
+func (i *computeClient) Get(ctx context.Context, at *instance) (*instanceAnswer, error) {
 	target := fmt.Sprintf("%s/compute/v1/projects/%s/zones/%s/instances/%s?fields=%s", i.url,
 		url.PathEscape(at.project), url.PathEscape(at.zone), url.PathEscape(at.name), url.QueryEscape("name,serviceAccounts(email,scopes)"))
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
@@ -72,7 +72,7 @@ func (i *instances) Get(ctx context.Context, at *instance) (*machine, error) {
 	if err := googleapi.CheckResponse(response); err != nil {
 		return nil, withDetails(err)
 	}
-	found := &machine{}
+	found := &instanceAnswer{}
 	if err := json.NewDecoder(io.LimitReader(response.Body, maxInstance)).Decode(found); err != nil {
 		return nil, err
 	}

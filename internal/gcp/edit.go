@@ -53,7 +53,7 @@ func (c *Client) EditPolicy(ctx context.Context, repo imageref.Repository, edit 
 	e.known = c.spendPolicy(repo)
 	write, err := e.run(ctx)
 	if e.written == nil || err != nil {
-		c.forgetPolicy(repo)
+		c.dropPolicy(repo)
 	} else {
 		c.keepWritten(repo, e.written)
 	}
@@ -170,7 +170,7 @@ func (e *editing) plan(ctx context.Context) (plan, error) {
 			return p, nil
 		}
 	}
-	before, f := e.client.policy(ctx, e.repo)
+	before, f := e.client.readPolicy(ctx, e.repo)
 	if f != nil {
 		return plan{}, f
 	}

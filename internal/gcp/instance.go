@@ -16,7 +16,7 @@ const permissionGetInstance = "compute.instances.get"
 // instanceName is a node's provider ID: gce://PROJECT/ZONE/NAME.
 var instanceName = regexp.MustCompile(`^gce://((?:[a-z0-9][a-z0-9.-]*:)?[a-z0-9][a-z0-9-]*)/([a-z][a-z0-9-]*)/([a-z][a-z0-9-]*)$`)
 
-// instance names a virtual machine of Compute Engine.
+// instance names a virtual instanceAnswer of Compute Engine.
 type instance struct {
 	project, zone, name string
 }
@@ -40,7 +40,7 @@ func (c *Client) fromInstance(ctx context.Context, at *instance) (puller diagnos
 	}
 	puller = diagnosis.Puller{Instance: at.fullName()}
 
-	var found *machine
+	var found *instanceAnswer
 	f := c.call(ctx, func(ctx context.Context, s *apis) (err error) {
 		found, err = s.instances.Get(ctx, at)
 		return err

@@ -37,28 +37,28 @@ func policyTTL(r read[*knownPolicy]) time.Duration {
 	}
 }
 
-// policyOf gives the repository's policy from memory, or reads it once for all who ask.
-func (c *Client) policyOf(ctx context.Context, repo imageref.Repository) (*knownPolicy, *fault) {
+// knownPolicyOf gives the repository's policy from memory, or reads it once for all who ask.
+func (c *Client) knownPolicyOf(ctx context.Context, repo imageref.Repository) (*knownPolicy, *fault) {
 	return remember(ctx, c.shared.policies, repo, func(ctx context.Context) (*knownPolicy, *fault) {
-		policy, f := c.policy(ctx, repo)
+		policy, f := c.readPolicy(ctx, repo)
 		return &knownPolicy{Policy: policy, at: c.clock.Now()}, f
 	})
 }
 
-// policyNow reads the repository's policy anew. It is what is remembered from then on,
+// freshPolicy reads the repository's policy anew. It is what is remembered from then on,
 // unless we have written since.
-func (c *Client) policyNow(ctx context.Context, repo imageref.Repository) (*knownPolicy, *fault) {
-	c.forgetPolicy(repo)
-	return c.policyOf(ctx, repo)
+func (c *Client) freshPolicy(ctx context.Context, repo imageref.Repository) (*knownPolicy, *fault) {
+	c.dropPolicy(repo)
+	return c.knownPolicyOf(ctx, repo)
 }
 
-// renewed reads anew in place of what was found in memory, once for all who found that.
-func (c *Client) renewed(ctx context.Context, repo imageref.Repository, old *knownPolicy) (*knownPolicy, *fault) {
+// replacePolicy reads anew in place of what was found in memory, once for all who found that.
+func (c *Client) replacePolicy(ctx context.Context, repo imageref.Repository, old *knownPolicy) (*knownPolicy, *fault) {
 	c.shared.policies.forget(repo, func(r read[*knownPolicy]) bool { return r.value == old })
-	return c.policyOf(ctx, repo)
+	return c.knownPolicyOf(ctx, repo)
 }
 
-// aged tells whether it serves as our own write alone: who has access by it still
+// aged tells whether our own write is too old to tell that somebody is not in: who has access by it still
 // has, as it takes a person to take that away. Whether others got it since has to be read.
 func (c *Client) aged(policy *knownPolicy) bool {
 	return policy.written && c.clock.Since(policy.at) > briefTTL
@@ -84,6 +84,6 @@ func (c *Client) keepWritten(repo imageref.Repository, policy *iampb.Policy) {
 	c.shared.policies.put(repo, read[*knownPolicy]{value: &knownPolicy{Policy: policy, at: c.clock.Now(), written: true}})
 }
 
-func (c *Client) forgetPolicy(repo imageref.Repository) {
+func (c *Client) dropPolicy(repo imageref.Repository) {
 	c.shared.policies.drop(func(key imageref.Repository) bool { return key == repo })
 }

@@ -346,7 +346,7 @@ func TestAnEditLeavesWhatIsRemembered(t *testing.T) {
 	g := newGoogle(t)
 	g.SetPolicy(services.ResourceName(), &iampb.Policy{Bindings: []*iampb.Binding{bound("roles/viewer", human), bound(iampolicy.Role, human)}})
 	g.wantAccess(t, nodesMember, diagnosis.Missing)
-	known, _ := g.client.policyOf(t.Context(), services)
+	known, _ := g.client.knownPolicyOf(t.Context(), services)
 	before := proto.CloneOf(known.Policy)
 	if _, err := g.editPolicy(t, add, &intents{}); err != nil {
 		t.Fatalf("EditPolicy: %v", err)

@@ -67,8 +67,8 @@ func (c *Client) Repository(ctx context.Context, repo imageref.Repository) diagn
 // https://cloud.google.com/iam/docs/allow-policies#specifying-version-get
 const policyVersion = 3
 
-// policy reads the repository's own policy.
-func (c *Client) policy(ctx context.Context, repo imageref.Repository) (*iampb.Policy, *fault) {
+// readPolicy reads the repository's own policy.
+func (c *Client) readPolicy(ctx context.Context, repo imageref.Repository) (*iampb.Policy, *fault) {
 	if !wellNamed(repo) {
 		f := badRepository
 		return nil, &f

@@ -19,7 +19,7 @@ import (
 // apis are Google's clients; they hold credentials and connections.
 type apis struct {
 	artifacts      *artifactregistry.Client
-	instances      *instances
+	instances      *computeClient
 	clusters       *container.ProjectsLocationsClustersService
 	projects       *cloudresourcemanager.ProjectsService
 	roles          *iam.Service
@@ -39,7 +39,7 @@ func connect(ctx context.Context, endpoint, userAgent string) (*apis, error) {
 	if err != nil {
 		return nil, err
 	}
-	machines, computeErr := newInstances(ctx, endpoint, common...)
+	machines, computeErr := newComputeClient(ctx, endpoint, common...)
 	clusters, containerErr := container.NewService(ctx, at("/")...)
 	projects, projectsErr := cloudresourcemanager.NewService(ctx, append(at("/"), option.WithScopes(cloudresourcemanager.CloudPlatformReadOnlyScope))...)
 	roles, rolesErr := iam.NewService(ctx, at("/")...)

@@ -67,9 +67,9 @@ type read[V any] struct {
 
 func newShared(c clock.PassiveClock) *shared {
 	return &shared{
-		roles:     newCache[string](c, maxRoles, lost[iampolicy.Reach](), kept[iampolicy.Reach](roleTTL)),
-		clusters:  newCache[diagnosis.Cluster](c, maxClusters, lost[*container.Cluster](), kept[*container.Cluster](clusterTTL)),
-		numbers:   newCache[string](c, maxNumbers, lost[string](), kept[string](numberTTL)),
+		roles:     newCache[string](c, maxRoles, lost[iampolicy.Reach](), keptFor[iampolicy.Reach](roleTTL)),
+		clusters:  newCache[diagnosis.Cluster](c, maxClusters, lost[*container.Cluster](), keptFor[*container.Cluster](clusterTTL)),
+		numbers:   newCache[string](c, maxNumbers, lost[string](), keptFor[string](numberTTL)),
 		tags:      newCache[string](c, maxLists, lost[[]diagnosis.Candidate](), keptList),
 		packages:  newCache[string](c, maxLists, lost[[]diagnosis.Candidate](), keptList),
 		policies:  newCache[imageref.Repository](c, maxPolicies, lost[*knownPolicy](), policyTTL),
@@ -82,7 +82,7 @@ func lost[V any]() read[V] {
 	return read[V]{fault: &fault{kind: unavailable, detail: givenUp.Detail}}
 }
 
-func kept[V any](found time.Duration) func(read[V]) time.Duration {
+func keptFor[V any](found time.Duration) func(read[V]) time.Duration {
 	return func(r read[V]) time.Duration {
 		if r.fault != nil {
 			return briefTTL
