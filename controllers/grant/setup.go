@@ -24,6 +24,7 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
+	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 // workers is how many repositories are written at once; one repository never is twice.
@@ -79,11 +80,13 @@ func indexRepository(object client.Object) []string {
 	return []string{imageref.Of(g.Spec.Repository).ResourceName()}
 }
 
-// together is how long a new grant waits for others on its repository: when one account
-// lost its access, a second one mostly did as well, and both are to be one write.
+// together is how long a grant that is not written yet waits for others on its
+// repository: when one account lost its access, a second one mostly did as well, and
+// both are to be one write.
 const together = 500 * time.Millisecond
 
-// soonTogether wakes the repository of a grant, and of a new one a moment later.
+// soonTogether wakes the repository of a grant, and of one that is not written yet a
+// moment later: also when a further workload joins it in that moment.
 func soonTogether() handler.TypedEventHandler[*v1alpha1.PullAccessGrant, imageref.Repository] {
 	type queue = workqueue.TypedRateLimitingInterface[imageref.Repository]
 	return handler.TypedFuncs[*v1alpha1.PullAccessGrant, imageref.Repository]{
@@ -91,7 +94,11 @@ func soonTogether() handler.TypedEventHandler[*v1alpha1.PullAccessGrant, imagere
 			q.AddAfter(imageref.Of(e.Object.Spec.Repository), together)
 		},
 		UpdateFunc: func(_ context.Context, e event.TypedUpdateEvent[*v1alpha1.PullAccessGrant], q queue) {
-			q.Add(imageref.Of(e.ObjectNew.Spec.Repository))
+			var wait time.Duration
+			if !record.Granted(e.ObjectNew) {
+				wait = together
+			}
+			q.AddAfter(imageref.Of(e.ObjectNew.Spec.Repository), wait)
 		},
 		DeleteFunc: func(_ context.Context, e event.TypedDeleteEvent[*v1alpha1.PullAccessGrant], q queue) {
 			q.Add(imageref.Of(e.Object.Spec.Repository))

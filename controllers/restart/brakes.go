@@ -25,15 +25,15 @@ type spent struct {
 // before they are put on record. What a policy's brake does not let through is put off,
 // and only what it does waits for its turn: one policy's brake is not to slow down the
 // restarts of another. What is put off is planned as if it were not due yet.
-func (r *Reconciler) holdBack(ctx context.Context, grant *v1alpha1.PullAccessGrant, planned map[int]v1alpha1.WorkloadStatus, due []int, j *judgement) error {
+func (r *Reconciler) holdBack(ctx context.Context, grant *v1alpha1.PullAccessGrant, j *judgement) error {
 	byPolicy := map[string][]int{}
-	for _, i := range due {
-		byPolicy[planned[i].Policy] = append(byPolicy[planned[i].Policy], i)
+	for _, i := range j.due {
+		byPolicy[j.planned[i].Policy] = append(byPolicy[j.planned[i].Policy], i)
 	}
 	for name, due := range byPolicy {
 		var waiting []int
 		got, braked, err := r.spend(ctx, name, due, func(i int) bool {
-			wait := r.othersFirst(planned[i].Workload, grant.Name)
+			wait := r.othersFirst(j.planned[i].Workload, grant.Name)
 			if wait > 0 {
 				waiting = append(waiting, i)
 				j.sooner(wait)
@@ -45,7 +45,7 @@ func (r *Reconciler) holdBack(ctx context.Context, grant *v1alpha1.PullAccessGra
 		}
 		j.counted = append(j.counted, got)
 		for _, i := range waiting {
-			planned[i] = grant.Status.Workloads[i]
+			j.planned[i] = grant.Status.Workloads[i]
 			delete(j.waits, i)
 		}
 		limits := brake.LimitsOf(got.policy.Spec.Brakes)
@@ -55,7 +55,7 @@ func (r *Reconciler) holdBack(ctx context.Context, grant *v1alpha1.PullAccessGra
 			if w.State != v1alpha1.WorkloadRestarting {
 				w.State, w.Message = v1alpha1.WorkloadWaiting, brake.Sentence(v1alpha1.BrakeRestarts, name, limits, opens)
 			}
-			planned[i], j.waits[i] = w, opens.Sub(r.Clock.Now())
+			j.planned[i], j.waits[i] = w, opens.Sub(r.Clock.Now())
 			j.sooner(j.waits[i])
 		}
 	}

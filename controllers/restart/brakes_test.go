@@ -150,7 +150,8 @@ func TestRestartsArePaced(t *testing.T) {
 	policy := &v1alpha1.PullAccessPolicy{ObjectMeta: metav1.ObjectMeta{Name: "prod"}}
 	policy.Spec.Brakes.MaxRestartsPerHour = 1000
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(policy).WithStatusSubresource(policy).Build()
-	r := New(Reconciler{Client: c, Policies: outcome.NewPolicies()})
+	clock := clocktesting.NewFakePassiveClock(granted)
+	r := New(Reconciler{Client: c, Clock: clock, Policies: outcome.NewPolicies()})
 	grant, views := grantedAt(nil), map[int]view{}
 	for i := range 45 {
 		grant.Status.Workloads = append(grant.Status.Workloads, v1alpha1.WorkloadStatus{
@@ -165,7 +166,7 @@ func TestRestartsArePaced(t *testing.T) {
 		return n
 	}
 	for i, want := range []int{restartsAtOnce, restartsAtOnce + restartsPerSecond, restartsAtOnce + 2*restartsPerSecond, 45} {
-		r.Clock = clocktesting.NewFakePassiveClock(granted.Add(time.Duration(i) * time.Second))
+		clock.SetTime(granted.Add(time.Duration(i) * time.Second))
 		j, err := r.judge(t.Context(), grant, views)
 		if err != nil {
 			t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/cache"
+	"k8s.io/utils/clock"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 )
@@ -23,27 +24,23 @@ const (
 // restarting it twice: until the one's restart is seen on record the other waits. They
 // may be lost with the process, for then nothing is under way.
 type claims struct {
-	mu    sync.Mutex
+	mu sync.Mutex
+	// taken has the name of the grant that holds a workload.
 	taken *cache.LRUExpireCache
 }
 
-func newClaims() *claims { return &claims{taken: cache.NewLRUExpireCache(claimsKept)} }
-
-// claim is whose turn a workload is.
-type claim struct {
-	grant string
-	until time.Time
+func newClaims(clock clock.PassiveClock) *claims {
+	return &claims{taken: cache.NewLRUExpireCacheWithClock(claimsKept, clock)}
 }
 
-// take tells whether the grant may restart the workload now. It may take its own turn
+// take tells whether the grant may restart the workload now. It may take its own claim
 // again: what it has planned may not have got on record.
-func (c *claims) take(w v1alpha1.Workload, grant string, now time.Time) bool {
+func (c *claims) take(w v1alpha1.Workload, grant string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	known, _ := c.taken.Get(workloadKey(w))
-	if held, ok := known.(claim); ok && held.grant != grant && now.Before(held.until) {
+	if holder, ok := c.taken.Get(workloadKey(w)); ok && holder != grant {
 		return false
 	}
-	c.taken.Add(workloadKey(w), claim{grant: grant, until: now.Add(claimedFor)}, claimedFor)
+	c.taken.Add(workloadKey(w), grant, claimedFor)
 	return true
 }

@@ -27,7 +27,8 @@ func TestOneGrantRestarts(t *testing.T) {
 	policy := &v1alpha1.PullAccessPolicy{}
 	policy.Name = "prod"
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(policy).WithStatusSubresource(policy).Build()
-	r := New(Reconciler{Client: c, Clock: clocktesting.NewFakePassiveClock(granted), Policies: outcome.NewPolicies()})
+	clock := clocktesting.NewFakePassiveClock(granted)
+	r := New(Reconciler{Client: c, Clock: clock, Policies: outcome.NewPolicies()})
 	due := func(name string) (*v1alpha1.PullAccessGrant, time.Duration) {
 		grant := grantedAt(nil)
 		grant.Name = name
@@ -52,7 +53,7 @@ func TestOneGrantRestarts(t *testing.T) {
 	if again, _ := due("first"); again.Status.Workloads[0].Attempts != 1 {
 		t.Error("the first grant cannot repeat a plan that did not get on record")
 	}
-	r.Clock = clocktesting.NewFakePassiveClock(granted.Add(claimedFor))
+	clock.SetTime(granted.Add(claimedFor + time.Second))
 	if second, _ = due("second"); second.Status.Workloads[0].Attempts != 1 {
 		t.Error("the claim never ends")
 	}
@@ -60,12 +61,12 @@ func TestOneGrantRestarts(t *testing.T) {
 
 // TestClaimIsTakenOnce: of many that take it at the same time one gets it.
 func TestClaimIsTakenOnce(t *testing.T) {
-	c := newClaims()
+	c := newClaims(clocktesting.NewFakePassiveClock(granted))
 	var got atomic.Int32
 	var all sync.WaitGroup
 	for _, grant := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
 		all.Go(func() {
-			if c.take(v1alpha1.Workload{Kind: "Deployment", Namespace: "shop", Name: "web"}, grant, granted) {
+			if c.take(v1alpha1.Workload{Kind: "Deployment", Namespace: "shop", Name: "web"}, grant) {
 				got.Add(1)
 			}
 		})

@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/cache"
+	"k8s.io/utils/clock"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 const (
@@ -32,20 +34,22 @@ type looks struct {
 
 // look is what was seen of one workload on one grant's record.
 type look struct {
-	seen string
+	fingerprint string
 	// due is when there is something to do although nothing changes; zero is never.
 	due time.Time
 }
 
-func newLooks() *looks { return &looks{last: cache.NewLRUExpireCache(looksKept)} }
+func newLooks(clock clock.PassiveClock) *looks {
+	return &looks{last: cache.NewLRUExpireCacheWithClock(looksKept, clock)}
+}
 
 func lookKey(grant string, w v1alpha1.Workload) string { return grant + " " + workloadKey(w) }
 
 // same tells whether nothing has changed since the last look, and nothing is due.
-func (l *looks) same(key, seen string, now time.Time) (look, bool) {
+func (l *looks) same(key, fingerprint string, now time.Time) (look, bool) {
 	known, _ := l.last.Get(key)
 	before, ok := known.(look)
-	return before, ok && before.seen == seen && (before.due.IsZero() || now.Before(before.due))
+	return before, ok && before.fingerprint == fingerprint && (before.due.IsZero() || now.Before(before.due))
 }
 
 func (l *looks) keep(key string, seen look, era int64) {
@@ -60,14 +64,21 @@ func (l *looks) forget() {
 	l.last.RemoveAll(func(any) bool { return true })
 }
 
-// seen is all that a plan goes by and that shows without a live read: the record, and
-// the pods that fail.
-func seen(grant *v1alpha1.PullAccessGrantStatus, w v1alpha1.WorkloadStatus, pods string) string {
-	return fmt.Sprintln(w.State, w.UID, w.Policy, w.Attempts, w.RestartTime, w.FailingSince, grant.GrantedTime, grant.EffectiveTime, pods)
+// fingerprint is all that a plan goes by and that shows without a live read: the record,
+// and the pods that fail.
+func fingerprint(grant *v1alpha1.PullAccessGrantStatus, w v1alpha1.WorkloadStatus, failing string) string {
+	return fmt.Sprintln(w.State, w.UID, w.Policy, w.Attempts, w.RestartTime, w.FailingSince, grant.GrantedTime, grant.EffectiveTime, failing)
 }
 
-// podsSeen names the pods, each with what it comes to.
-func podsSeen(failing []failingPod) string {
+// anyOfThem stands for the pods that fail while a rollout is under way: of it nothing is
+// of interest but its end.
+const anyOfThem = "some"
+
+// failingOf names the pods that fail, each with what it comes to; "" is none.
+func failingOf(grant *v1alpha1.PullAccessGrant, w v1alpha1.WorkloadStatus, failing []failingPod) string {
+	if w.State == v1alpha1.WorkloadRestarting && record.Effective(grant) && anyDenied(failing) {
+		return anyOfThem
+	}
 	var names []string
 	for _, f := range failing {
 		cause := string(f.cause)

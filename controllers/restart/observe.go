@@ -24,23 +24,20 @@ import (
 func (r *Reconciler) observe(ctx context.Context, grant *v1alpha1.PullAccessGrant) (views map[int]view, wake time.Duration, _ error) {
 	views = map[int]view{}
 	now := r.Clock.Now()
-	var failing map[string][]failingPod
+	if !hasWork(grant) {
+		return views, 0, nil
+	}
+	byWorkload, err := r.failingPods(ctx, grant)
+	if err != nil {
+		return nil, 0, err
+	}
 	for i, w := range grant.Status.Workloads {
 		if record.Done(w.State) {
 			continue
 		}
-		if failing == nil {
-			var err error
-			if failing, err = r.failingPods(ctx, grant); err != nil {
-				return nil, 0, err
-			}
-		}
-		own := failing[workloadKey(w.Workload)]
-		pods := podsSeen(own)
-		if w.State == v1alpha1.WorkloadRestarting && record.Effective(grant) && anyDenied(own) {
-			pods = "some of them" // Of a rollout under way nothing is of interest but its end.
-		}
-		if before, same := r.looks.same(lookKey(grant.Name, w.Workload), seen(&grant.Status, w, pods), now); same {
+		own := byWorkload[workloadKey(w.Workload)]
+		failing := failingOf(grant, w, own)
+		if before, same := r.looks.same(lookKey(grant.Name, w.Workload), fingerprint(&grant.Status, w, failing), now); same {
 			if until := before.due.Sub(now); until > 0 && (wake == 0 || until < wake) {
 				wake = until
 			}
@@ -50,7 +47,7 @@ func (r *Reconciler) observe(ctx context.Context, grant *v1alpha1.PullAccessGran
 		if err != nil {
 			return nil, 0, err
 		}
-		v.pods = pods
+		v.failing = failing
 		views[i] = v
 	}
 	return views, wake, nil

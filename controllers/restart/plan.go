@@ -25,8 +25,8 @@ type view struct {
 	idle bool
 	// stuck are its pods that cannot pull from the grant's repository.
 	stuck []*corev1.Pod
-	// pods names those of them, and the others that fail, that the cache has.
-	pods string
+	// failing names those of them, and the others that fail, that the cache has.
+	failing string
 	// other is why its pods cannot pull where it no longer is access that they lack.
 	other pullfailure.Cause
 	// unclear: a pod of it cannot pull for a reason that will pass, or that the text

@@ -6,6 +6,7 @@ package restart
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -51,7 +52,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 	return builder.ControllerManagedBy(mgr).
 		Named("restart").
 		For(&v1alpha1.PullAccessGrant{}, builder.WithPredicates(moreToDo())).
-		Watches(&corev1.Pod{}, r.later(), builder.WithPredicates(turns())).
+		Watches(&corev1.Pod{}, r.soonTogether(), builder.WithPredicates(failingChanged())).
 		Watches(&v1alpha1.PullAccessPolicy{}, handler.EnqueueRequestsFromMapFunc(r.openGrants),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
@@ -79,9 +80,9 @@ func moreToDo() predicate.TypedFuncs[client.Object] {
 	}
 }
 
-// turns passes the Pods that begin or cease to fail, and those that are no longer
+// failingChanged passes the Pods that begin or cease to fail, and those that are no longer
 // pending; a flap between two texts of one failure is neither.
-func turns() predicate.Funcs {
+func failingChanged() predicate.Funcs {
 	failing := func(object client.Object) bool { return len(indexFailing(object)) > 0 }
 	return predicate.Funcs{
 		CreateFunc:  func(e event.CreateEvent) bool { return failing(e.Object) },
@@ -128,15 +129,15 @@ func indexGranted(object client.Object) []string {
 	return []string{imageref.Of(grant.Spec.Repository).ResourceName()}
 }
 
-// afterTurn is how long a pod's turn may wait for those of others, so that a rollout of
-// hundreds of pods is looked at once a second.
-const afterTurn = time.Second
+// together is how long a change of one Pod waits for those of others, so that a rollout
+// of hundreds of them is looked at once a second.
+const together = time.Second
 
-// later wakes the grants of a Pod.
-func (r *Reconciler) later() handler.EventHandler {
+// soonTogether wakes the grants of a Pod.
+func (r *Reconciler) soonTogether() handler.EventHandler {
 	enqueue := func(ctx context.Context, object client.Object, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 		for _, request := range r.grantsFor(ctx, object) {
-			queue.AddAfter(request, afterTurn)
+			queue.AddAfter(request, together)
 		}
 	}
 	return handler.Funcs{
@@ -176,7 +177,7 @@ func (r *Reconciler) openGrants(ctx context.Context, _ client.Object) []reconcil
 	return r.list(ctx)
 }
 
-// list names the grants that have workloads to look after.
+// list names the grants that have work.
 func (r *Reconciler) list(ctx context.Context, options ...client.ListOption) []reconcile.Request {
 	var grants v1alpha1.PullAccessGrantList
 	if err := r.Client.List(ctx, &grants, options...); err != nil {
@@ -185,12 +186,14 @@ func (r *Reconciler) list(ctx context.Context, options ...client.ListOption) []r
 	}
 	var requests []reconcile.Request
 	for i := range grants.Items {
-		for j := range grants.Items[i].Status.Workloads {
-			if !record.Done(grants.Items[i].Status.Workloads[j].State) {
-				requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&grants.Items[i])})
-				break
-			}
+		if hasWork(&grants.Items[i]) {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&grants.Items[i])})
 		}
 	}
 	return requests
+}
+
+// hasWork tells whether the grant has workloads to look after.
+func hasWork(grant *v1alpha1.PullAccessGrant) bool {
+	return slices.ContainsFunc(grant.Status.Workloads, func(w v1alpha1.WorkloadStatus) bool { return !record.Done(w.State) })
 }
