@@ -78,7 +78,7 @@ func (h *heard) add(pod types.NamespacedName, event *corev1.Event, pending bool)
 	after.events = append(after.events, slim(event))
 	after.events = after.events[max(0, len(after.events)-eventsHeard):]
 	again := now.Sub(before.asked) >= readAgain
-	if again && !pending { // The cache may be behind: it is not pending any more then.
+	if again && !pending { // A pending one may run by the time it is read: it has its minute still.
 		after.asked = now
 	}
 	pods := h.podsOf(pod.Namespace)
@@ -133,15 +133,15 @@ func (r *Reconciler) failures(pod *corev1.Pod) []pullfailure.Failure {
 	})
 }
 
-// pods reads pods from the cache of pending ones, and live those that an Event names.
-type pods struct {
+// podReader reads pods from the cache of pending ones, and live those that an Event names.
+type podReader struct {
 	client.Client
 	live  client.Reader
 	heard *heard
 }
 
 // Get implements client.Reader.
-func (p pods) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+func (p podReader) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
 	err := p.Client.Get(ctx, key, object, options...)
 	if !apierrors.IsNotFound(err) || len(p.heard.of(key).events) == 0 {
 		return err

@@ -57,7 +57,7 @@ func (w *world) listen(t *testing.T, events func(*world) []*corev1.Event) (looks
 	if w.pod.Status.Phase == corev1.PodPending {
 		r.Client = withPods{w.client, live}
 	}
-	reconciler := reconcile.AsReconciler(pods{r.Client, r.Live, r.heard}, r)
+	reconciler := reconcile.AsReconciler(podReader{r.Client, r.Live, r.heard}, r)
 	for _, event := range events(w) {
 		name, look := r.hear(t.Context(), event)
 		if !look {

@@ -61,6 +61,12 @@ type Reconciler struct {
 	turns  *outcome.Grants
 }
 
+// New completes a reconciler.
+func New(r Reconciler) *Reconciler {
+	r.memory, r.heard, r.turns = newMemory(), newHeard(r.Clock), outcome.NewGrants()
+	return &r
+}
+
 // Reconcile looks at every container of pod that cannot pull.
 func (r *Reconciler) Reconcile(ctx context.Context, pod *corev1.Pod) (reconcile.Result, error) {
 	if pod.DeletionTimestamp != nil {

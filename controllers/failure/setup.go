@@ -18,7 +18,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
-	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
@@ -31,7 +30,6 @@ const workers = 64
 // pull, an Event that says so of one, and a change of the policies or of a namespace's
 // labels for all that are pending.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager) error {
-	r.memory, r.heard, r.turns = newMemory(), newHeard(r.Clock), outcome.NewGrants()
 	failing := predicate.NewPredicateFuncs(func(object client.Object) bool {
 		pod, ok := object.(*corev1.Pod)
 		return ok && len(pullfailure.InPod(pod)) > 0
@@ -47,7 +45,7 @@ func (r *Reconciler) SetupWithManager(mgr manager.Manager) error {
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WatchesRawSource(r.newEvents()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
-		Complete(reconcile.AsReconciler(pods{r.Client, r.Live, r.heard}, r))
+		Complete(reconcile.AsReconciler(podReader{r.Client, r.Live, r.heard}, r))
 }
 
 // failingPods lists every Pod that cannot pull: a policy was made, changed or deleted.

@@ -25,12 +25,12 @@ import (
 func (r *Reconciler) newEvents() source.Source {
 	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		for _, reason := range pullfailure.WatchReasons() {
-			ear := ear{func(event *corev1.Event) {
+			wake := ear{func(event *corev1.Event) {
 				if pod, look := r.hear(ctx, event); look {
 					queue.Add(reconcile.Request{NamespacedName: pod})
 				}
 			}}
-			reflector := cache.NewReflectorWithOptions(fromNowOn{r.eventsOf(reason)}, &corev1.Event{}, ear, cache.ReflectorOptions{Name: "events of reason " + reason})
+			reflector := cache.NewReflectorWithOptions(fromNowOn{r.eventsOf(reason)}, &corev1.Event{}, wake, cache.ReflectorOptions{Name: "events of reason " + reason})
 			go reflector.RunWithContext(ctx)
 		}
 		return nil

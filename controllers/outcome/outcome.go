@@ -1,7 +1,9 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package outcome turns the end of a pass into what the queue does next.
+// Package outcome is how a pass ends: it writes the status of an object, has the passes
+// that write the same one follow each other, and turns the end into what the queue does
+// next.
 //
 // It serves all controllers and knows none of them.
 package outcome

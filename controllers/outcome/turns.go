@@ -79,7 +79,9 @@ func (t *Turns[T]) Take(name string) (done func()) {
 	}
 }
 
-// Read gets the object from the cache, or as our last write has left it if that is newer.
+// Read gets the object from the cache, or as our last write has left it if that is newer,
+// or if the cache does not have it yet. Where it was deleted since, what is written to
+// it is refused.
 func (t *Turns[T]) Read(ctx context.Context, cached client.Reader, name string) (T, error) {
 	found := t.fresh()
 	err := cached.Get(ctx, client.ObjectKey{Name: name}, found)

@@ -39,14 +39,15 @@ func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client,
 	if o.ReadPullSecrets {
 		observer.Secrets = mgr.GetAPIReader()
 	}
-	watching, err := client.NewWithWatch(mgr.GetConfig(), client.Options{
+	// The manager's own clients cannot watch.
+	watcher, err := client.NewWithWatch(mgr.GetConfig(), client.Options{
 		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
 	})
 	if err != nil {
-		return fmt.Errorf("set up failure controller: %w", err)
+		return fmt.Errorf("make the client of Events: %w", err)
 	}
-	if err := (&failure.Reconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: watching, Observer: observer, Owners: owners, Recorder: recorder, Clock: now,
+	if err := failure.New(failure.Reconciler{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: watcher, Observer: observer, Owners: owners, Recorder: recorder, Clock: now,
 	}).SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("set up failure controller: %w", err)
 	}

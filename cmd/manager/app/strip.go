@@ -39,6 +39,7 @@ func stripPod(object any) (any, error) {
 		})
 	}
 	for _, condition := range pod.Status.Conditions {
+		// By it an old Event about the sandbox is told from a new one.
 		if condition.Type == corev1.PodReadyToStartContainers {
 			slim.Status.Conditions = append(slim.Status.Conditions, corev1.PodCondition{
 				Type: condition.Type, Status: condition.Status, LastTransitionTime: condition.LastTransitionTime,
