@@ -53,8 +53,6 @@ func Run(ctx context.Context, version string, o Options) error {
 		return err
 	}
 	defer flush()
-	ctrl.SetLogger(logger)
-	klog.SetLogger(logger)
 	cluster, err := clusterConfig(o.Kubeconfig)
 	if err != nil {
 		return err
@@ -69,6 +67,9 @@ func Run(ctx context.Context, version string, o Options) error {
 	if err != nil {
 		return fmt.Errorf("%w: --gcp-endpoint: %w", ErrUsage, err)
 	}
+	// These are of the whole process: who is refused leaves them alone.
+	ctrl.SetLogger(logger)
+	klog.SetLogger(logger)
 	mgr, err := newManager(cluster, o)
 	if err != nil {
 		return err
