@@ -50,12 +50,16 @@ type Write = iampolicy.Write
 // when a write may have taken effect all the same.
 func (c *Client) EditPolicy(ctx context.Context, repo imageref.Repository, edit iampolicy.Edit, reason string, record iampolicy.Recorder) (Write, error) {
 	e := &editing{client: c, repo: repo, edit: edit, reason: headerValue(reason), record: record}
-	e.known = c.spendPolicy(repo)
+	spent := c.spendPolicy(repo)
+	e.known = spent
 	write, err := e.run(ctx)
-	if e.written == nil || err != nil {
-		c.dropPolicy(repo)
-	} else {
+	switch {
+	case e.written != nil && err == nil:
 		c.keepWritten(repo, e.written)
+	case spent != nil && !e.asked:
+		spent.spent.Store(false) // Nothing was sent, so it is as good as before.
+	default:
+		c.dropPolicy(repo)
 	}
 	switch {
 	case err == nil:
@@ -75,7 +79,9 @@ type editing struct {
 	reason string
 	record iampolicy.Recorder
 	// known is what the first attempt may rest on, nil if it has to read.
-	known *iampb.Policy
+	known *knownPolicy
+	// asked: Google was asked to read or to write.
+	asked bool
 	// written is Google's answer to the write that was accepted.
 	written *iampb.Policy
 
@@ -149,6 +155,7 @@ func (e *editing) attempt(ctx context.Context) (Write, error) {
 	if err := e.record.Intend(ctx, write.Change, write.EtagBefore); err != nil {
 		return Write{}, fmt.Errorf("record the intent: %w", err)
 	}
+	e.asked = true
 	answer, f := e.send(ctx, p.after)
 	if f != nil {
 		if f.uncertain {
@@ -166,10 +173,11 @@ func (e *editing) plan(ctx context.Context) (plan, error) {
 	known := e.known
 	e.known = nil // It is good for one attempt.
 	if known != nil {
-		if p, err := e.planFor(known); err == nil && !p.change.Empty() {
+		if p, err := e.planFor(known.Policy); err == nil && !p.change.Empty() {
 			return p, nil
 		}
 	}
+	e.asked = true
 	before, f := e.client.readPolicy(ctx, e.repo)
 	if f != nil {
 		return plan{}, f

@@ -67,7 +67,7 @@ func (c *Client) aged(policy *knownPolicy) bool {
 // spendPolicy gives the policy if it was read lately, to one edit alone; else nil. An
 // edit is not begun with the answer to a write, which may be old by now, nor where
 // others wrote first of late.
-func (c *Client) spendPolicy(repo imageref.Repository) *iampb.Policy {
+func (c *Client) spendPolicy(repo imageref.Repository) *knownPolicy {
 	if _, contested := c.shared.contested.peek(repo); contested {
 		return nil
 	}
@@ -75,7 +75,7 @@ func (c *Client) spendPolicy(repo imageref.Repository) *iampb.Policy {
 	if !ok || known.value.written || !known.value.spent.CompareAndSwap(false, true) {
 		return nil
 	}
-	return known.value.Policy
+	return known.value
 }
 
 // keepWritten remembers what Google answered to our own write. What was read before

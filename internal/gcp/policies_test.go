@@ -88,6 +88,20 @@ func TestOneReadAndOneWrite(t *testing.T) {
 	g.wantCalls(t, 2, 1, "not for ever")
 }
 
+// TestUnsentEditSpendsNothing: where the API server does not take the intent, the next
+// attempt rests on the same read.
+func TestUnsentEditSpendsNothing(t *testing.T) {
+	g := newGoogle(t)
+	g.wantAccess(t, nodesMember, diagnosis.Missing)
+	if _, err := g.client.EditPolicy(t.Context(), services, add, "", &noRecord{}); !errors.Is(err, errLost) {
+		t.Fatalf("got %v, want %v", err, errLost)
+	}
+	if _, err := g.editPolicy(t, add, &intents{}); err != nil {
+		t.Fatal(err)
+	}
+	g.wantCalls(t, 1, 1, "nothing had been sent")
+}
+
 func TestPoliciesAreRememberedBriefly(t *testing.T) {
 	g := newGoogle(t)
 	g.wantAccess(t, nodesMember, diagnosis.Missing)
