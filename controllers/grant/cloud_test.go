@@ -76,7 +76,7 @@ func (c *cloud) Absent(_ context.Context, _ imageref.Repository, members []strin
 }
 
 // EditPolicy implements Cloud.
-func (c *cloud) EditPolicy(ctx context.Context, repository imageref.Repository, edit iampolicy.Edit, reason string, record iampolicy.Recorder) (iampolicy.Write, error) {
+func (c *cloud) EditPolicy(ctx context.Context, repository imageref.Repository, edit iampolicy.Edit, reason string, record Recorder) (iampolicy.Write, error) {
 	c.Edits, c.Reasons = append(c.Edits, edit), append(c.Reasons, reason)
 	if len(c.NextErr) > 0 {
 		err := c.NextErr[0]
@@ -106,7 +106,7 @@ func (c *cloud) EditPolicy(ctx context.Context, repository imageref.Repository, 
 }
 
 // round reads, edits, has the intent recorded and writes.
-func (c *cloud) round(ctx context.Context, round int, edit iampolicy.Edit, record iampolicy.Recorder) (written iampolicy.Write, again bool, _ error) {
+func (c *cloud) round(ctx context.Context, round int, edit iampolicy.Edit, record Recorder) (written iampolicy.Write, again bool, _ error) {
 	after, change, err := iampolicy.Apply(c.policy, edit)
 	if err != nil {
 		return iampolicy.Write{}, false, err

@@ -43,7 +43,17 @@ type Cloud interface {
 	// read, all again when another writer came first. What is about to change is
 	// on record before each write. The reason goes to Cloud Audit Logs. Errors are
 	// those of iampolicy.
-	EditPolicy(ctx context.Context, repository imageref.Repository, edit iampolicy.Edit, reason string, record iampolicy.Recorder) (iampolicy.Write, error)
+	EditPolicy(ctx context.Context, repository imageref.Repository, edit iampolicy.Edit, reason string, record Recorder) (iampolicy.Write, error)
+}
+
+// Recorder keeps on record what is about to be sent.
+type Recorder = interface {
+	// Intend is called before each write, with the etag that it goes by. If it fails,
+	// nothing is sent.
+	Intend(ctx context.Context, intended iampolicy.Change, etag string) error
+	// Withdraw is called after a write that another writer's overtook: of what is on
+	// record nothing is under way.
+	Withdraw(ctx context.Context) error
 }
 
 // +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccesspolicies,verbs=list;watch

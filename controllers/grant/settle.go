@@ -62,12 +62,12 @@ type intents struct {
 	w *work
 }
 
-// Intend implements iampolicy.Recorder.
+// Intend implements Recorder.
 func (i intents) Intend(ctx context.Context, intended iampolicy.Change, etag string) error {
 	return i.r.intend(ctx, i.w, intended, etag)
 }
 
-// Withdraw implements iampolicy.Recorder. If the process dies after others wrote first,
+// Withdraw implements Recorder. If the process dies after others wrote first,
 // the next one must not take for the operator's what they may have added.
 func (i intents) Withdraw(ctx context.Context) error {
 	for _, g := range slices.Concat(i.w.add, i.w.remove) {

@@ -37,7 +37,7 @@ func TestWaitsForOthers(t *testing.T) {
 	if queue.last != together {
 		t.Errorf("one that a workload joins waits %v, want %v", queue.last, together)
 	}
-	record.Grant(changed.ObjectNew, v1alpha1.OriginAdded, "etag", time.Now())
+	record.Grant(changed.ObjectNew, v1alpha1.OriginAdded, "etag", now)
 	handler.Update(t.Context(), changed, queue)
 	if queue.last != 0 {
 		t.Errorf("one that is written waits %v", queue.last)

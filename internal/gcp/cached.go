@@ -46,7 +46,7 @@ type Cloud interface {
 	Overall(ctx context.Context, repo imageref.Repository, member string) diagnosis.Overall
 	Content(ctx context.Context, image imageref.Image) diagnosis.Content
 	Absent(ctx context.Context, repo imageref.Repository, members []string) ([]string, error)
-	EditPolicy(ctx context.Context, repo imageref.Repository, edit iampolicy.Edit, reason string, record iampolicy.Recorder) (Write, error)
+	EditPolicy(ctx context.Context, repo imageref.Repository, edit iampolicy.Edit, reason string, record Recorder) (Write, error)
 }
 
 // Cached answers reads from memory for a while. Reads of the same thing at the
@@ -181,7 +181,7 @@ func (c *Cached) Absent(ctx context.Context, repo imageref.Repository, members [
 
 // EditPolicy is Client.EditPolicy. Afterwards, also after an error, no access to
 // the repository is answered from before.
-func (c *Cached) EditPolicy(ctx context.Context, repo imageref.Repository, edit iampolicy.Edit, reason string, record iampolicy.Recorder) (Write, error) {
+func (c *Cached) EditPolicy(ctx context.Context, repo imageref.Repository, edit iampolicy.Edit, reason string, record Recorder) (Write, error) {
 	stale := func(key accessKey) bool { return key.repository == repo }
 	defer c.overalls.drop(stale)
 	defer c.accesses.drop(stale)

@@ -84,7 +84,7 @@ func (f *fakeCloud) Absent(ctx context.Context, _ imageref.Repository, members [
 	return members, f.nextErr
 }
 
-func (f *fakeCloud) EditPolicy(context.Context, imageref.Repository, iampolicy.Edit, string, iampolicy.Recorder) (Write, error) {
+func (f *fakeCloud) EditPolicy(context.Context, imageref.Repository, iampolicy.Edit, string, Recorder) (Write, error) {
 	return Write{}, f.nextErr
 }
 

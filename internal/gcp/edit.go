@@ -36,6 +36,17 @@ const (
 // Write is what came of an edit.
 type Write = iampolicy.Write
 
+// Recorder keeps on record what an edit is about to send.
+type Recorder = interface {
+	// Intend is called before each write, with the etag it will be sent under. If it
+	// fails, nothing is sent.
+	Intend(ctx context.Context, intended iampolicy.Change, etag string) error
+	// Withdraw is called when Google has refused what was recorded because another
+	// writer was first: nothing of it is under way, and whoever is found in the policy
+	// from then on was put there by somebody else. If it fails, the edit ends.
+	Withdraw(ctx context.Context) error
+}
+
 // EditPolicy reads the repository's policy, edits it and writes it back under
 // the etag it read; nothing is written if the edit changes nothing. It repeats
 // all of that when somebody else wrote first, or Google did not answer, and
@@ -48,7 +59,7 @@ type Write = iampolicy.Write
 //
 // Errors are iampolicy's, or the record's own, wrapped; ErrUncertain is among them
 // when a write may have taken effect all the same.
-func (c *Client) EditPolicy(ctx context.Context, repo imageref.Repository, edit iampolicy.Edit, reason string, record iampolicy.Recorder) (Write, error) {
+func (c *Client) EditPolicy(ctx context.Context, repo imageref.Repository, edit iampolicy.Edit, reason string, record Recorder) (Write, error) {
 	e := &editing{client: c, repo: repo, edit: edit, reason: headerValue(reason), record: record}
 	spent := c.spendPolicy(repo)
 	e.known = spent
@@ -77,7 +88,7 @@ type editing struct {
 	repo   imageref.Repository
 	edit   iampolicy.Edit
 	reason string
-	record iampolicy.Recorder
+	record Recorder
 	// known is what the first attempt may rest on, nil if it has to read.
 	known *knownPolicy
 	// asked: Google was asked to read or to write.

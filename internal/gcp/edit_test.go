@@ -36,7 +36,7 @@ type intents struct {
 	then      func()
 }
 
-// Intend implements iampolicy.Recorder.
+// Intend implements Recorder.
 func (i *intents) Intend(_ context.Context, intended iampolicy.Change, etag string) error {
 	i.changes, i.etags = append(i.changes, intended), append(i.etags, etag)
 	if i.then != nil {
@@ -45,7 +45,7 @@ func (i *intents) Intend(_ context.Context, intended iampolicy.Change, etag stri
 	return nil
 }
 
-// Withdraw implements iampolicy.Recorder.
+// Withdraw implements Recorder.
 func (i *intents) Withdraw(context.Context) error {
 	i.withdrawn++
 	return nil
@@ -56,7 +56,7 @@ type noRecord struct{ intents }
 
 var errLost = errors.New("status is gone")
 
-// Intend implements iampolicy.Recorder.
+// Intend implements Recorder.
 func (*noRecord) Intend(context.Context, iampolicy.Change, string) error { return errLost }
 
 func (g *google) editPolicy(t *testing.T, edit iampolicy.Edit, i *intents) (Write, error) {

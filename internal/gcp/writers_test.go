@@ -183,13 +183,13 @@ func (c *crowd) operate(tb testing.TB, i int, members []string) {
 // slowRecord takes as long as the API server does.
 type slowRecord struct{ turns *turns }
 
-// Intend implements iampolicy.Recorder.
+// Intend implements Recorder.
 func (r slowRecord) Intend(_ context.Context, intended iampolicy.Change, _ string) error {
 	r.turns.wait(r.turns.around(recordTakes * time.Duration(len(intended.Added))))
 	return nil
 }
 
-// Withdraw implements iampolicy.Recorder.
+// Withdraw implements Recorder.
 func (r slowRecord) Withdraw(context.Context) error { return nil }
 
 // count reads the emulator's record. Only operators give a reason for a write.

@@ -9,7 +9,6 @@
 package iampolicy
 
 import (
-	"context"
 	"slices"
 	"strings"
 
@@ -148,17 +147,6 @@ func principals(policy *iampb.Policy) int {
 		n += len(binding.GetMembers())
 	}
 	return n
-}
-
-// Recorder keeps on record what an edit is about to send.
-type Recorder interface {
-	// Intend is called before each write, with the etag it will be sent under. If it
-	// fails, nothing is sent.
-	Intend(ctx context.Context, intended Change, etag string) error
-	// Withdraw is called when the cloud has refused what was recorded because another
-	// writer was first: nothing of it is under way, and whoever is found in the policy
-	// from then on was put there by somebody else. If it fails, the edit ends.
-	Withdraw(ctx context.Context) error
 }
 
 // Write is what came of an edit in the cloud.
