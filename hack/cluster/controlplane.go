@@ -7,9 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -41,30 +39,18 @@ rules:
 	return head + "  users: ['" + strings.Join(users, "', '") + "']\n- level: None\n"
 }
 
-// errPortTaken says that a port which was free a moment ago no longer is.
-var errPortTaken = errors.New("a port was taken by another program")
-
 // ports are the loopback ports of one cluster.
 type ports struct {
 	etcd, peer, apiserver int
 }
 
-// freePorts finds ports that nobody listens on. All are held until the last is found, so that they differ.
+// freePorts finds ports that nobody listens on.
 func freePorts() (ports, error) {
-	var found [3]int
-	for i := range found {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return ports{}, fmt.Errorf("find a free port: %w", err)
-		}
-		defer listener.Close()
-		address, err := netip.ParseAddrPort(listener.Addr().String())
-		if err != nil {
-			return ports{}, fmt.Errorf("find a free port: %w", err)
-		}
-		found[i] = int(address.Port())
+	found, err := freeAddresses(3)
+	if err != nil {
+		return ports{}, err
 	}
-	return ports{etcd: found[0], peer: found[1], apiserver: found[2]}, nil
+	return ports{etcd: int(found[0].Port()), peer: int(found[1].Port()), apiserver: int(found[2].Port())}, nil
 }
 
 // StartEtcd starts etcd, on the same ports and with the same state each time, and returns when it is healthy. Start has
