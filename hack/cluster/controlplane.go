@@ -5,24 +5,17 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-const (
-	// readyTimeout bounds the wait for one program to serve; on a machine without load each takes a few seconds.
-	readyTimeout = 2 * time.Minute
-	pollInterval = 50 * time.Millisecond
-	// apiserverGrace is short because the API server would wait for clients to close their watches, and loses nothing if it
-	// does not: its state is etcd's, and the audit log is written as requests complete.
-	apiserverGrace = 2 * time.Second
-)
+// apiserverGrace is short because the API server would wait for clients to close their watches, and loses nothing if it does
+// not: its state is etcd's, and the audit log is written as requests complete.
+const apiserverGrace = 2 * time.Second
 
 // auditPolicy has each request logged once, when it is complete, without bodies; of all users if none is named.
 func auditPolicy(users []string) string {
@@ -70,7 +63,7 @@ func (c *Cluster) StartEtcd(ctx context.Context) error {
 		return err
 	}
 	c.etcd = p
-	return c.waitFor(ctx, p, "etcd to be healthy", func(ctx context.Context) error {
+	return p.waitFor(ctx, "etcd to be healthy", func(ctx context.Context) error {
 		return getOK(ctx, client+"/readyz")
 	})
 }
@@ -102,7 +95,7 @@ func (c *Cluster) StartAPIServer(ctx context.Context) error {
 		return err
 	}
 	c.apiserver = p
-	return c.waitFor(ctx, p, "kube-apiserver to be ready", func(ctx context.Context) error {
+	return p.waitFor(ctx, "kube-apiserver to be ready", func(ctx context.Context) error {
 		return c.client.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
 	})
 }
@@ -124,7 +117,7 @@ func (c *Cluster) startControllers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.waitFor(ctx, manager, "the default service account", func(ctx context.Context) error {
+	if err := manager.waitFor(ctx, "the default service account", func(ctx context.Context) error {
 		_, err := c.client.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{})
 		return err
 	}); err != nil {
@@ -141,25 +134,6 @@ func (c *Cluster) startComponent(name string, args ...string) (*Process, error) 
 	return c.spawn(Command{Name: name, Path: c.binaries[name], Args: append([]string{
 		"--kubeconfig=" + kubeconfig, "--leader-elect=false", "--secure-port=0", "--kube-api-qps=500", "--kube-api-burst=1000",
 	}, args...)})
-}
-
-// waitFor polls check until it is satisfied, the process ends, or the bound is reached; then it says what was missing.
-func (c *Cluster) waitFor(ctx context.Context, p *Process, what string, check func(context.Context) error) error {
-	var last error
-	err := wait.PollUntilContextTimeout(ctx, pollInterval, readyTimeout, true, func(ctx context.Context) (bool, error) {
-		if err := p.Exited(); err != nil {
-			if strings.Contains(err.Error(), "address already in use") {
-				return false, fmt.Errorf("%w: %w", errPortTaken, err)
-			}
-			return false, err
-		}
-		last = check(ctx)
-		return last == nil, nil
-	})
-	if err != nil && wait.Interrupted(err) {
-		return fmt.Errorf("wait for %s: %w", what, errors.Join(err, last))
-	}
-	return err
 }
 
 // getOK asks a plain HTTP health endpoint.
