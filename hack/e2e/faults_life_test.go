@@ -235,11 +235,13 @@ func (c *cell) wake(ctx context.Context) {
 }
 
 // isHeldUp tells whether the cell's request has come to its gate.
-func isHeldUp(_ context.Context, c *cell) (bool, any) { return c.gate.isReached(), c.statuses() }
+func isHeldUp(_ context.Context, c *cell) (bool, any) {
+	return c.gate.isReached(), c.answers(c.resource())
+}
 
 // isWritten tells whether the write was done over which the cell dies, and its answer kept back.
 func isWritten(_ context.Context, c *cell) (bool, any) {
-	got := c.statuses()
+	got := c.answers(c.resource())
 	return len(got) == len(c.wantStatuses()) && c.isMember() != c.crash.revoking, got
 }
 
@@ -266,17 +268,6 @@ func (c *cell) areRunning(ctx context.Context) bool {
 	var list corev1.PodList
 	err := shared.client.List(ctx, &list, client.InNamespace(c.namespace))
 	return err == nil && len(list.Items) == replicas && !slices.ContainsFunc(list.Items, func(p corev1.Pod) bool { return !isReady(&p) })
-}
-
-// statuses are what the writes of the cell's policy were answered, 0 where nothing was.
-func (c *cell) statuses() []int {
-	var got []int
-	for _, r := range c.cloud.Requests() {
-		if r.Method == writeMethod && r.Resource == c.resource() {
-			got = append(got, r.Status)
-		}
-	}
-	return got
 }
 
 func (c *cell) isMember() bool {
