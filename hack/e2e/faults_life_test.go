@@ -57,7 +57,7 @@ type life struct {
 // cell is one cell of the matrix.
 type cell struct {
 	*site
-	place      coordinates
+	at         coordinates
 	crash      crashPoint
 	cloudFault cloudFault
 	gate       *gate
@@ -72,9 +72,9 @@ type cell struct {
 // newCell makes the cell's site.
 func (l *lab) newCell(t *testing.T, namespace string, p coordinates, crash crashPoint, cloud cloudFault) *cell {
 	t.Helper()
-	c := &cell{site: l.site(t, namespace, nodeProject), place: p, crash: crash, cloudFault: cloud, gate: crash.gate.anew()}
+	c := &cell{site: l.site(t, namespace, nodeProject), at: p, crash: crash, cloudFault: cloud, gate: crash.gate.anew()}
 	c.gate.about = c.name()
-	if c.gate.path == restarts().path {
+	if c.gate.path == restartGate().path {
 		c.gate.about = "/namespaces/" + namespace + "/"
 	}
 	c.seedPolicy()
@@ -147,7 +147,7 @@ func (f *life) approach(t *testing.T, cells []*cell) {
 	t.Helper()
 	for _, c := range cells {
 		f.first.holdToo(c.gate)
-		for _, fault := range c.strikes() {
+		for _, fault := range c.cloudFaults() {
 			f.cloud.InjectFault(fault)
 		}
 		if !c.crash.revoking {
