@@ -46,6 +46,8 @@ func shapeOf(pods int) shape {
 	return s
 }
 
+func (s shape) label() string { return fmt.Sprintf("%d pods", s.pods) }
+
 func (s shape) namespace(i int) string { return fmt.Sprintf("team-%03d", i/deploymentsPerNamespace) }
 
 // storm is one run of one size.
