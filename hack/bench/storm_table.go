@@ -20,7 +20,7 @@ const restartWindow = 10 * time.Second
 func stormTable(results []*stormResult, latency time.Duration) *table {
 	t := compare("counted", "target", results)
 	t.title = fmt.Sprintf("Storms: all pods fail within %s; %s a call to Google, %s until IAM has spread, restarts due %s after a grant",
-		stormSpread, latency, spreads, restartDelay)
+		stormSpread, latency, iamDelay, restartDelay)
 	t.line("Deployments / namespaces", "", func(r *stormResult) cell { return figure("%d / %d", r.deployments, r.namespaces) })
 	t.line("nodes", "", func(r *stormResult) cell { return figure("%d", r.nodes) })
 	t.line("statuses written by kubelets", "", func(r *stormResult) cell { return figure("%d", r.statuses) })

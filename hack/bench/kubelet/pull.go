@@ -51,7 +51,7 @@ func (k *Kubelets) play(ctx context.Context) error {
 
 // advance tries the pull that is due, or reports that the next one is waited for.
 func (k *Kubelets) advance(ctx context.Context, pod *corev1.Pod, rec *podRecord) (time.Duration, error) {
-	node, err := k.account(pod)
+	node, err := k.nodeOf(pod)
 	if err != nil {
 		return 0, err
 	}
