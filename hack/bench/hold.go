@@ -61,6 +61,7 @@ func (b *bench) invite(ctx context.Context, l *lab, google *cloud, what string) 
 	if err != nil {
 		return err
 	}
+	// peers.sh reads these lines: keep their beginnings.
 	fmt.Fprintf(b.out, `# %s
 export KUBECONFIG=%s
 export PATH=%s:$PATH
