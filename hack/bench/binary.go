@@ -15,7 +15,7 @@ import (
 
 // origins are the packages that symbols are summed by; the first that a symbol's name holds has it.
 var origins = []string{
-	"google.golang.org/api/compute", "google.golang.org/api/container", "google.golang.org/api/policytroubleshooter", "google.golang.org/api/",
+	"google.golang.org/api/container", "google.golang.org/api/policytroubleshooter", "google.golang.org/api/",
 	"cloud.google.com/go/artifactregistry", "cloud.google.com/go/auth", "cloud.google.com/go/compute/metadata", "cloud.google.com/go/iam",
 	"cloud.google.com/go/longrunning", "cloud.google.com/go/",
 	"github.com/googleapis/", "google.golang.org/genproto", "google.golang.org/grpc", "google.golang.org/protobuf", "go.opentelemetry.io",

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"github.com/pull-access/pull-access-operator/hack/bench/kubelet"
+	"github.com/pull-access/pull-access-operator/hack/pulltext"
 )
 
 // holdQuiet keeps a cluster of healthy pods until Ctrl-C.
@@ -48,7 +48,7 @@ func (b *bench) holdAlone(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	return b.invite(ctx, s.lab, s.cloud, fmt.Sprintf("Deployment %s/%s fails: %s\n# another failure: kubectl --namespace=%s rollout restart deployment/%s",
-		aloneNamespace, name, kubelet.Refused(image), aloneNamespace, name))
+		aloneNamespace, name, pulltext.Refused(image), aloneNamespace, name))
 }
 
 // invite tells how to reach what is running, and waits. Whoever comes is an administrator whose requests are in the audit log.
@@ -61,6 +61,7 @@ func (b *bench) invite(ctx context.Context, l *lab, google *cloud, what string) 
 	if err != nil {
 		return err
 	}
+	// peers.sh reads these lines: keep their beginnings.
 	fmt.Fprintf(b.out, `# %s
 export KUBECONFIG=%s
 export PATH=%s:$PATH

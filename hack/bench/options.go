@@ -107,7 +107,7 @@ func (o options) validate(name string) error {
 }
 
 // numbers reads a list such as 100,1000.
-func numbers(flag, text string, least, most, multiple int) ([]int, error) {
+func numbers(name, text string, least, most, multiple int) ([]int, error) {
 	var all []int
 	for _, part := range strings.Split(text, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(part))
@@ -116,7 +116,7 @@ func numbers(flag, text string, least, most, multiple int) ([]int, error) {
 			if multiple > 1 {
 				what = fmt.Sprintf("multiples of %d", multiple)
 			}
-			return nil, fmt.Errorf("-%s must be %s from %d to %d with commas between them, and not %q", flag, what, least, most, part)
+			return nil, fmt.Errorf("-%s must be %s from %d to %d with commas between them, and not %q", name, what, least, most, part)
 		}
 		all = append(all, n)
 	}

@@ -113,6 +113,7 @@ for pods in "$@"; do
 	# All that popeye looks at took 10 GiB at 5,000 pods: more pods could take the machine down.
 	[ "$pods" -gt 5000 ] || once "$pods" "popeye, all" "$popeye" --kubeconfig "$KUBECONFIG" -A --force-exit-zero
 	once "$pods" "kubectl get pods" kubectl get pods -A
+	once "$pods" "kubectl get pods, Pending" kubectl get pods -A --field-selector=status.phase=Pending
 	once "$pods" "kubectl pullaccess explain" "$dir/kubectl-pullaccess" explain -A --gcp-endpoint="$google"
 	# shellcheck disable=SC2086 # Its words are separate.
 	[ -z "${COMMAND:-}" ] || once "$pods" "$COMMAND" $COMMAND

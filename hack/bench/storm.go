@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/utils/clock"
 
@@ -27,8 +26,8 @@ const (
 	// countInterval is how often the pods are counted, noteInterval how often that is told.
 	countInterval = 500 * time.Millisecond
 	noteInterval  = 10 * time.Second
-	// settles is how long what a storm has left behind may still change before it is counted.
-	settles = 10 * time.Second
+	// aftermath is how long what a storm has left behind may still change before it is counted.
+	aftermath = 10 * time.Second
 )
 
 // shape is a storm's size.
@@ -45,6 +44,8 @@ func shapeOf(pods int) shape {
 	s.nodes += s.nodes % len(pools)
 	return s
 }
+
+func (s shape) label() string { return fmt.Sprintf("%d pods", s.pods) }
 
 func (s shape) namespace(i int) string { return fmt.Sprintf("team-%03d", i/deploymentsPerNamespace) }
 
@@ -67,7 +68,7 @@ func (b *bench) storms(ctx context.Context) error {
 		}
 	}()
 	for _, size := range b.storm {
-		r, err := b.runStorm(ctx, size, b.latency)
+		r, err := b.runStorm(ctx, size)
 		if err != nil {
 			return err
 		}
@@ -77,7 +78,7 @@ func (b *bench) storms(ctx context.Context) error {
 }
 
 // runStorm has so many pods fail at once and counts what the operator does about it.
-func (b *bench) runStorm(ctx context.Context, pods int, latency time.Duration) (*stormResult, error) {
+func (b *bench) runStorm(ctx context.Context, pods int) (*stormResult, error) {
 	if err := b.makeManager(ctx); err != nil {
 		return nil, err
 	}
@@ -86,7 +87,7 @@ func (b *bench) runStorm(ctx context.Context, pods int, latency time.Duration) (
 		pods, s.deployments, s.namespaces, s.repositories, s.nodes, len(pools))
 	nodes := nodesFor(s.nodes)
 	var err error
-	if s.cloud, err = startCloud(ctx, s.repositories, nodes, latency); err != nil {
+	if s.cloud, err = startCloud(ctx, s.repositories, nodes, b.latency); err != nil {
 		return nil, err
 	}
 	defer s.cloud.close()
@@ -111,7 +112,7 @@ func (b *bench) runStorm(ctx context.Context, pods int, latency time.Duration) (
 
 // prepare brings the storm to where only the kubelets have to begin.
 func (s *storm) prepare(ctx context.Context, nodes []kubelet.Node) error {
-	iam := &spread{cloud: s.cloud, delay: spreads, known: map[string]time.Time{}}
+	iam := &spread{cloud: s.cloud, delay: iamDelay, known: map[string]time.Time{}}
 	go iam.follow(ctx, s.repositories)
 	err := each(ctx, len(nodes), func(ctx context.Context, i int) error {
 		return kubelet.Register(ctx, s.lab.typed, nodes[i], time.Now())
@@ -121,7 +122,6 @@ func (s *storm) prepare(ctx context.Context, nodes []kubelet.Node) error {
 	}
 	s.kubelets, err = kubelet.New(ctx, kubelet.Options{
 		Config: s.lab.kubelets, Nodes: nodes, Spread: stormSpread, Pulls: iam.pulls, Clock: clock.RealClock{},
-		Failed: func(types.NamespacedName, time.Time) {},
 	})
 	if err != nil {
 		return err
@@ -175,7 +175,7 @@ func (s *storm) rage(ctx context.Context) (*stormResult, error) {
 		return nil, fmt.Errorf("wait until %d pods run: %w", s.pods, err)
 	}
 	result.recovered = time.Since(s.kubelets.First())
-	if err := pause(ctx, settles); err != nil {
+	if err := pause(ctx, aftermath); err != nil {
 		return nil, err
 	}
 	return result, s.count(ctx, result, idle)

@@ -6,9 +6,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -19,13 +17,10 @@ import (
 	"github.com/pull-access/pull-access-operator/hack/bench/measure"
 )
 
-// restartWindow is the window in which restarts are counted for their rate.
-const restartWindow = 10 * time.Second
-
 // stormResult is what one storm has cost.
 type stormResult struct {
 	shape
-	// Calls to Google in all, and those of a kind by resource.
+	// Calls to Google of four methods, by resource.
 	reads, writes, repositoriesRead, instances map[string]int
 	// calls are all calls to Google by their method.
 	calls map[string]int
@@ -133,117 +128,4 @@ func times(e *eventsv1.Event) int {
 		return int(e.Series.Count)
 	}
 	return 1
-}
-
-func total(counts map[string]int) int {
-	n := 0
-	for _, c := range counts {
-		n += c
-	}
-	return n
-}
-
-// stormTable is all storms side by side.
-func stormTable(results []*stormResult, latency time.Duration) *table {
-	t := &table{
-		title: fmt.Sprintf("Storms: all pods fail within %s; %s a call to Google, %s until IAM has spread, restarts due %s after a grant",
-			stormSpread, latency, spreads, restartDelay),
-		head: []string{"counted"},
-	}
-	for _, r := range results {
-		t.head = append(t.head, fmt.Sprintf("%d pods", r.pods))
-	}
-	t.head = append(t.head, "target")
-	row := func(label, target string, of func(r *stormResult) cell) {
-		var cells []cell
-		for _, r := range results {
-			cells = append(cells, of(r))
-		}
-		t.add(label, cells, target)
-	}
-	row("Deployments / namespaces", "", func(r *stormResult) cell { return figure("%d / %d", r.deployments, r.namespaces) })
-	row("nodes", "", func(r *stormResult) cell { return figure("%d", r.nodes) })
-	row("statuses written by kubelets", "", func(r *stormResult) cell { return figure("%d", r.statuses) })
-	row("IAM policy reads", "1 per repository", func(r *stormResult) cell { return exactly(total(r.reads), r.repositories) })
-	row("IAM policy writes", "1 per repository", func(r *stormResult) cell { return exactly(total(r.writes), r.repositories) })
-	row("GetRepository", "1 per repository", func(r *stormResult) cell { return exactly(total(r.repositoriesRead), r.repositories) })
-	row("instances.get", "1 per node pool", func(r *stormResult) cell { return exactly(total(r.instances), len(pools)) })
-	row("calls to Google in all", "", func(r *stormResult) cell { return figure("%d", total(r.calls)) })
-	addKinds(t, results, func(r *stormResult) map[string]int { return r.calls })
-	row("Deployments restarted", "all", func(r *stormResult) cell { return exactly(restarted(r, 1), r.deployments) })
-	row("Deployments restarted twice or more", "none", func(r *stormResult) cell { return exactly(restarted(r, 2), 0) })
-	row("most restarts within 10 s", "", func(r *stormResult) cell { return figure("%d", measure.BusiestWindow(r.restartTimes, restartWindow)) })
-	row("Events on pods", "", func(r *stormResult) cell { return figure("%d", total(r.podEvents)) })
-	row("most Events of one reason on one pod", "1", func(r *stormResult) cell { return atMost(r.mostPerPod, 1) })
-	row("Events in all", "", func(r *stormResult) cell { return figure("%d", total(r.events)) })
-	addKinds(t, results, func(r *stormResult) map[string]int { return r.events })
-	t.addRequests(results)
-	row("first failure to last IAM write", "<= 15 s", func(r *stormResult) cell { return seconds(r.lastWrite) })
-	row("first failure to all pods running", "", func(r *stormResult) cell { return seconds(r.recovered) })
-	row("peak resident memory", "<= 200 MB", func(r *stormResult) cell { return megabytes(r.peak) })
-	row("CPU of the operator", "", func(r *stormResult) cell { return seconds(r.cpu) })
-	return t
-}
-
-// restarted counts the Deployments that were restarted so often or more.
-func restarted(r *stormResult, times int) int {
-	n := 0
-	for _, restarts := range r.restarts {
-		if restarts >= times {
-			n++
-		}
-	}
-	return n
-}
-
-// addKinds adds a line for each kind of what was counted.
-func addKinds(t *table, results []*stormResult, of func(r *stormResult) map[string]int) {
-	kinds := map[string]int{}
-	for _, r := range results {
-		maps.Copy(kinds, of(r))
-	}
-	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
-		var cells []cell
-		for _, r := range results {
-			cells = append(cells, figure("%d", of(r)[kind]))
-		}
-		t.add("  "+kind, cells, "")
-	}
-}
-
-// addRequests adds what was asked of the API server, a line for each kind.
-func (t *table) addRequests(results []*stormResult) {
-	writes := func(r measure.Request) bool { return r.Writes() }
-	counted := func(kind func(measure.Request) bool) []cell {
-		var cells []cell
-		for _, r := range results {
-			n := 0
-			for _, request := range r.requests {
-				if kind(request) {
-					n++
-				}
-			}
-			cells = append(cells, figure("%d (%.2f)", n, float64(n)/float64(r.deployments)))
-		}
-		return cells
-	}
-	t.add("API writes (per Deployment)", counted(writes), "")
-	t.add("  of them conflicts", counted(func(r measure.Request) bool { return r.Writes() && r.Conflict() }), "")
-	kinds := map[string]bool{}
-	for _, r := range results {
-		for _, request := range r.requests {
-			kinds[request.Kind()] = true
-		}
-	}
-	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
-		if strings.HasPrefix(kind, "write") {
-			t.add("  "+strings.TrimPrefix(kind, "write "), counted(func(r measure.Request) bool { return r.Kind() == kind }), "")
-		}
-	}
-	t.add("API reads (per Deployment)", counted(func(r measure.Request) bool { return !r.Writes() }), "")
-	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
-		if strings.HasPrefix(kind, "read") {
-			t.add("  "+strings.TrimPrefix(kind, "read "), counted(func(r measure.Request) bool { return r.Kind() == kind }), "")
-		}
-	}
 }

@@ -52,6 +52,31 @@ func (t *table) add(label string, cells []cell, target string) {
 	t.rows = append(t.rows, slices.Concat([]cell{{text: label}}, cells, []cell{{text: target}}))
 }
 
+// comparison is a table with a column for each of some results.
+type comparison[R interface{ label() string }] struct {
+	*table
+	results []R
+}
+
+// compare begins one; first and last are the heads of the columns at its sides.
+func compare[R interface{ label() string }](first, last string, results []R) comparison[R] {
+	c := comparison[R]{&table{head: []string{first}}, results}
+	for _, r := range results {
+		c.head = append(c.head, r.label())
+	}
+	c.head = append(c.head, last)
+	return c
+}
+
+// line adds one figure of each result.
+func (c comparison[R]) line(label, target string, of func(R) cell) {
+	var cells []cell
+	for _, r := range c.results {
+		cells = append(cells, of(r))
+	}
+	c.add(label, cells, target)
+}
+
 // missed counts the judged figures that did not hold.
 func (t *table) missed() int {
 	n := 0

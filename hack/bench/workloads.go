@@ -87,10 +87,10 @@ func deploy(ctx context.Context, l *lab, google *cloud, d *appsv1.Deployment) er
 // policyName is that of the one policy, which opens every repository to every pool.
 const policyName = "bench"
 
-// restartDelay is the policy's; spreads is how long the emulated IAM needs for a change. With kubelet's back-off (pulls 0,
+// restartDelay is the policy's; iamDelay is how long the emulated IAM needs for a change. With kubelet's back-off (pulls 0,
 // 10, 30 and 70 seconds after the first) no pull works before the restarts are due, and the next come long after: nearly
 // every Deployment is still stuck when it is its turn.
-const restartDelay, spreads = 45 * time.Second, 40 * time.Second
+const restartDelay, iamDelay = 45 * time.Second, 40 * time.Second
 
 // policy enforces, with brakes that let a storm through.
 func policy() *v1alpha1.PullAccessPolicy {

@@ -5,7 +5,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -60,9 +59,6 @@ type Cluster struct {
 	stopped  bool
 }
 
-// startAttempts bounds how often Start begins anew because another program took one of the ports that it had found free.
-const startAttempts = 3
-
 // Start starts a control plane on loopback and returns when it serves. Whoever starts it must call Stop. A failed start
 // leaves nothing behind.
 func Start(ctx context.Context, options Options) (*Cluster, error) {
@@ -70,15 +66,7 @@ func Start(ctx context.Context, options Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	for attempt := 1; ; attempt++ {
-		c, err := start(ctx, options, binaries)
-		if err == nil {
-			return c, nil
-		}
-		if attempt == startAttempts || !errors.Is(err, errPortTaken) {
-			return nil, err
-		}
-	}
+	return onFreePorts(func() (*Cluster, error) { return start(ctx, options, binaries) })
 }
 
 func start(ctx context.Context, options Options, binaries map[string]string) (_ *Cluster, err error) {

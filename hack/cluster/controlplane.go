@@ -5,26 +5,17 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-const (
-	// readyTimeout bounds the wait for one program to serve; on a machine without load each takes a few seconds.
-	readyTimeout = 2 * time.Minute
-	pollInterval = 50 * time.Millisecond
-	// apiserverGrace is short because the API server would wait for clients to close their watches, and loses nothing if it
-	// does not: its state is etcd's, and the audit log is written as requests complete.
-	apiserverGrace = 2 * time.Second
-)
+// apiserverGrace is short because the API server would wait for clients to close their watches, and loses nothing if it does
+// not: its state is etcd's, and the audit log is written as requests complete.
+const apiserverGrace = 2 * time.Second
 
 // auditPolicy has each request logged once, when it is complete, without bodies; of all users if none is named.
 func auditPolicy(users []string) string {
@@ -41,30 +32,18 @@ rules:
 	return head + "  users: ['" + strings.Join(users, "', '") + "']\n- level: None\n"
 }
 
-// errPortTaken says that a port which was free a moment ago no longer is.
-var errPortTaken = errors.New("a port was taken by another program")
-
 // ports are the loopback ports of one cluster.
 type ports struct {
 	etcd, peer, apiserver int
 }
 
-// freePorts finds ports that nobody listens on. All are held until the last is found, so that they differ.
+// freePorts finds ports that nobody listens on.
 func freePorts() (ports, error) {
-	var found [3]int
-	for i := range found {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return ports{}, fmt.Errorf("find a free port: %w", err)
-		}
-		defer listener.Close()
-		address, err := netip.ParseAddrPort(listener.Addr().String())
-		if err != nil {
-			return ports{}, fmt.Errorf("find a free port: %w", err)
-		}
-		found[i] = int(address.Port())
+	found, err := freeAddresses(3)
+	if err != nil {
+		return ports{}, err
 	}
-	return ports{etcd: found[0], peer: found[1], apiserver: found[2]}, nil
+	return ports{etcd: int(found[0].Port()), peer: int(found[1].Port()), apiserver: int(found[2].Port())}, nil
 }
 
 // StartEtcd starts etcd, on the same ports and with the same state each time, and returns when it is healthy. Start has
@@ -84,7 +63,7 @@ func (c *Cluster) StartEtcd(ctx context.Context) error {
 		return err
 	}
 	c.etcd = p
-	return c.waitFor(ctx, p, "etcd to be healthy", func(ctx context.Context) error {
+	return p.waitFor(ctx, "etcd to be healthy", func(ctx context.Context) error {
 		return getOK(ctx, client+"/readyz")
 	})
 }
@@ -116,7 +95,7 @@ func (c *Cluster) StartAPIServer(ctx context.Context) error {
 		return err
 	}
 	c.apiserver = p
-	return c.waitFor(ctx, p, "kube-apiserver to be ready", func(ctx context.Context) error {
+	return p.waitFor(ctx, "kube-apiserver to be ready", func(ctx context.Context) error {
 		return c.client.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
 	})
 }
@@ -138,7 +117,7 @@ func (c *Cluster) startControllers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.waitFor(ctx, manager, "the default service account", func(ctx context.Context) error {
+	if err := manager.waitFor(ctx, "the default service account", func(ctx context.Context) error {
 		_, err := c.client.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{})
 		return err
 	}); err != nil {
@@ -155,25 +134,6 @@ func (c *Cluster) startComponent(name string, args ...string) (*Process, error) 
 	return c.spawn(Command{Name: name, Path: c.binaries[name], Args: append([]string{
 		"--kubeconfig=" + kubeconfig, "--leader-elect=false", "--secure-port=0", "--kube-api-qps=500", "--kube-api-burst=1000",
 	}, args...)})
-}
-
-// waitFor polls check until it is satisfied, the process ends, or the bound is reached; then it says what was missing.
-func (c *Cluster) waitFor(ctx context.Context, p *Process, what string, check func(context.Context) error) error {
-	var last error
-	err := wait.PollUntilContextTimeout(ctx, pollInterval, readyTimeout, true, func(ctx context.Context) (bool, error) {
-		if err := p.Exited(); err != nil {
-			if strings.Contains(err.Error(), "address already in use") {
-				return false, fmt.Errorf("%w: %w", errPortTaken, err)
-			}
-			return false, err
-		}
-		last = check(ctx)
-		return last == nil, nil
-	})
-	if err != nil && wait.Interrupted(err) {
-		return fmt.Errorf("wait for %s: %w", what, errors.Join(err, last))
-	}
-	return err
 }
 
 // getOK asks a plain HTTP health endpoint.

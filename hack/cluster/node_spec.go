@@ -43,7 +43,7 @@ func (n *Node) Stop() {
 }
 
 func (c *Cluster) waitForNode(ctx context.Context, node *Node) error {
-	return c.waitFor(ctx, node.process, "node "+node.Name+" to be Ready", func(ctx context.Context) error {
+	return node.process.waitFor(ctx, "node "+node.Name+" to be Ready", func(ctx context.Context) error {
 		got, err := c.client.CoreV1().Nodes().Get(ctx, node.Name, metav1.GetOptions{})
 		if err != nil {
 			return err

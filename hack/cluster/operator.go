@@ -5,8 +5,6 @@ package cluster
 
 import (
 	"context"
-	"fmt"
-	"net"
 	"path/filepath"
 )
 
@@ -32,14 +30,4 @@ func (c *Cluster) InstallOperator(ctx context.Context, root string) error {
 		}
 	}
 	return nil
-}
-
-// FreeAddress is a HOST:PORT of loopback on which nobody listens. Another program may take it before it is used.
-func FreeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	defer listener.Close()
-	return listener.Addr().String(), nil
 }

@@ -4,6 +4,8 @@
 package cluster
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 const (
@@ -19,6 +23,9 @@ const (
 	stopGrace = 10 * time.Second
 	// logTailLines bounds what an early exit quotes of the child's log.
 	logTailLines = 15
+	// readyTimeout bounds the wait for one program to serve; on a machine without load each takes a few seconds.
+	readyTimeout = 2 * time.Minute
+	pollInterval = 50 * time.Millisecond
 )
 
 // Command says which program to run as a child, and where its output goes.
@@ -101,6 +108,32 @@ func (p *Process) Exited() error {
 		how = p.err.Error()
 	}
 	return fmt.Errorf("%s ended early (%s); its log ends with:\n%s", p.command.Name, how, logTail(p.command.Log))
+}
+
+// waitFor is await with a bound.
+func (p *Process) waitFor(ctx context.Context, what string, check func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	return p.await(ctx, what, check)
+}
+
+// await polls check until it is satisfied, the process ends, or the context does; then it says what was missing.
+func (p *Process) await(ctx context.Context, what string, check func(context.Context) error) error {
+	var last error
+	err := wait.PollUntilContextCancel(ctx, pollInterval, true, func(ctx context.Context) (bool, error) {
+		if err := p.Exited(); err != nil {
+			if strings.Contains(err.Error(), "address already in use") {
+				return false, fmt.Errorf("%w: %w", errPortTaken, err)
+			}
+			return false, err
+		}
+		last = check(ctx)
+		return last == nil, nil
+	})
+	if err != nil && wait.Interrupted(err) {
+		return fmt.Errorf("wait for %s: %w", what, errors.Join(err, last))
+	}
+	return err
 }
 
 // Stop ends the child and its whole process group, first kindly, and returns when the child is gone.

@@ -90,3 +90,29 @@ func TestMissingProgram(t *testing.T) {
 		t.Errorf("got %v, want a missing file", err)
 	}
 }
+
+// TestManagerIsStartedAgain where another program was faster to take a port, and only then.
+func TestManagerIsStartedAgain(t *testing.T) {
+	for name, tc := range map[string]struct {
+		says   string
+		starts int
+	}{
+		"taken": {"listen tcp 127.0.0.1:1: bind: address already in use", startAttempts},
+		"other": {"unknown flag", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			log := filepath.Join(t.TempDir(), "log")
+			_, err := StartManager(t.Context(), Command{Name: "child", Path: "/bin/sh", Args: []string{"-c", "echo " + tc.says + "; exit 1"}, Log: log})
+			if err == nil || !strings.Contains(err.Error(), tc.says) {
+				t.Errorf("got %v, want it to say %q", err, tc.says)
+			}
+			said, err := os.ReadFile(log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Count(string(said), tc.says); got != tc.starts {
+				t.Errorf("it was started %d times, want %d", got, tc.starts)
+			}
+		})
+	}
+}

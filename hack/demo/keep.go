@@ -43,5 +43,5 @@ curl --silent %s/metrics | grep ^pullaccess_
 `,
 		l.cluster.Kubeconfig, filepath.Dir(l.cluster.KubectlPath), url, operatorName, l.operatorLog(),
 		shopNamespace, mistyped, repository, url, repositoryName("services"), propagation, shopNamespace, healed,
-		policyName, fenced, policyName, imageProject, location, l.metrics))
+		policyName, fenced, policyName, imageProject, location, l.operator.Metrics))
 }

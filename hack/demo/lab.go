@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/wait"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -29,17 +28,13 @@ const (
 // backoffBase is the node's first back-off after a failed pull, a tenth of kubelet's.
 const backoffBase = time.Second
 
-const pollInterval = 100 * time.Millisecond
-
 // lab is all that runs: the emulated cloud, the cluster with its node, and the operator.
 type lab struct {
 	*printer
 	cloud    *emulator.Emulator
 	cluster  *cluster.Cluster
-	operator *cluster.Process
+	operator *cluster.Manager
 	client   client.WithWatch
-	// metrics is the operator's HOST:PORT for /metrics.
-	metrics string
 }
 
 // start starts the parts one after the other. After an error, stop ends those that were started.
@@ -147,43 +142,18 @@ func (l *lab) startOperator(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	metrics, err := cluster.FreeAddress()
-	if err != nil {
-		return err
-	}
-	probes, err := cluster.FreeAddress()
-	if err != nil {
-		return err
-	}
-	l.operator, err = cluster.StartProcess(cluster.Command{
+	l.operator, err = cluster.StartManager(ctx, cluster.Command{
 		Name: "manager", Path: managerPath, Log: l.operatorLog(),
-		Args: []string{
-			"--kubeconfig=" + kubeconfig, "--gcp-endpoint=" + l.cloud.URL(), "--verbosity=1",
-			"--metrics-bind-address=" + metrics, "--health-probe-bind-address=" + probes,
-		},
+		Args: []string{"--kubeconfig=" + kubeconfig, "--gcp-endpoint=" + l.cloud.URL(), "--verbosity=1"},
 	})
 	if err != nil {
 		return err
 	}
-	if err := l.awaitOperator(ctx, "http://"+probes+"/readyz"); err != nil {
-		return err
-	}
-	l.metrics = metrics
 	l.note("bin/manager runs with the rights of service account %s/%s and no others, and --gcp-endpoint=%s", operatorNamespace, operatorName, l.cloud.URL())
 	return nil
 }
 
 func (l *lab) operatorLog() string { return filepath.Join(l.cluster.Dir, "logs", "manager.log") }
-
-func (l *lab) awaitOperator(ctx context.Context, url string) error {
-	return wait.PollUntilContextCancel(ctx, pollInterval, true, func(ctx context.Context) (bool, error) {
-		if err := l.operator.Exited(); err != nil {
-			return false, err
-		}
-		_, err := get(ctx, url)
-		return err == nil, nil
-	})
-}
 
 // kubectl says what it runs, and runs it.
 func (l *lab) kubectl(ctx context.Context, args ...string) error {

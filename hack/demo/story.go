@@ -42,7 +42,7 @@ func newStory(parts *lab) *story { return &story{lab: parts} }
 // tell tells the whole story, and fails unless all of it came true.
 func (s *story) tell(ctx context.Context) error {
 	var err error
-	if s.seen, err = observe(ctx, s.client, s.operator, newWorld(s.printer)); err != nil {
+	if s.seen, err = observe(ctx, s.client, s.operator.Process, newWorld(s.printer)); err != nil {
 		return err
 	}
 	defer s.seen.close()
@@ -124,7 +124,7 @@ func (s *story) sumUp(ctx context.Context) error {
 
 // counted are the operator's own series, without the buckets of histograms.
 func (s *story) counted(ctx context.Context) (string, error) {
-	body, err := get(ctx, "http://"+s.metrics+"/metrics")
+	body, err := get(ctx, "http://"+s.operator.Metrics+"/metrics")
 	if err != nil {
 		return "", err
 	}

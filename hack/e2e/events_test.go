@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/hack/pulltext"
 	"github.com/pull-access/pull-access-operator/internal/decision"
 )
 
@@ -78,11 +79,6 @@ func kubeletEvent(pod *corev1.Pod, reason, path, message string) *corev1.Event {
 	}
 }
 
-func (s *site) denial() string {
-	return `failed to pull and unpack image "` + s.image + `": failed to resolve image: failed to authorize: failed to fetch oauth token: ` +
-		`unexpected status from GET request to https://us-central1-docker.pkg.dev/v2/token?scope=repository%3Aapp%3Apull&service=us-central1-docker.pkg.dev: 403 Forbidden`
-}
-
 func runningSince(at time.Time) corev1.PodStatus {
 	since := metav1.NewTime(at)
 	return corev1.PodStatus{
@@ -107,12 +103,12 @@ func TestHearsOfRunningPods(t *testing.T) {
 	status := runningSince(time.Now().Add(-time.Hour))
 	status.ContainerStatuses[0] = corev1.ContainerStatus{
 		Name: "app", RestartCount: 1,
-		State:                corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: s.denial()}},
+		State:                corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: pulltext.Refused(s.image)}},
 		LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{StartedAt: metav1.NewTime(time.Now().Add(-time.Hour))}},
 	}
 	pod := s.kubelet(t, "", status)
 	eventually(t, "a grant is asked for once the kubelet has said so again", func(ctx context.Context) (bool, any) {
-		err := shared.client.Create(ctx, kubeletEvent(pod, "Failed", "spec.containers{app}", `Failed to pull image "`+s.image+`": `+s.denial()))
+		err := shared.client.Create(ctx, kubeletEvent(pod, "Failed", "spec.containers{app}", `Failed to pull image "`+s.image+`": `+pulltext.Refused(s.image)))
 		if err != nil {
 			return false, err
 		}
@@ -143,7 +139,7 @@ func TestHearsOfSandboxes(t *testing.T) {
 		Name: "app", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}},
 	}}})
 	create(t, kubeletEvent(pod, "FailedCreatePodSandBox", "",
-		`Failed to create pod sandbox: rpc error: code = Unknown desc = failed to start sandbox "1": failed to get sandbox image "`+s.image+`": `+s.denial()))
+		`Failed to create pod sandbox: rpc error: code = Unknown desc = failed to start sandbox "1": failed to get sandbox image "`+s.image+`": `+pulltext.Refused(s.image)))
 	told := event(t, s.namespace, "Pod", pod.Name, "SandboxImage")
 	if told.Type != corev1.EventTypeWarning {
 		t.Errorf("the event is %s, want Warning", told.Type)

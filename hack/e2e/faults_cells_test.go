@@ -65,7 +65,7 @@ const noCrash = "none"
 // cloudFault is one column: what Google answers to the write of the policy.
 type cloudFault struct {
 	name string
-	// fault is played Times times; 0 is no fault.
+	// fault is played as often as its Times say; 0 is no fault.
 	fault emulator.Fault
 	// statuses are what the writes are answered that it hits.
 	statuses []int
@@ -107,11 +107,11 @@ func wantEveryKillCase(t *testing.T) {
 	}
 }
 
-// strikes are the faults of the cell's cloud, in the order in which they hit: its column's, and where it dies over the write
+// cloudFaults are the faults of the cell's cloud, in the order in which they hit: its column's, and where it dies over the write
 // that one which keeps the answer back. A time-out of a write that is done is that very thing, so there is one of it.
-func (c *cell) strikes() []emulator.Fault {
+func (c *cell) cloudFaults() []emulator.Fault {
 	var faults []emulator.Fault
-	if c.cloudFault.Times() > 0 {
+	if c.cloudFault.fault.Times > 0 {
 		faults = append(faults, c.cloudFault.fault)
 	}
 	if c.crash.overWrite && !c.cloudFault.done {
@@ -122,9 +122,6 @@ func (c *cell) strikes() []emulator.Fault {
 	}
 	return faults
 }
-
-// Times is how many writes the fault hits.
-func (f cloudFault) Times() int { return f.fault.Times }
 
 // wantStatuses are those of all writes of the cell's policy until it has come to its end, in their order: each is sent as
 // often as the cloud's fault makes it, and never again for a crash.

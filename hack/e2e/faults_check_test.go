@@ -67,7 +67,7 @@ func (c *cell) wantPolicy(t *testing.T, granted bool) {
 
 func (c *cell) wantStatus(t *testing.T, more ...int) {
 	t.Helper()
-	got := c.statuses()
+	got := c.answers(c.resource())
 	for i := range got {
 		if c.cloudFault.late && got[i] == http.StatusConflict {
 			got[i] = 0 // It has arrived by now.

@@ -97,14 +97,14 @@ func recoverCluster(t *testing.T) {
 	shared.starts = append(shared.starts, start)
 }
 
-// restarts is the gate of every restart of a Deployment.
-func restarts() *gate { return &gate{method: http.MethodPatch, path: "/deployments/"} }
+// restartGate is the gate of every restart of a Deployment.
+func restartGate() *gate { return &gate{method: http.MethodPatch, path: "/deployments/"} }
 
 // holdRestarts waits until the operator leads that is going to lose the lead, and has it come no further than to its restarts.
 func holdRestarts(t *testing.T, f *life) {
 	t.Helper()
 	loser, _ := f.succession()
-	loser.holdToo(restarts())
+	loser.holdToo(restartGate())
 	eventually(t, "the operator leads that is going to lose the lead", func(ctx context.Context) (bool, any) { return loser.leads(ctx), nil })
 }
 

@@ -66,7 +66,7 @@ func (k *keptOperator) run(metrics, probes string) {
 		k.failed = err
 		if err == nil {
 			k.starts++
-			k.running = &operator{Process: process, metricsURL: "http://" + metrics + "/metrics", probesURL: "http://" + probes, log: k.log}
+			k.running = &operator{Manager: &cluster.Manager{Process: process, Metrics: metrics, Probes: probes}, log: k.log}
 		}
 		k.mu.Unlock()
 		if err != nil {
@@ -120,7 +120,7 @@ func (k *keptOperator) awaitReady(t *testing.T) {
 		if o == nil {
 			return false, failed
 		}
-		code, body := get(ctx, o.probesURL+"/readyz")
+		code, body := get(ctx, "http://"+o.Probes+"/readyz")
 		return code == http.StatusOK, []any{starts, body}
 	})
 }

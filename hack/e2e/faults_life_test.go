@@ -57,7 +57,7 @@ type life struct {
 // cell is one cell of the matrix.
 type cell struct {
 	*site
-	place      coordinates
+	at         coordinates
 	crash      crashPoint
 	cloudFault cloudFault
 	gate       *gate
@@ -72,9 +72,9 @@ type cell struct {
 // newCell makes the cell's site.
 func (l *lab) newCell(t *testing.T, namespace string, p coordinates, crash crashPoint, cloud cloudFault) *cell {
 	t.Helper()
-	c := &cell{site: l.site(t, namespace, nodeProject), place: p, crash: crash, cloudFault: cloud, gate: crash.gate.anew()}
+	c := &cell{site: l.site(t, namespace, nodeProject), at: p, crash: crash, cloudFault: cloud, gate: crash.gate.anew()}
 	c.gate.about = c.name()
-	if c.gate.path == restarts().path {
+	if c.gate.path == restartGate().path {
 		c.gate.about = "/namespaces/" + namespace + "/"
 	}
 	c.seedPolicy()
@@ -147,7 +147,7 @@ func (f *life) approach(t *testing.T, cells []*cell) {
 	t.Helper()
 	for _, c := range cells {
 		f.first.holdToo(c.gate)
-		for _, fault := range c.strikes() {
+		for _, fault := range c.cloudFaults() {
 			f.cloud.InjectFault(fault)
 		}
 		if !c.crash.revoking {
@@ -235,11 +235,13 @@ func (c *cell) wake(ctx context.Context) {
 }
 
 // isHeldUp tells whether the cell's request has come to its gate.
-func isHeldUp(_ context.Context, c *cell) (bool, any) { return c.gate.isReached(), c.statuses() }
+func isHeldUp(_ context.Context, c *cell) (bool, any) {
+	return c.gate.isReached(), c.answers(c.resource())
+}
 
 // isWritten tells whether the write was done over which the cell dies, and its answer kept back.
 func isWritten(_ context.Context, c *cell) (bool, any) {
-	got := c.statuses()
+	got := c.answers(c.resource())
 	return len(got) == len(c.wantStatuses()) && c.isMember() != c.crash.revoking, got
 }
 
@@ -266,17 +268,6 @@ func (c *cell) areRunning(ctx context.Context) bool {
 	var list corev1.PodList
 	err := shared.client.List(ctx, &list, client.InNamespace(c.namespace))
 	return err == nil && len(list.Items) == replicas && !slices.ContainsFunc(list.Items, func(p corev1.Pod) bool { return !isReady(&p) })
-}
-
-// statuses are what the writes of the cell's policy were answered, 0 where nothing was.
-func (c *cell) statuses() []int {
-	var got []int
-	for _, r := range c.cloud.Requests() {
-		if r.Method == writeMethod && r.Resource == c.resource() {
-			got = append(got, r.Status)
-		}
-	}
-	return got
 }
 
 func (c *cell) isMember() bool {

@@ -48,7 +48,7 @@ func (l *lab) live(t *testing.T, m *matrix, api clusterFault, cloud *cloudFault)
 	t.Cleanup(func() { clearCluster(t) })
 	t.Cleanup(l.cloud.ClearFaults)
 	m.lives++
-	f.settle(t, m, cloud)
+	f.layOut(t, m, cloud)
 	f.begin(t)
 	f.tempt(t)
 	if cloud != nil {
@@ -60,13 +60,13 @@ func (l *lab) live(t *testing.T, m *matrix, api clusterFault, cloud *cloudFault)
 	f.await(t, "is over", f.cells, f.isOver)
 	held := 0
 	for _, c := range f.cells {
-		ok := t.Run(c.place.crash+"-"+c.place.cloud, func(t *testing.T) {
+		ok := t.Run(c.at.crash+"-"+c.at.cloud, func(t *testing.T) {
 			c.check(t)
 			if t.Failed() {
-				t.Log("this is the cell:", c.place)
+				t.Log("this is the cell:", c.at)
 			}
 		})
-		if m.note(c.place, ok); ok {
+		if m.note(c.at, ok); ok {
 			held++
 		}
 	}
@@ -74,8 +74,8 @@ func (l *lab) live(t *testing.T, m *matrix, api clusterFault, cloud *cloudFault)
 	fmt.Fprintf(os.Stdout, "%s: %d of %d cells held, in %s\n", t.Name(), held, len(f.cells), time.Since(began).Round(time.Second))
 }
 
-// settle makes the sites of the life's cells with their policies, and has no cell count as held that is not tried to its end.
-func (f *life) settle(t *testing.T, m *matrix, cloud *cloudFault) {
+// layOut makes the sites of the life's cells with their policies, and has no cell count as held that is not tried to its end.
+func (f *life) layOut(t *testing.T, m *matrix, cloud *cloudFault) {
 	t.Helper()
 	add := func(crash crashPoint, cloud cloudFault) {
 		p := coordinates{crash.name, cloud.name, f.api.name}
@@ -84,7 +84,7 @@ func (f *life) settle(t *testing.T, m *matrix, cloud *cloudFault) {
 	}
 	if cloud == nil {
 		for i, fault := range cloudFaults {
-			halfway := []*gate{intentGate, restarts()}
+			halfway := []*gate{intentGate, restartGate()}
 			add(crashPoint{name: noCrash, gate: halfway[i%len(halfway)]}, fault)
 		}
 	} else {

@@ -158,7 +158,7 @@ func (l *lab) operator(t *testing.T, args ...string) *operator {
 // writes counts the attempts at writing the policy of a repository.
 func (l *lab) writes(resource string) int { return len(l.answers(resource)) }
 
-// answers are the HTTP codes that these attempts were answered with.
+// answers are the HTTP codes that these attempts were answered with, 0 where nothing was.
 func (l *lab) answers(resource string) []int {
 	statuses := []int{}
 	for _, r := range l.cloud.Requests() {

@@ -99,7 +99,8 @@ func install(ctx context.Context) error {
 	return err
 }
 
-// installOn installs the operator's parts on a cluster, and returns the administrator's client and the kubeconfig that holds the operator's own token.
+// installOn installs the operator's parts on a cluster, and returns the administrator's client and the kubeconfig that holds
+// the operator's own token.
 func installOn(ctx context.Context, c *cluster.Cluster) (client.Client, string, error) {
 	if err := c.InstallOperator(ctx, shared.root); err != nil {
 		return nil, "", err

@@ -19,8 +19,7 @@ import (
 
 // operator is one running process of the operator.
 type operator struct {
-	*cluster.Process
-	metricsURL, probesURL string
+	*cluster.Manager
 	// log is the file that its log goes to.
 	log string
 }
@@ -35,65 +34,38 @@ type launch struct {
 	env        []string
 }
 
-// startAttempts bounds how often a start begins anew because another program took a port that had been found free.
-const startAttempts = 3
-
 // startOperator starts the operator and returns when it is ready. It ends with the test.
 func startOperator(t *testing.T, l launch) *operator {
-	t.Helper()
-	for attempt := 1; ; attempt++ {
-		o, err := tryOperator(t, l)
-		if err == nil {
-			return o
-		}
-		if attempt == startAttempts || !strings.Contains(err.Error(), "address already in use") {
-			t.Fatal(err)
-		}
-	}
-}
-
-func tryOperator(t *testing.T, l launch) (*operator, error) {
 	t.Helper()
 	if l.kubeconfig == "" {
 		l.kubeconfig = shared.operator
 	}
-	metrics, probes := freeAddress(t), freeAddress(t)
 	log := filepath.Join(t.TempDir(), "operator.log")
-	process, err := cluster.StartProcess(cluster.Command{
-		Name: "operator",
-		Path: shared.manager,
-		Args: slices.Concat([]string{
-			"--kubeconfig=" + l.kubeconfig, "--gcp-endpoint=" + l.endpoint,
-			"--metrics-bind-address=" + metrics, "--health-probe-bind-address=" + probes, "--verbosity=1",
-		}, l.args),
-		Env: slices.Concat(os.Environ(), l.env),
-		Log: log,
-	})
-	if err != nil {
-		return nil, err
-	}
-	o := &operator{Process: process, metricsURL: "http://" + metrics + "/metrics", probesURL: "http://" + probes, log: log}
 	t.Cleanup(func() {
-		process.Stop()
 		wantNoRace(t, log)
 		if t.Failed() {
 			logOf(t, log)
 		}
 	})
-	var exited error
-	eventually(t, "the operator is ready", func(ctx context.Context) (bool, any) {
-		if exited = process.Exited(); exited != nil {
-			return true, nil
-		}
-		code, body := get(ctx, o.probesURL+"/readyz")
-		return code == http.StatusOK, body
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	manager, err := cluster.StartManager(ctx, cluster.Command{
+		Name: "operator",
+		Path: shared.manager,
+		Args: slices.Concat([]string{"--kubeconfig=" + l.kubeconfig, "--gcp-endpoint=" + l.endpoint, "--verbosity=1"}, l.args),
+		Env:  slices.Concat(os.Environ(), l.env),
+		Log:  log,
 	})
-	return o, exited
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(manager.Stop)
+	return &operator{Manager: manager, log: log}
 }
 
 // metric returns the value of one series as /metrics writes it, "" if it is not there.
 func (o *operator) metric(ctx context.Context, series string) string {
-	_, body := get(ctx, o.metricsURL)
+	_, body := get(ctx, "http://"+o.Metrics+"/metrics")
 	for line := range strings.Lines(body) {
 		if value, ok := strings.CutPrefix(line, series+" "); ok {
 			return strings.TrimSpace(value)

@@ -33,23 +33,23 @@ const (
 
 // check wants what must hold after every step, whatever the operator is in the middle of.
 func (r *randomRun) check(rt *rapid.T) {
-	err := errors.Join(r.lives(), r.heard(), r.bounded(), r.records(), r.restartsRecorded())
+	err := errors.Join(r.wantAlive(), r.wantNoViolations(), r.wantFewWrites(), r.wantRecords(), r.restartsRecorded())
 	for _, p := range r.places {
 		err = errors.Join(err, r.cloudHolds(p))
 	}
 	r.must(rt, err)
 }
 
-// lives wants the operator not to have ended by itself.
-func (r *randomRun) lives() error {
+// wantAlive wants the operator not to have ended by itself.
+func (r *randomRun) wantAlive() error {
 	if r.operator == nil {
 		return nil
 	}
 	return r.operator.Exited()
 }
 
-// heard is what was seen of the operator's writes as they came.
-func (r *randomRun) heard() error {
+// wantNoViolations wants nothing to have been seen in the operator's writes as they came.
+func (r *randomRun) wantNoViolations() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.violations) == 0 {
@@ -58,7 +58,8 @@ func (r *randomRun) heard() error {
 	return errors.New(strings.Join(r.violations, "\n"))
 }
 
-func (r *randomRun) bounded() error {
+// wantFewWrites bounds how often the operator has tried to write.
+func (r *randomRun) wantFewWrites() error {
 	r.front.mu.Lock()
 	defer r.front.mu.Unlock()
 	r.mu.Lock()
@@ -132,8 +133,8 @@ func (r *randomRun) grants() ([]v1alpha1.PullAccessGrant, error) {
 	}), err
 }
 
-// records wants one record a member and repository, and none that takes the operator's own member for somebody else's.
-func (r *randomRun) records() error {
+// wantRecords wants one record a member and repository, and none that takes the operator's own member for somebody else's.
+func (r *randomRun) wantRecords() error {
 	grants, err := r.grants()
 	known := map[string]bool{}
 	for i := range grants {
@@ -198,7 +199,7 @@ func (r *randomRun) awaitRest() error {
 	if err != nil {
 		return fmt.Errorf("it never came to rest: %w", last)
 	}
-	return r.lives()
+	return r.wantAlive()
 }
 
 // atRest tells what is still to be done, nil if nothing is.

@@ -20,7 +20,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"cloud.google.com/go/iam/apiv1/iampb"
@@ -39,8 +38,10 @@ type front struct {
 	url     string
 	cloud   *emulator.Emulator
 	forward http.Handler
-	// flying counts the writes that have arrived and have not been answered.
-	flying atomic.Int32
+	// flying counts the writes that have arrived and have not been answered. Its lock is that of landed, which tells when there
+	// are none: under mu a write that waits for another one would not count.
+	flying int
+	landed *sync.Cond
 
 	mu  sync.Mutex
 	run *randomRun
@@ -52,7 +53,7 @@ func newFront(t *testing.T, cloud *emulator.Emulator) *front {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &front{cloud: cloud, forward: &httputil.ReverseProxy{
+	f := &front{cloud: cloud, landed: sync.NewCond(&sync.Mutex{}), forward: &httputil.ReverseProxy{
 		Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { hangUp(w) },
 	}}
@@ -79,8 +80,8 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.forward.ServeHTTP(w, r)
 		return
 	}
-	f.flying.Add(1)
-	defer f.flying.Add(-1)
+	f.fly(1)
+	defer f.fly(-1)
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return // Half a request of an operator that was killed.
@@ -96,15 +97,21 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.run.happened("= writes tried")
 }
 
+// fly changes the number of flying writes.
+func (f *front) fly(by int) {
+	f.landed.L.Lock()
+	defer f.landed.L.Unlock()
+	if f.flying += by; f.flying == 0 {
+		f.landed.Broadcast()
+	}
+}
+
 // drain waits until all that was sent has been done.
 func (f *front) drain() {
-	for {
-		f.mu.Lock()
-		flying := f.flying.Load()
-		f.mu.Unlock()
-		if flying == 0 {
-			return
-		}
+	f.landed.L.Lock()
+	defer f.landed.L.Unlock()
+	for f.flying > 0 {
+		f.landed.Wait()
 	}
 }
 

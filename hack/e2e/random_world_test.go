@@ -8,7 +8,6 @@ package e2e
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -30,6 +29,7 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/hack/cluster"
+	"github.com/pull-access/pull-access-operator/hack/pulltext"
 	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
 )
 
@@ -231,11 +231,9 @@ func (w *world) pull(pod *corev1.Pod) {
 		container.State.Running = &corev1.ContainerStateRunning{StartedAt: now}
 		container.ImageID, container.ContainerID = image, "containerd://"+string(pod.UID)
 	} else {
-		text := fmt.Sprintf("failed to pull and unpack image %q: failed to resolve image: failed to authorize: failed to fetch oauth token: "+
-			"unexpected status from GET request to https://%s-docker.pkg.dev/v2/token: 403 Forbidden", image, location)
-		waiting := &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: text}
+		waiting := &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: pulltext.Refused(image)}
 		if before := pod.Status.ContainerStatuses; len(before) > 0 && before[0].State.Waiting != nil && before[0].State.Waiting.Reason == waiting.Reason {
-			waiting.Reason, waiting.Message = "ImagePullBackOff", fmt.Sprintf("Back-off pulling image %q: ErrImagePull: %s", image, text)
+			waiting.Reason, waiting.Message = "ImagePullBackOff", pulltext.BackOff(image)
 		}
 		container.State.Waiting = waiting
 	}

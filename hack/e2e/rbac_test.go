@@ -4,8 +4,6 @@
 package e2e
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -19,6 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/pull-access/pull-access-operator/hack/cluster"
 )
 
 // operatorUser is whom the API server sees when the operator speaks.
@@ -106,36 +106,18 @@ func addRule(given map[string]bool, rule rbacv1.PolicyRule, namespace string) {
 	}
 }
 
-// auditEvent is the part of an audit event that tells a request.
-type auditEvent struct {
-	Verb      string
-	User      struct{ Username string }
-	ObjectRef *struct {
-		APIGroup, Resource, Subresource, Namespace, Name string
-	}
-	RequestURI               string
-	RequestReceivedTimestamp time.Time
-	ResponseStatus           struct{ Code int }
-	Annotations              map[string]string
-}
-
 // period is from one moment to another.
 type period struct{ from, to time.Time }
 
 // requests lists what the operator asked for, and what of it was refused.
 func requests() (used, refused []string, err error) {
-	data, err := os.ReadFile(shared.AuditLog)
+	events, err := cluster.AuditEvents(shared.AuditLog, operatorUser)
 	if err != nil {
 		return nil, nil, err
 	}
 	asked, denied := map[string]bool{}, map[string]bool{}
-	for line := range bytes.Lines(data) {
-		var e auditEvent
-		if err := json.Unmarshal(line, &e); err != nil {
-			return nil, nil, fmt.Errorf("read the audit log: %w", err)
-		}
+	for _, e := range events {
 		switch {
-		case e.User.Username != operatorUser:
 		case e.Annotations["authorization.k8s.io/decision"] == "forbid":
 			if slices.ContainsFunc(shared.starts, func(p period) bool {
 				return e.RequestReceivedTimestamp.After(p.from) && e.RequestReceivedTimestamp.Before(p.to)
@@ -144,13 +126,14 @@ func requests() (used, refused []string, err error) {
 			}
 			denied[e.Verb+" "+e.RequestURI] = true
 		case e.ObjectRef != nil:
-			asked[e.right()] = true
+			asked[rightOf(e)] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(asked)), slices.Sorted(maps.Keys(denied)), nil
 }
 
-func (e auditEvent) right() string {
+// rightOf is what a request of an object needs.
+func rightOf(e cluster.AuditEvent) string {
 	o := e.ObjectRef
 	resource := o.Resource
 	if o.Subresource != "" {

@@ -174,7 +174,7 @@ func TestRestsWithoutCloud(t *testing.T) {
 	policyCondition(t, policy.Name, v1alpha1.ConditionReady, metav1.ConditionUnknown, v1alpha1.ReasonCloudUnreachable)
 	event(t, "default", "PullAccessPolicy", policy.Name, v1alpha1.ReasonCloudUnreachable)
 	for _, path := range []string{"/readyz", "/healthz"} {
-		if code, body := get(t.Context(), o.probesURL+path); code != http.StatusOK {
+		if code, body := get(t.Context(), "http://"+o.Probes+path); code != http.StatusOK {
 			t.Errorf("%s answers %d: %s", path, code, body)
 		}
 	}

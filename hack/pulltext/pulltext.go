@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package pulltext holds what a runtime makes of a played fault against the fault: the cause that is read from the text must
-// be the one that was played. It is for the tests of the hollow and of the real node.
+// be the one that was played. It is for the tests of the hollow and of the real node. What plays a node that pulls nothing
+// takes its words from here.
 package pulltext
 
 import (

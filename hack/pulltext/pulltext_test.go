@@ -6,6 +6,7 @@ package pulltext
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,6 +49,21 @@ func TestCheck(t *testing.T) {
 				t.Errorf("error %v, want one that says %q: %s", err, tc.want, tc.why)
 			}
 		})
+	}
+}
+
+// TestRefusedIsThatOfRealNodes compares with what was read from a kubelet and a containerd.
+func TestRefusedIsThatOfRealNodes(t *testing.T) {
+	corpus, err := os.ReadFile("../../internal/pullfailure/testdata/containerd/PermissionDenied.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(corpus), "\n")
+	const image = "us-west1-docker.pkg.dev/acme-prod-417/services/checkout:1.8.2"
+	for _, said := range []string{Refused(image), BackOff(image)} {
+		if !slices.Contains(lines, said) {
+			t.Errorf("%q is none of the texts of real nodes", said)
+		}
 	}
 }
 

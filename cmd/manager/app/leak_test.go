@@ -27,6 +27,7 @@ import (
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/hack/cluster"
 	"github.com/pull-access/pull-access-operator/hack/cluster/binary"
+	"github.com/pull-access/pull-access-operator/hack/pulltext"
 	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
 )
 
@@ -199,9 +200,8 @@ func fail(t *testing.T, administrator client.Client) *corev1.Pod {
 			t.Fatal(err)
 		}
 	}
-	text := "failed to pull and unpack image \"" + image + "\": failed to resolve image: failed to authorize: failed to fetch oauth token: 403 Forbidden"
 	writeStatus(t, administrator, pod, corev1.PodPending, corev1.ContainerState{
-		Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: text},
+		Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: pulltext.Refused(image)},
 	})
 	return pod
 }

@@ -286,7 +286,8 @@ func (k *Kubelets) set(change func()) {
 	change()
 }
 
-func (k *Kubelets) account(pod *corev1.Pod) (played, error) {
+// nodeOf is the node that the pod is on.
+func (k *Kubelets) nodeOf(pod *corev1.Pod) (played, error) {
 	node, ok := k.nodes[pod.Spec.NodeName]
 	if !ok {
 		return node, fmt.Errorf("pod %s is on node %q, which is not played", keyOf(pod), pod.Spec.NodeName)

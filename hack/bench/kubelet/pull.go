@@ -19,6 +19,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/client-go/tools/reference"
+
+	"github.com/pull-access/pull-access-operator/hack/pulltext"
 )
 
 // eventsPerSecond and eventsBurst are what one kubelet sends at the most.
@@ -49,7 +51,7 @@ func (k *Kubelets) play(ctx context.Context) error {
 
 // advance tries the pull that is due, or reports that the next one is waited for.
 func (k *Kubelets) advance(ctx context.Context, pod *corev1.Pod, rec *podRecord) (time.Duration, error) {
-	node, err := k.account(pod)
+	node, err := k.nodeOf(pod)
 	if err != nil {
 		return 0, err
 	}
@@ -80,7 +82,7 @@ func (k *Kubelets) advance(ctx context.Context, pod *corev1.Pod, rec *podRecord)
 		k.set(func() { rec.running = true })
 		return 0, nil
 	}
-	tell(corev1.EventTypeWarning, "Failed", "Failed to pull image %q: %s", image, Refused(image))
+	tell(corev1.EventTypeWarning, "Failed", "Failed to pull image %q: %s", image, pulltext.Refused(image))
 	tell(corev1.EventTypeWarning, "Failed", "Error: %s", errImagePull)
 	if err := k.write(ctx, pod, waiting(pod, errImagePull, now)); err != nil {
 		return 0, err

@@ -5,12 +5,12 @@ package kubelet
 
 import (
 	"fmt"
-	"net/url"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+
+	"github.com/pull-access/pull-access-operator/hack/pulltext"
 )
 
 const (
@@ -40,9 +40,9 @@ func waiting(pod *corev1.Pod, reason string, now metav1.Time) corev1.PodStatus {
 	status := statusOf(pod, corev1.PodPending, corev1.ConditionFalse, "ContainersNotReady", now)
 	for i := range pod.Spec.Containers {
 		c := &pod.Spec.Containers[i]
-		message := Refused(c.Image)
+		message := pulltext.Refused(c.Image)
 		if reason == imagePullBackOff {
-			message = fmt.Sprintf("Back-off pulling image %q: %s: %s", c.Image, errImagePull, message)
+			message = pulltext.BackOff(c.Image)
 		}
 		status.ContainerStatuses = append(status.ContainerStatuses, corev1.ContainerStatus{
 			Name: c.Name, Image: c.Image, Started: ptr.To(false),
@@ -72,14 +72,4 @@ func statusOf(pod *corev1.Pod, phase corev1.PodPhase, ready corev1.ConditionStat
 		status.Conditions = append(status.Conditions, c)
 	}
 	return status
-}
-
-// Refused is what containerd 2 says of an image for which the registry refuses the node's account a token, as
-// internal/pullfailure/testdata has it.
-func Refused(image string) string {
-	host, path, _ := strings.Cut(image, "/")
-	path, _, _ = strings.Cut(path, ":")
-	query := url.Values{"scope": {"repository:" + path + ":pull"}, "service": {host}}.Encode()
-	return fmt.Sprintf("failed to pull and unpack image %q: failed to resolve image: failed to authorize: failed to fetch oauth token: "+
-		"unexpected status from GET request to https://%s/v2/token?%s: 403 Forbidden", image, host, query)
 }

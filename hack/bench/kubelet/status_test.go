@@ -4,8 +4,6 @@
 package kubelet
 
 import (
-	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -16,26 +14,6 @@ import (
 )
 
 const image = "us-west1-docker.pkg.dev/acme-prod-417/services/checkout:1.8.2"
-
-// TestWordsAreThoseOfRealNodes compares with what was read from a kubelet and a containerd.
-func TestWordsAreThoseOfRealNodes(t *testing.T) {
-	corpus, err := os.ReadFile("../../../internal/pullfailure/testdata/containerd/PermissionDenied.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(string(corpus), "\n")
-	for _, reason := range []string{errImagePull, imagePullBackOff} {
-		status := waiting(pod(), reason, metav1.NewTime(time.Unix(0, 0)))
-		said := status.ContainerStatuses[0].State.Waiting
-		found := false
-		for _, line := range lines {
-			found = found || line == said.Message
-		}
-		if said.Reason != reason || !found {
-			t.Errorf("%s: %q is none of the texts of real nodes", said.Reason, said.Message)
-		}
-	}
-}
 
 func pod() *corev1.Pod {
 	return &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: image}}}}

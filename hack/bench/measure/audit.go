@@ -4,15 +4,11 @@
 package measure
 
 import (
-	"bufio"
-	"encoding/json"
-	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/pull-access/pull-access-operator/hack/cluster"
 )
 
 // Request is one request to the API server, as its audit log tells it.
@@ -44,52 +40,17 @@ func (r Request) Kind() string {
 // Conflict tells whether it was refused because somebody else wrote first.
 func (r Request) Conflict() bool { return r.Status == http.StatusConflict }
 
-// auditEvent is the part of an audit event that is read.
-type auditEvent struct {
-	Verb      string `json:"verb"`
-	User      struct{ Username string }
-	ObjectRef *struct{ APIGroup, Resource, Subresource, Namespace, Name string }
-	// ResponseStatus is that of the answer.
-	ResponseStatus           struct{ Code int }
-	RequestReceivedTimestamp time.Time
-}
-
-// Requests reads the audit log at path, and what it was rotated to: all that the user has asked for of objects since then. A
-// watch stands there once it has ended.
+// Requests are all that the user has asked for of objects since then, by the audit log at path. A watch stands there once it
+// has ended.
 func Requests(path, user string, since time.Time) ([]Request, error) {
-	extension := filepath.Ext(path)
-	files, err := filepath.Glob(strings.TrimSuffix(path, extension) + "*" + extension)
-	if err != nil {
-		return nil, fmt.Errorf("find the audit log: %w", err)
-	}
-	var all []Request
-	for _, file := range files {
-		found, err := requestsIn(file, user, since)
-		if err != nil {
-			return nil, fmt.Errorf("read the audit log: %w", err)
-		}
-		all = append(all, found...)
-	}
-	slices.SortStableFunc(all, func(a, b Request) int { return a.Time.Compare(b.Time) })
-	return all, nil
-}
-
-func requestsIn(path, user string, since time.Time) ([]Request, error) {
-	file, err := os.Open(path)
+	events, err := cluster.AuditEvents(path, user)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	var found []Request
-	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var e auditEvent
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			return nil, err
-		}
+	var all []Request
+	for _, e := range events {
 		o := e.ObjectRef
-		if o == nil || o.Resource == "" || e.User.Username != user || e.RequestReceivedTimestamp.Before(since) {
+		if o == nil || o.Resource == "" || e.RequestReceivedTimestamp.Before(since) {
 			continue
 		}
 		resource := o.Resource
@@ -99,12 +60,12 @@ func requestsIn(path, user string, since time.Time) ([]Request, error) {
 		if o.Subresource != "" {
 			resource += "/" + o.Subresource
 		}
-		found = append(found, Request{
+		all = append(all, Request{
 			User: user, Verb: e.Verb, Resource: resource, Namespace: o.Namespace, Name: o.Name,
 			Status: e.ResponseStatus.Code, Time: e.RequestReceivedTimestamp,
 		})
 	}
-	return found, lines.Err()
+	return all, nil
 }
 
 // BusiestWindow is the largest number of times that lie within one window of that length.

@@ -20,32 +20,52 @@ import (
 
 var (
 	fuzzFunc = regexp.MustCompile(`(?m)^func (Fuzz\w+)\(\w+ \*testing\.F\)`)
-	fuzzLine = regexp.MustCompile(`(?m)^\t\$\(GO\) test .*-fuzz '\^(Fuzz\w+)\$\$' .*\./(\S+)$`)
+	fuzzLine = regexp.MustCompile(`(?m)^\t\$\(GO\) test .*-fuzz '\^(?P<name>Fuzz\w+)\$\$' .*\./(?P<folder>\S+)$`)
+
+	faultsTag  = regexp.MustCompile(`(?m)^//go:build faults\b`)
+	faultsFunc = regexp.MustCompile(`(?m)^func (Test\w+)\(\w+ \*testing\.T\)`)
+	faultsLine = regexp.MustCompile(`(?m)^\t\$\(GO\) -C (?P<folder>\S+) test .*-tags faults .*-run '\^(?P<name>Test\w+)\$\$'`)
 )
 
 // TestEveryFuzzTestIsRun fails for a fuzz test that make fuzz leaves out, and for one
 // that it names and that is gone: Go runs nothing then, and says that all is well.
 func TestEveryFuzzTestIsRun(t *testing.T) {
+	wantRun(t, fuzzLine, func(code []byte) [][][]byte { return fuzzFunc.FindAllSubmatch(code, -1) })
+}
+
+// TestEveryTestOfFaultsIsRun is the same for make test-faults, without which nothing runs them.
+func TestEveryTestOfFaultsIsRun(t *testing.T) {
+	wantRun(t, faultsLine, func(code []byte) [][][]byte {
+		if !faultsTag.Match(code) {
+			return nil
+		}
+		return faultsFunc.FindAllSubmatch(code, -1)
+	})
+}
+
+// wantRun wants the lines of the Makefile to run each test of the module that is found in its code, once.
+func wantRun(t *testing.T, line *regexp.Regexp, find func(code []byte) [][][]byte) {
+	t.Helper()
 	makefile, err := os.ReadFile("../../Makefile")
 	if err != nil {
 		t.Fatalf("read Makefile: %v", err)
 	}
 	var run []string
-	for _, match := range fuzzLine.FindAllStringSubmatch(string(makefile), -1) {
-		run = append(run, match[2]+" "+match[1])
+	for _, match := range line.FindAllStringSubmatch(string(makefile), -1) {
+		run = append(run, match[line.SubexpIndex("folder")]+" "+match[line.SubexpIndex("name")])
 	}
-	there := fuzzTestsIn(t, "../..")
+	there := testsIn(t, "../..", find)
 	if len(there) == 0 {
-		t.Fatal("no fuzz test was found: the test would prove nothing")
+		t.Fatal("no such test was found: this one would prove nothing")
 	}
 	slices.Sort(run)
 	if diff := cmp.Diff(there, run); diff != "" {
-		t.Errorf("make fuzz does not run each fuzz test once (-there +run)\n%s", diff)
+		t.Errorf("the Makefile does not run each test once (-there +run)\n%s", diff)
 	}
 }
 
-// fuzzTestsIn lists "folder name" for each fuzz test of the module at root.
-func fuzzTestsIn(t *testing.T, root string) []string {
+// testsIn lists "folder name" for each test that is found in the module at root.
+func testsIn(t *testing.T, root string, find func(code []byte) [][][]byte) []string {
 	t.Helper()
 	var there []string
 	tree := os.DirFS(root)
@@ -60,7 +80,7 @@ func fuzzTestsIn(t *testing.T, root string) []string {
 			return nil
 		}
 		code, err := fs.ReadFile(tree, file)
-		for _, match := range fuzzFunc.FindAllSubmatch(code, -1) {
+		for _, match := range find(code) {
 			there = append(there, fmt.Sprintf("%s %s", path.Dir(file), match[1]))
 		}
 		return err
