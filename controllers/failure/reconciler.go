@@ -55,15 +55,16 @@ type Reconciler struct {
 	Owners   *workload.Owners
 	Recorder events.Recorder
 	Clock    clock.PassiveClock
+	// Grants are written by all that put on their record what waits for them.
+	Grants *outcome.Grants
 
 	memory memory
 	heard  *heard
-	turns  *outcome.Grants
 }
 
 // New completes a reconciler.
 func New(r Reconciler) *Reconciler {
-	r.memory, r.heard, r.turns = newMemory(), newHeard(r.Clock), outcome.NewGrants()
+	r.memory, r.heard = newMemory(), newHeard(r.Clock)
 	return &r
 }
 

@@ -18,11 +18,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
-	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/events"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
+	"github.com/pull-access/pull-access-operator/internal/imageref"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 	"github.com/pull-access/pull-access-operator/internal/record"
@@ -38,25 +38,28 @@ func (r *Reconciler) request(ctx context.Context, pod *corev1.Pod, failure pullf
 	if err != nil {
 		return false, fmt.Errorf("find owner: %w", err)
 	}
-	defer r.turns.Take(grant.Name())()
-	object, err := r.ensureGrant(ctx, grant, d, owner)
-	if err != nil {
+	if err := r.ensureGrant(ctx, grant, d, owner); err != nil {
 		return false, err
 	}
-	if withdrawn(object, d) || outranked(object, grant) {
-		return false, r.patch(ctx, object, func() {
+	_, err = r.Grants.Change(ctx, r.Client, grant.Name(), func(object *v1alpha1.PullAccessGrant) error {
+		switch {
+		case imageref.Of(object.Spec.Repository) != grant.Repository() || !iampolicy.SameMember(object.Spec.Member, grant.Member()):
+			return fmt.Errorf("grant %s: %w", object.Name, errTaken)
+		case withdrawn(object, d) || outranked(object, grant):
 			if record.Granted(object) {
 				record.End(object, v1alpha1.EndWithdrawn, r.Clock.Now())
 			}
 			record.Reopen(object, owner, grant.Policy(), r.Clock.Now())
-		})
-	}
-	if closed(object) && !record.MayReopen(object, pod.CreationTimestamp.Time) {
-		r.explainEnd(ctx, pod, failure, object, d)
-		return false, nil
-	}
-	r.tell(pod, failure, object, grant)
-	return r.ensureJoined(ctx, object, owner, grant.Policy())
+			return nil
+		case closed(object) && !record.MayReopen(object, pod.CreationTimestamp.Time):
+			r.explainEnd(ctx, pod, failure, object, d)
+			return nil
+		}
+		r.tell(pod, failure, object, grant)
+		full, err = r.join(ctx, object, owner, grant.Policy())
+		return err
+	})
+	return full, err
 }
 
 // withdrawn tells whether the record says that the member was found there, and it is
@@ -105,9 +108,17 @@ func (r *Reconciler) tell(pod *corev1.Pod, failure pullfailure.Failure, object *
 	}
 }
 
-// ensureGrant returns the grant's record, making it if there is none. It carries
-// its finalizer from the start, so that no grant can vanish with access left behind.
-func (r *Reconciler) ensureGrant(ctx context.Context, grant *decision.Grant, d diagnosis.Diagnosis, owner v1alpha1.Workload) (*v1alpha1.PullAccessGrant, error) {
+// ensureGrant makes the grant's record if there is none. It carries its finalizer from
+// the start, so that no grant can vanish with access left behind.
+func (r *Reconciler) ensureGrant(ctx context.Context, grant *decision.Grant, d diagnosis.Diagnosis, owner v1alpha1.Workload) error {
+	// Nearly always it is there, and nobody has to wait for the turn.
+	if _, err := r.Grants.Read(ctx, r.Client, grant.Name()); !apierrors.IsNotFound(err) {
+		return err
+	}
+	defer r.Grants.Take(grant.Name())()
+	if _, err := r.Grants.Read(ctx, r.Client, grant.Name()); !apierrors.IsNotFound(err) {
+		return err
+	}
 	want := &v1alpha1.PullAccessGrant{
 		ObjectMeta: metav1.ObjectMeta{Name: grant.Name(), Finalizers: []string{v1alpha1.Finalizer}},
 		Spec: v1alpha1.PullAccessGrantSpec{
@@ -119,23 +130,13 @@ func (r *Reconciler) ensureGrant(ctx context.Context, grant *decision.Grant, d d
 			Unknowns:   unknowns(d),
 		},
 	}
-	found, err := r.turns.Read(ctx, r.Client, want.Name)
-	if apierrors.IsNotFound(err) {
-		log.FromContext(ctx).Info("Creating grant", "PullAccessGrant", klog.KObj(want),
-			"repository", grant.Repository().String(), "member", grant.Member(), "policy", grant.Policy())
-		if err := r.Client.Create(ctx, want); err != nil {
-			return nil, fmt.Errorf("create grant %s: %w", want.Name, err)
-		}
-		r.turns.Wrote(want)
-		return want, nil
+	log.FromContext(ctx).Info("Creating grant", "PullAccessGrant", klog.KObj(want),
+		"repository", grant.Repository().String(), "member", grant.Member(), "policy", grant.Policy())
+	if err := r.Client.Create(ctx, want); err != nil {
+		return fmt.Errorf("create grant %s: %w", want.Name, err)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("read grant %s: %w", want.Name, err)
-	}
-	if found.Spec.Repository != want.Spec.Repository || !iampolicy.SameMember(found.Spec.Member, want.Spec.Member) {
-		return nil, fmt.Errorf("grant %s: %w", want.Name, errTaken)
-	}
-	return found, nil
+	r.Grants.Wrote(want)
+	return nil
 }
 
 // unknowns are those of the diagnosis, within the bounds of the kind.
@@ -155,48 +156,29 @@ func cut(text string) string {
 	return strings.ToValidUTF8(text[:v1alpha1.MaxEvidence], "")
 }
 
-// ensureJoined puts the workload on the grant's record, unless that is full.
-func (r *Reconciler) ensureJoined(ctx context.Context, grant *v1alpha1.PullAccessGrant, owner v1alpha1.Workload, policy string) (full bool, _ error) {
+// join puts the workload on the grant's record, unless that is full.
+func (r *Reconciler) join(ctx context.Context, grant *v1alpha1.PullAccessGrant, owner v1alpha1.Workload, policy string) (full bool, _ error) {
 	if closed(grant) {
-		return false, r.patch(ctx, grant, func() { record.Reopen(grant, owner, policy, r.Clock.Now()) })
+		record.Reopen(grant, owner, policy, r.Clock.Now())
+		return false, nil
 	}
 	// The first workload is put on record together with the intent to write.
 	first := record.Same(grant.Spec.Workload, owner) && !record.Granted(grant)
 	if first || grant.DeletionTimestamp != nil {
 		return false, nil
 	}
-	before := grant.DeepCopy()
 	changed, joined := record.Join(grant, owner, policy, r.Clock.Now())
 	if !changed {
 		return !joined, nil
 	}
-	if err := r.lengthen(ctx, before, grant, policy); err != nil {
-		return false, err
-	}
 	log.FromContext(ctx).V(1).Info("Recording workload", "PullAccessGrant", klog.KObj(grant), "kind", owner.Kind,
 		"workload", klog.KRef(owner.Namespace, owner.Name))
-	return false, r.write(ctx, before, grant)
-}
-
-// patch changes the grant's status and writes what that changed.
-func (r *Reconciler) patch(ctx context.Context, g *v1alpha1.PullAccessGrant, change func()) error {
-	before := g.DeepCopy()
-	change()
-	return r.write(ctx, before, g)
-}
-
-// write writes what differs, for the next pass to go by.
-func (r *Reconciler) write(ctx context.Context, before, after *v1alpha1.PullAccessGrant) error {
-	if err := outcome.PatchStatus(ctx, r.Client, before, after); err != nil {
-		return err
-	}
-	r.turns.Wrote(after)
-	return nil
+	return false, r.lengthen(ctx, grant, policy)
 }
 
 // lengthen has a grant that is written last as long as a further policy wants it to.
-func (r *Reconciler) lengthen(ctx context.Context, before, grant *v1alpha1.PullAccessGrant, policy string) error {
-	if !record.Granted(grant) || slices.Contains(before.Status.Lifetime.Policies, policy) {
+func (r *Reconciler) lengthen(ctx context.Context, grant *v1alpha1.PullAccessGrant, policy string) error {
+	if !record.Granted(grant) || slices.Contains(grant.Status.Lifetime.Policies, policy) {
 		return nil // What is not written yet gets its bounds when it is.
 	}
 	var found v1alpha1.PullAccessPolicy

@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
@@ -214,7 +215,7 @@ func (w *world) build(t *testing.T) *Reconciler {
 	observer := observation.New(observation.Observer{
 		Client: w.client, Live: w.client, Cloud: &w.cloud, Nodes: workload.NewNodes(w.client), Clock: w.clock,
 	})
-	return New(Reconciler{Client: w.client, Observer: observer, Owners: workload.NewOwners(w.client), Recorder: w.recorder, Clock: w.clock})
+	return New(Reconciler{Client: w.client, Observer: observer, Owners: workload.NewOwners(w.client), Recorder: w.recorder, Clock: w.clock, Grants: outcome.NewGrants()})
 }
 
 func (w *world) count(counts map[string]int, what string) {

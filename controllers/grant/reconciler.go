@@ -71,6 +71,8 @@ type Reconciler struct {
 	Clock    clock.PassiveClock
 	// Policies are written by all that count on them.
 	Policies *outcome.Policies
+	// Grants are written by those, too, that put on their record what waits for them.
+	Grants *outcome.Grants
 
 	// checked is when each repository was last looked at for members that were taken
 	// out. It may be lost: they are then looked at once more.

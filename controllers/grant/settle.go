@@ -95,9 +95,8 @@ func (r *Reconciler) intend(ctx context.Context, w *work, intended iampolicy.Cha
 		added := named(intended.Added, g)
 		log.FromContext(ctx).Info("Writing policy", "PullAccessGrant", klog.KObj(g), "repository", w.repository.String(),
 			"member", g.Spec.Member, "adding", added)
-		before := g.DeepCopy()
-		record.Intend(g, added, etag, r.Clock.Now())
-		if err := outcome.ConfirmStatus(ctx, r.Client, before, g); err != nil {
+		err := r.write(ctx, g, outcome.ConfirmStatus, func() { record.Intend(g, added, etag, r.Clock.Now()) })
+		if err != nil {
 			return fmt.Errorf("%w: %w", errRecord, err)
 		}
 		w.intended[g.Name] = true
@@ -259,22 +258,4 @@ func (r *Reconciler) policyOf(w *work, g *v1alpha1.PullAccessGrant) *v1alpha1.Pu
 		return policy
 	}
 	return &v1alpha1.PullAccessPolicy{ObjectMeta: metav1.ObjectMeta{Name: record.PolicyName(g)}}
-}
-
-func (r *Reconciler) ensureFinalizer(ctx context.Context, g *v1alpha1.PullAccessGrant) error {
-	before := g.DeepCopy()
-	if g.DeletionTimestamp != nil || !controllerutil.AddFinalizer(g, v1alpha1.Finalizer) {
-		return nil
-	}
-	if err := r.Client.Patch(ctx, g, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
-		return fmt.Errorf("set finalizer on grant %s: %w", g.Name, err)
-	}
-	return nil
-}
-
-// patch changes the grant's status and writes what that changed.
-func (r *Reconciler) patch(ctx context.Context, g *v1alpha1.PullAccessGrant, change func()) error {
-	before := g.DeepCopy()
-	change()
-	return outcome.PatchStatus(ctx, r.Client, before, g)
 }

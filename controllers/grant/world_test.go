@@ -72,7 +72,7 @@ func newWorld(t *testing.T, c *cloud, objects ...client.Object) *world {
 	w.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
 		WithStatusSubresource(&v1alpha1.PullAccessGrant{}, &v1alpha1.PullAccessPolicy{}).
 		WithIndex(&v1alpha1.PullAccessGrant{}, byRepository, indexRepository).Build()
-	w.r = New(Reconciler{Client: w.client, Cloud: c, Recorder: w.recorder, Clock: clocktesting.NewFakePassiveClock(now), Policies: outcome.NewPolicies()})
+	w.r = New(Reconciler{Client: w.client, Cloud: c, Recorder: w.recorder, Clock: clocktesting.NewFakePassiveClock(now), Policies: outcome.NewPolicies(), Grants: outcome.NewGrants()})
 	return w
 }
 
@@ -83,7 +83,7 @@ func (w *world) inject(faults interceptor.Funcs) {
 
 // restart is what a new process finds: the same cluster and cloud, and no memory.
 func (w *world) restart() {
-	w.r = New(Reconciler{Client: w.client, Cloud: w.cloud, Recorder: w.recorder, Clock: w.r.Clock, Policies: outcome.NewPolicies()})
+	w.r = New(Reconciler{Client: w.client, Cloud: w.cloud, Recorder: w.recorder, Clock: w.r.Clock, Policies: outcome.NewPolicies(), Grants: outcome.NewGrants()})
 }
 
 // pass reconciles once and checks what every pass must leave.

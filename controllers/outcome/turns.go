@@ -4,7 +4,10 @@
 package outcome
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,8 +32,23 @@ const (
 type Turns[T client.Object] struct {
 	fresh   func() T
 	mu      sync.Mutex
-	locks   map[string]*turn
+	turns   map[string]*turn[T]
 	written *cache.LRUExpireCache
+}
+
+// turn is that of one object, while there is anybody who has it or waits for it.
+type turn[T client.Object] struct {
+	sync.Mutex
+	users   int
+	waiting []*change[T]
+}
+
+// change is one that waits for its turn, and what came of it.
+type change[T client.Object] struct {
+	do   func(T) error
+	done bool
+	left T
+	err  error
 }
 
 // Policies are the turns of policies: all that count on those share them.
@@ -49,33 +67,42 @@ func NewGrants() *Grants {
 	return newTurns(func() *v1alpha1.PullAccessGrant { return &v1alpha1.PullAccessGrant{} })
 }
 
-type turn struct {
-	sync.Mutex
-	users int
-}
-
 func newTurns[T client.Object](fresh func() T) *Turns[T] {
-	return &Turns[T]{fresh: fresh, locks: map[string]*turn{}, written: cache.NewLRUExpireCache(writesKept)}
+	return &Turns[T]{fresh: fresh, turns: map[string]*turn[T]{}, written: cache.NewLRUExpireCache(writesKept)}
 }
 
 // Take waits for the object's turn, which ends with done.
 func (t *Turns[T]) Take(name string) (done func()) {
-	t.mu.Lock()
-	mine := t.locks[name]
-	if mine == nil {
-		mine = &turn{}
-		t.locks[name] = mine
-	}
-	mine.users++
-	t.mu.Unlock()
+	mine := t.join(name, nil)
 	mine.Lock()
 	return func() {
 		mine.Unlock()
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if mine.users--; mine.users == 0 {
-			delete(t.locks, name)
-		}
+		t.leave(name, mine, nil)
+	}
+}
+
+// join is among those who wait for the turn, with what is to be changed in it, if anything.
+func (t *Turns[T]) join(name string, c *change[T]) *turn[T] {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	mine := t.turns[name]
+	if mine == nil {
+		mine = &turn[T]{}
+		t.turns[name] = mine
+	}
+	mine.users++
+	if c != nil {
+		mine.waiting = append(mine.waiting, c)
+	}
+	return mine
+}
+
+func (t *Turns[T]) leave(name string, mine *turn[T], c *change[T]) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	mine.waiting = slices.DeleteFunc(mine.waiting, func(other *change[T]) bool { return other == c })
+	if mine.users--; mine.users == 0 {
+		delete(t.turns, name)
 	}
 }
 
@@ -87,7 +114,7 @@ func (t *Turns[T]) Read(ctx context.Context, cached client.Reader, name string) 
 	err := cached.Get(ctx, client.ObjectKey{Name: name}, found)
 	missing := apierrors.IsNotFound(err)
 	if err != nil && !missing {
-		return found, err
+		return found, fmt.Errorf("read %s: %w", name, err)
 	}
 	known, _ := t.written.Get(name)
 	last, ok := known.(T)
@@ -106,23 +133,46 @@ func (t *Turns[T]) Read(ctx context.Context, cached client.Reader, name string) 
 // Wrote remembers the object as our write has left it.
 func (t *Turns[T]) Wrote(object T) { t.written.Add(object.GetName(), copyOf(object), writtenFor) }
 
-// Change takes the object's turn, changes its status and writes what that changed. An
-// error of change is returned as it is, and nothing is written.
-func (t *Turns[T]) Change(ctx context.Context, c client.Client, name string, change func(T) error) (T, error) {
-	defer t.Take(name)()
+// Change takes the object's turn, changes its status and writes what that changed. All
+// changes that wait for the same turn are made one after the other by whoever has it, and
+// are one write: an error of that is the error of all. Where do itself fails, its error is
+// returned as it is, and nothing of its change is written.
+func (t *Turns[T]) Change(ctx context.Context, c client.Client, name string, do func(T) error) (T, error) {
+	mine := &change[T]{do: do}
+	turn := t.join(name, mine)
+	defer t.leave(name, turn, mine)
+	turn.Lock()
+	defer turn.Unlock()
+	if !mine.done {
+		t.write(ctx, c, name, t.waitingFor(turn))
+	}
+	return mine.left, mine.err
+}
+
+func (t *Turns[T]) waitingFor(turn *turn[T]) []*change[T] {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(turn.waiting), func(c *change[T]) bool { return c.done })
+}
+
+// write makes the changes, upon one another.
+func (t *Turns[T]) write(ctx context.Context, c client.Client, name string, changes []*change[T]) {
 	object, err := t.Read(ctx, c, name)
-	if err != nil {
-		return object, err
+	if err == nil {
+		before := copyOf(object)
+		for _, change := range changes {
+			next := copyOf(object)
+			if change.err = change.do(next); change.err == nil {
+				object = next
+			}
+		}
+		if err = PatchStatus(ctx, c, before, object); err == nil {
+			t.Wrote(object)
+		}
 	}
-	before := copyOf(object)
-	if err := change(object); err != nil {
-		return object, err
+	for _, change := range changes {
+		change.done, change.left, change.err = true, copyOf(object), cmp.Or(change.err, err)
 	}
-	if err := PatchStatus(ctx, c, before, object); err != nil {
-		return object, err
-	}
-	t.Wrote(object)
-	return object, nil
 }
 
 func copyOf[T client.Object](object T) T {

@@ -32,7 +32,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client,
 	cached := gcp.NewCached(cloud, now)
 	owners, nodes := workload.NewOwners(mgr.GetAPIReader()), workload.NewNodes(mgr.GetAPIReader())
 	recorder := mgr.GetEventRecorder(name)
-	policies := outcome.NewPolicies()
+	policies, grants := outcome.NewPolicies(), outcome.NewGrants()
 	observer := observation.New(observation.Observer{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Cluster: home, Cloud: cached, Nodes: nodes, Clock: now,
 	})
@@ -48,11 +48,12 @@ func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client,
 	}
 	if err := failure.New(failure.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: watcher, Observer: observer, Owners: owners, Recorder: recorder, Clock: now,
+		Grants: grants,
 	}).SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("set up failure controller: %w", err)
 	}
 	if err := grant.New(grant.Reconciler{
-		Client: mgr.GetClient(), Cloud: cached, Recorder: recorder, Clock: now, Policies: policies,
+		Client: mgr.GetClient(), Cloud: cached, Recorder: recorder, Clock: now, Policies: policies, Grants: grants,
 	}).SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("set up grant controller: %w", err)
 	}
