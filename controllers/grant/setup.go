@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -28,7 +29,8 @@ import (
 )
 
 // workers is how many repositories are written at once; one repository never is twice.
-const workers = 8
+// In a storm most of a write's time is spent on its record.
+const workers = 20
 
 // A repository whose edit failed, after the edit's own repetitions, comes back
 // after firstRetry, then ever later up to lastRetry: an outage that ends is
@@ -82,21 +84,32 @@ func indexRepository(object client.Object) []string {
 
 // together is how long a grant that is not written yet waits for others on its
 // repository: when one account lost its access, a second one mostly did as well, and
-// both are to be one write.
-const together = 500 * time.Millisecond
+// both are to be one write. In a storm, when everything takes longer, it waits for
+// togetherInStorm; that is when more than stormAtOnce come at once, or stormPerSecond.
+const (
+	together, togetherInStorm   = 500 * time.Millisecond, 2 * time.Second
+	stormAtOnce, stormPerSecond = 5, 2
+)
 
 // soonTogether wakes the repository of a grant, and of one that is not written yet a
 // moment later: also when a further workload joins it in that moment.
 func soonTogether() handler.TypedEventHandler[*v1alpha1.PullAccessGrant, imageref.Repository] {
+	calm := rate.NewLimiter(stormPerSecond, stormAtOnce)
+	moment := func() time.Duration {
+		if calm.Allow() {
+			return together
+		}
+		return togetherInStorm
+	}
 	type queue = workqueue.TypedRateLimitingInterface[imageref.Repository]
 	return handler.TypedFuncs[*v1alpha1.PullAccessGrant, imageref.Repository]{
 		CreateFunc: func(_ context.Context, e event.TypedCreateEvent[*v1alpha1.PullAccessGrant], q queue) {
-			q.AddAfter(imageref.Of(e.Object.Spec.Repository), together)
+			q.AddAfter(imageref.Of(e.Object.Spec.Repository), moment())
 		},
 		UpdateFunc: func(_ context.Context, e event.TypedUpdateEvent[*v1alpha1.PullAccessGrant], q queue) {
 			var wait time.Duration
 			if !record.Granted(e.ObjectNew) {
-				wait = together
+				wait = moment()
 			}
 			q.AddAfter(imageref.Of(e.ObjectNew.Spec.Repository), wait)
 		},

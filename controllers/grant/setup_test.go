@@ -42,4 +42,10 @@ func TestWaitsForOthers(t *testing.T) {
 	if queue.last != 0 {
 		t.Errorf("one that is written waits %v", queue.last)
 	}
+	for range stormAtOnce {
+		handler.Create(t.Context(), event.TypedCreateEvent[*v1alpha1.PullAccessGrant]{Object: requested(nodes)}, queue)
+	}
+	if queue.last != togetherInStorm {
+		t.Errorf("one of many waits %v, want %v", queue.last, togetherInStorm)
+	}
 }
