@@ -85,10 +85,10 @@ func indexRepository(object client.Object) []string {
 // together is how long a grant that is not written yet waits for others on its
 // repository: when one account lost its access, a second one mostly did as well, and
 // both are to be one write. In a storm, when everything takes longer, it waits for
-// togetherInStorm; that is when more than stormAtOnce come at once, or stormPerSecond.
+// togetherInStorm; that is when more than stormAtOnce come at once, or stormPerSecond in a second.
 const (
 	together, togetherInStorm   = 500 * time.Millisecond, 2 * time.Second
-	stormAtOnce, stormPerSecond = 5, 2
+	stormAtOnce, stormPerSecond = 2, 2
 )
 
 // soonTogether wakes the repository of a grant, and of one that is not written yet a
