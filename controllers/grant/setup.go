@@ -25,7 +25,6 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
-	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 // workers is how many repositories are written at once; one repository never is twice.
@@ -82,17 +81,17 @@ func indexRepository(object client.Object) []string {
 	return []string{imageref.Of(g.Spec.Repository).ResourceName()}
 }
 
-// together is how long a grant that is not written yet waits for others on its
-// repository: when one account lost its access, a second one mostly did as well, and
-// both are to be one write. In a storm, when everything takes longer, it waits for
-// togetherInStorm; that is when more than stormAtOnce come at once, or stormPerSecond in a second.
+// together is how long a grant that is asked for waits for others on its repository:
+// when one account lost its access, a second one mostly did as well, and both are to be
+// one write. In a storm, when everything takes longer, it waits for togetherInStorm; that
+// is when more than stormAtOnce come at once, or more than stormPerSecond.
 const (
 	together, togetherInStorm   = 500 * time.Millisecond, 2 * time.Second
 	stormAtOnce, stormPerSecond = 2, 2
 )
 
-// soonTogether wakes the repository of a grant, and of one that is not written yet a
-// moment later: also when a further workload joins it in that moment.
+// soonTogether wakes the repository of a grant, and of one that is asked for, or asked for
+// anew, a moment later.
 func soonTogether() handler.TypedEventHandler[*v1alpha1.PullAccessGrant, imageref.Repository] {
 	calm := rate.NewLimiter(stormPerSecond, stormAtOnce)
 	moment := func() time.Duration {
@@ -108,7 +107,7 @@ func soonTogether() handler.TypedEventHandler[*v1alpha1.PullAccessGrant, imagere
 		},
 		UpdateFunc: func(_ context.Context, e event.TypedUpdateEvent[*v1alpha1.PullAccessGrant], q queue) {
 			var wait time.Duration
-			if !record.Granted(e.ObjectNew) {
+			if !equality.Semantic.DeepEqual(e.ObjectOld.Status.RequestedTime, e.ObjectNew.Status.RequestedTime) {
 				wait = moment()
 			}
 			q.AddAfter(imageref.Of(e.ObjectNew.Spec.Repository), wait)

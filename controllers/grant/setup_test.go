@@ -7,12 +7,12 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
-	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 // waits is a queue that keeps how long what was added last is to wait.
@@ -24,26 +24,28 @@ type waits struct {
 // AddAfter implements workqueue.TypedDelayingInterface.
 func (w *waits) AddAfter(_ imageref.Repository, wait time.Duration) { w.last = wait }
 
-// TestWaitsForOthers: a grant that is not written yet waits for others on its repository
-// from when it is made, also when further workloads join it meanwhile.
+// TestWaitsForOthers: a grant that is asked for waits for others on its repository, in a
+// storm longer; what a person has said of one does not wait.
 func TestWaitsForOthers(t *testing.T) {
 	handler, queue := soonTogether(), &waits{last: -1}
-	handler.Create(t.Context(), event.TypedCreateEvent[*v1alpha1.PullAccessGrant]{Object: requested(nodes)}, queue)
+	made := event.TypedCreateEvent[*v1alpha1.PullAccessGrant]{Object: requested(nodes)}
+	handler.Create(t.Context(), made, queue)
 	if queue.last != together {
 		t.Errorf("a new grant waits %v, want %v", queue.last, together)
 	}
 	changed := event.TypedUpdateEvent[*v1alpha1.PullAccessGrant]{ObjectOld: requested(nodes), ObjectNew: requested(nodes)}
 	handler.Update(t.Context(), changed, queue)
-	if queue.last != together {
-		t.Errorf("one that a workload joins waits %v, want %v", queue.last, together)
-	}
-	record.Grant(changed.ObjectNew, v1alpha1.OriginAdded, "etag", now)
-	handler.Update(t.Context(), changed, queue)
 	if queue.last != 0 {
-		t.Errorf("one that is written waits %v", queue.last)
+		t.Errorf("one that a person has spoken about waits %v", queue.last)
+	}
+	asked := metav1.NewTime(now)
+	changed.ObjectNew.Status.RequestedTime = &asked
+	handler.Update(t.Context(), changed, queue)
+	if queue.last != together {
+		t.Errorf("one that is asked for anew waits %v, want %v", queue.last, together)
 	}
 	for range stormAtOnce {
-		handler.Create(t.Context(), event.TypedCreateEvent[*v1alpha1.PullAccessGrant]{Object: requested(nodes)}, queue)
+		handler.Create(t.Context(), made, queue)
 	}
 	if queue.last != togetherInStorm {
 		t.Errorf("one of many waits %v, want %v", queue.last, togetherInStorm)
