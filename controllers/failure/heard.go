@@ -24,6 +24,8 @@ const (
 	// of how many namespaces, eventsHeard how many of each pod. Who may write Events in
 	// a namespace can push out what is kept of that one alone.
 	podsHeard, namespacesHeard, eventsHeard = 64, 128, 4
+	// maxHeard bounds the texts of an Event, in bytes. The kubelet's are shorter.
+	maxHeard = 4 << 10
 	// heardFor is for how long: the kubelet says it again at least every 5 minutes.
 	heardFor = 10 * time.Minute
 	// readAgain is how soon a pod that is not pending is read again because of an Event.
@@ -103,8 +105,8 @@ func slim(event *corev1.Event) *corev1.Event {
 // read live, for a container that once ran is not looked for by the cache.
 func (r *Reconciler) hear(ctx context.Context, event *corev1.Event) (types.NamespacedName, bool) {
 	name := types.NamespacedName{Namespace: event.InvolvedObject.Namespace, Name: event.InvolvedObject.Name}
-	if !pullfailure.OfPull(event) {
-		return name, false
+	if !pullfailure.OfPull(event) || event.Namespace != name.Namespace || len(event.Message) > maxHeard || len(event.InvolvedObject.FieldPath) > maxHeard {
+		return name, false // The API server takes Events about other namespaces, and of any length.
 	}
 	var pod corev1.Pod
 	err := r.Client.Get(ctx, name, &pod)

@@ -25,6 +25,7 @@ import (
 // told is an Event of the kubelet about the world's pod.
 func (w *world) told(reason, path, message string) *corev1.Event {
 	return &corev1.Event{
+		ObjectMeta:     metav1.ObjectMeta{Namespace: w.pod.Namespace},
 		InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: w.pod.Namespace, Name: w.pod.Name, UID: w.pod.UID, FieldPath: path},
 		Reason:         reason, Type: corev1.EventTypeWarning, Message: message, LastTimestamp: metav1.NewTime(w.clock.Now()),
 	}
@@ -137,6 +138,22 @@ func TestHears(t *testing.T) {
 			events: func(w *world) []*corev1.Event {
 				return []*corev1.Event{w.failed("Error: CreateContainerConfigError"), w.told("FailedCreatePodSandBox", "", "no network")}
 			},
+		},
+		"from another namespace": {
+			edit: func(w *world) { w.waits(corev1.PodRunning, "ErrImagePull", denial(image)) },
+			events: func(w *world) []*corev1.Event {
+				event := w.failed(failedPull)
+				event.Namespace = "elsewhere"
+				return []*corev1.Event{event}
+			},
+			why: "who may write there may not speak of this pod",
+		},
+		"longer than the kubelet's": {
+			edit: func(w *world) { w.waits(corev1.PodRunning, "ErrImagePull", denial(image)) },
+			events: func(w *world) []*corev1.Event {
+				return []*corev1.Event{w.failed(failedPull + strings.Repeat(".", maxHeard))}
+			},
+			why: "it would be kept",
 		},
 		"of a pod of that name before": {
 			edit: func(w *world) { w.waits(corev1.PodRunning, "ImagePullBackOff", "Back-off pulling image") },

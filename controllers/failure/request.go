@@ -45,6 +45,8 @@ func (r *Reconciler) request(ctx context.Context, pod *corev1.Pod, failure pullf
 		switch {
 		case imageref.Of(object.Spec.Repository) != grant.Repository() || !iampolicy.SameMember(object.Spec.Member, grant.Member()):
 			return fmt.Errorf("grant %s: %w", object.Name, errTaken)
+		case record.RevokedByPerson(object) && !record.Ended(object):
+			return nil // The grant is about to end.
 		case withdrawn(object, d) || outranked(object, grant):
 			if record.Granted(object) {
 				record.End(object, v1alpha1.EndWithdrawn, r.Clock.Now())
@@ -135,7 +137,7 @@ func (r *Reconciler) ensureGrant(ctx context.Context, grant *decision.Grant, d d
 	if err := r.Client.Create(ctx, want); err != nil {
 		return fmt.Errorf("create grant %s: %w", want.Name, err)
 	}
-	r.Grants.Wrote(want)
+	r.Grants.Made(want)
 	return nil
 }
 

@@ -95,21 +95,27 @@ func (r *Reconciler) intend(ctx context.Context, w *work, intended iampolicy.Cha
 		added := named(intended.Added, g)
 		log.FromContext(ctx).Info("Writing policy", "PullAccessGrant", klog.KObj(g), "repository", w.repository.String(),
 			"member", g.Spec.Member, "adding", added)
-		err := r.write(ctx, g, outcome.ConfirmStatus, func() { record.Intend(g, added, etag, r.Clock.Now()) })
-		if err != nil {
-			return fmt.Errorf("%w: %w", errRecord, err)
+		if open := g.Status.Write; w.interrupted[g.Name] && open != nil && open.EtagBefore != etag {
+			delete(w.interrupted, g.Name) // Google takes no write any more that goes by an older policy, and this one is without it.
 		}
 		w.intended[g.Name] = true
+		if err := r.write(ctx, g, outcome.ConfirmStatus, func() { record.Intend(g, added, etag, r.Clock.Now()) }); err != nil {
+			if !outcome.MayHaveLanded(err) {
+				delete(w.intended, g.Name)
+			}
+			return fmt.Errorf("%w: %w", errRecord, err)
+		}
 	}
 	return nil
 }
 
-// takeBack withdraws the grant's intent where it is certain that nothing was written.
+// takeBack withdraws the grant's intent where it is certain that nothing was written. It
+// asks also where none is seen: the answer that it is on record may have been lost.
 func (r *Reconciler) takeBack(ctx context.Context, w *work, g *v1alpha1.PullAccessGrant) error {
 	if !w.intended[g.Name] || w.interrupted[g.Name] {
 		return nil
 	}
-	if err := r.patch(ctx, g, func() { record.Withdraw(g) }); err != nil {
+	if err := r.write(ctx, g, outcome.ConfirmStatus, func() { record.Withdraw(g) }); err != nil {
 		return err
 	}
 	delete(w.intended, g.Name)
@@ -232,6 +238,7 @@ func (r *Reconciler) release(ctx context.Context, g *v1alpha1.PullAccessGrant) e
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("release grant %s: %w", g.Name, err)
 	}
+	r.Grants.Forget(g.Name)
 	return nil
 }
 

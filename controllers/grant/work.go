@@ -126,7 +126,7 @@ func members(grants []*v1alpha1.PullAccessGrant) []string {
 // settled tells whether no write of unknown outcome can be behind the grant: none
 // was begun, or this pass has read the policy and found it without effect.
 func (w *work) settled(g *v1alpha1.PullAccessGrant) bool {
-	return !w.interrupted[g.Name] || w.intended[g.Name]
+	return !w.interrupted[g.Name]
 }
 
 // leaveOpen notes that what this batch meant to write may have taken effect all

@@ -34,22 +34,21 @@ func (r *Reconciler) patch(ctx context.Context, g *v1alpha1.PullAccessGrant, cha
 	return r.write(ctx, g, outcome.PatchStatus, change)
 }
 
-type writer = func(ctx context.Context, c client.Client, before, after client.Object) error
-
-// write changes the grant's status, in the grant's turn. That workloads have joined it
-// since it was read changes nothing of what this pass goes by, and in a storm there are
-// always some; whatever else has changed has the API server refuse the write.
-func (r *Reconciler) write(ctx context.Context, g *v1alpha1.PullAccessGrant, write writer, change func()) error {
+// write changes the grant's status, in the grant's turn; where it fails, the grant is as it
+// was. That workloads have joined it since it was read changes nothing of what this pass
+// goes by, and in a storm there are always some; whatever else has changed has the API
+// server refuse the write.
+func (r *Reconciler) write(ctx context.Context, g *v1alpha1.PullAccessGrant, write outcome.Writer, change func()) error {
 	defer r.Grants.Take(g.Name)()
 	if fresh, err := r.Grants.Read(ctx, r.Client, g.Name); err == nil && onlyJoined(g, fresh) {
 		fresh.DeepCopyInto(g)
 	}
 	before := g.DeepCopy()
 	change()
-	if err := write(ctx, r.Client, before, g); err != nil {
+	if err := r.Grants.Write(ctx, r.Client, before, g, write); err != nil {
+		before.DeepCopyInto(g)
 		return err
 	}
-	r.Grants.Wrote(g)
 	return nil
 }
 

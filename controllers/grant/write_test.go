@@ -4,10 +4,15 @@
 package grant
 
 import (
+	"cmp"
+	"context"
 	"slices"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
@@ -54,5 +59,85 @@ func TestWritesBesideJoins(t *testing.T) {
 				t.Errorf("Intend: %v, and on record is %+v; want a conflict", err, after.Status)
 			}
 		})
+	}
+}
+
+// TestIntentIsTakenBackForCertain: an intent that could not be taken back at once is asked
+// about again, and one that may be on record is not taken for none.
+func TestIntentIsTakenBackForCertain(t *testing.T) {
+	lost := apierrors.NewTimeoutError("no answer", 0)
+	for name, tc := range map[string]struct {
+		// intent and withdrawal are what becomes of the two writes: the answer, and whether it is applied.
+		intent, withdrawal answer
+		// open: an intent may be on record, so that nothing is settled.
+		open bool
+	}{
+		"the withdrawal fails at first":     {withdrawal: answer{err: lost}},
+		"the intent's answer is lost":       {intent: answer{err: lost, landed: true}, open: true},
+		"the intent is lost":                {intent: answer{err: lost}},
+		"the intent is refused":             {intent: answer{err: apierrors.NewForbidden(schema.GroupResource{}, "g", nil)}},
+		"the withdrawal's answer gets lost": {withdrawal: answer{err: lost, landed: true}, open: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := requested(nodes)
+			asked.Finalizers = []string{v1alpha1.Finalizer}
+			w := newWorld(t, newCloud(foreign), enforcing(), asked)
+			todo, err := w.r.observe(t.Context(), repository)
+			if err != nil || len(todo.add) != 1 {
+				t.Fatalf("%d grants are to be added, %v", len(todo.add), err)
+			}
+			answers := []answer{{}, tc.intent, tc.withdrawal} // The first is for the policy's count.
+			w.inject(interceptor.Funcs{SubResourcePatch: func(ctx context.Context, c client.Client, sub string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+				var said answer
+				if len(answers) > 0 {
+					said, answers = answers[0], answers[1:]
+				}
+				if said.err != nil && !said.landed {
+					return said.err
+				}
+				target := object.DeepCopyObject().(client.Object) //nolint:forcetypeassert // It is a copy.
+				if said.err == nil {
+					target = object
+				}
+				return cmp.Or(c.SubResource(sub).Patch(ctx, target, patch, options...), said.err)
+			}})
+			recorder := intents{w.r, todo}
+			if err := recorder.Intend(t.Context(), iampolicy.Change{Added: []string{nodes}}, "etag"); (err != nil) != (tc.intent.err != nil) {
+				t.Fatalf("Intend: %v", err)
+			}
+			if tc.intent.err == nil {
+				if err := recorder.Withdraw(t.Context()); err == nil {
+					t.Fatal("Withdraw: no error")
+				}
+			}
+			err = w.r.withdraw(t.Context(), todo)
+			left := len(todo.counted)
+			if tc.open != (err != nil) || tc.open != (left > 0) {
+				t.Errorf("withdraw: %v; %d grants stay counted, and the record is %+v", err, left, w.grant(nodes).Status.Write)
+			}
+			if !tc.open && record.Interrupted(w.grant(nodes)) {
+				t.Error("the intent is on record still")
+			}
+		})
+	}
+}
+
+// TestAnOlderIntentIsSettledByItsEtag: Google takes no write that goes by an older policy.
+func TestAnOlderIntentIsSettledByItsEtag(t *testing.T) {
+	for etag, open := range map[string]bool{"etag-old": true, "etag-new": false} {
+		asked := requested(nodes)
+		asked.Finalizers = []string{v1alpha1.Finalizer}
+		record.Intend(asked, true, "etag-old", now)
+		w := newWorld(t, newCloud(foreign), enforcing(), asked)
+		todo, err := w.r.observe(t.Context(), repository)
+		if err != nil || len(todo.add) != 1 {
+			t.Fatalf("%d grants are to be added, %v", len(todo.add), err)
+		}
+		if err := (intents{w.r, todo}).Intend(t.Context(), iampolicy.Change{Added: []string{nodes}}, etag); err != nil {
+			t.Fatal(err)
+		}
+		if settled := todo.settled(todo.add[0]); settled == open {
+			t.Errorf("an intent of etag-old, then one of %s: settled is %v", etag, settled)
+		}
 	}
 }

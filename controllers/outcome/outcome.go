@@ -46,3 +46,10 @@ func overtaken(err error) bool {
 	}
 	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err)
 }
+
+// MayHaveLanded tells whether a write that ended with err may have taken effect all the
+// same: its answer was lost, or does not say.
+func MayHaveLanded(err error) bool {
+	return apierrors.ReasonForError(err) == "" || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) || apierrors.IsInternalError(err) ||
+		apierrors.IsServiceUnavailable(err)
+}

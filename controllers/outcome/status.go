@@ -10,6 +10,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
+// Writer is PatchStatus or ConfirmStatus.
+type Writer = func(ctx context.Context, c client.Client, before, after client.Object) error
+
 // PatchStatus writes what differs between two states of one object's status, and
 // sends nothing where nothing differs. The lock on the version that was read
 // keeps a list from being replaced by an older one. The answer goes into after.

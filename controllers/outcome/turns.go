@@ -6,6 +6,7 @@ package outcome
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -24,6 +25,8 @@ const (
 	writesKept = 1024
 	// writtenFor is longer than the cache is behind our own writes.
 	writtenFor = 5 * time.Second
+	// writeTimeout bounds a write that is of several passes.
+	writeTimeout = 30 * time.Second
 )
 
 // Turns have passes that meet in one cluster-scoped object follow one another, each upon
@@ -34,6 +37,8 @@ type Turns[T client.Object] struct {
 	mu      sync.Mutex
 	turns   map[string]*turn[T]
 	written *cache.LRUExpireCache
+	// made are those of written that we have made.
+	made *cache.LRUExpireCache
 }
 
 // turn is that of one object, while there is anybody who has it or waits for it.
@@ -68,7 +73,7 @@ func NewGrants() *Grants {
 }
 
 func newTurns[T client.Object](fresh func() T) *Turns[T] {
-	return &Turns[T]{fresh: fresh, turns: map[string]*turn[T]{}, written: cache.NewLRUExpireCache(writesKept)}
+	return &Turns[T]{fresh: fresh, turns: map[string]*turn[T]{}, written: cache.NewLRUExpireCache(writesKept), made: cache.NewLRUExpireCache(writesKept)}
 }
 
 // Take waits for the object's turn, which ends with done.
@@ -107,8 +112,7 @@ func (t *Turns[T]) leave(name string, mine *turn[T], c *change[T]) {
 }
 
 // Read gets the object from the cache, or as our last write has left it if that is newer,
-// or if the cache does not have it yet. Where it was deleted since, what is written to
-// it is refused.
+// or if we have just made it: else an object that the cache does not have was deleted.
 func (t *Turns[T]) Read(ctx context.Context, cached client.Reader, name string) (T, error) {
 	found := t.fresh()
 	err := cached.Get(ctx, client.ObjectKey{Name: name}, found)
@@ -118,20 +122,43 @@ func (t *Turns[T]) Read(ctx context.Context, cached client.Reader, name string) 
 	}
 	known, _ := t.written.Get(name)
 	last, ok := known.(T)
-	if !ok {
+	if _, made := t.made.Get(name); !ok || missing && !made {
 		return found, err
 	}
-	if missing {
-		return copyOf(last), nil
-	}
-	if order, broken := resourceversion.CompareResourceVersion(last.GetResourceVersion(), found.GetResourceVersion()); broken == nil && order > 0 {
+	order, broken := resourceversion.CompareResourceVersion(last.GetResourceVersion(), found.GetResourceVersion())
+	if missing || broken == nil && order > 0 {
 		found = copyOf(last)
 	}
 	return found, nil
 }
 
+// Made remembers the object as we have made it.
+func (t *Turns[T]) Made(object T) {
+	t.Wrote(object)
+	t.made.Add(object.GetName(), true, writtenFor)
+}
+
 // Wrote remembers the object as our write has left it.
 func (t *Turns[T]) Wrote(object T) { t.written.Add(object.GetName(), copyOf(object), writtenFor) }
+
+// Forget has the cache alone tell of the object, which is gone.
+func (t *Turns[T]) Forget(name string) {
+	t.made.Remove(name)
+	t.written.Remove(name)
+}
+
+// Write writes what differs between two states of the object's status, by PatchStatus or
+// ConfirmStatus. Whoever calls it has the object's turn.
+func (t *Turns[T]) Write(ctx context.Context, c client.Client, before, after T, write Writer) error {
+	err := write(ctx, c, before, after)
+	switch {
+	case apierrors.IsNotFound(err):
+		t.Forget(after.GetName())
+	case err == nil && after.GetResourceVersion() != before.GetResourceVersion():
+		t.Wrote(after)
+	}
+	return err
+}
 
 // Change takes the object's turn, changes its status and writes what that changed. All
 // changes that wait for the same turn are made one after the other by whoever has it, and
@@ -155,23 +182,34 @@ func (t *Turns[T]) waitingFor(turn *turn[T]) []*change[T] {
 	return slices.DeleteFunc(slices.Clone(turn.waiting), func(c *change[T]) bool { return c.done })
 }
 
-// write makes the changes, upon one another.
+// errLeft is what comes of a change whose turn was ended by the panic of another.
+var errLeft = errors.New("the pass that was to write it has ended")
+
+// write makes the changes, upon one another. It is for all who wait, so it does not end
+// with the pass of the one that makes it.
 func (t *Turns[T]) write(ctx context.Context, c client.Client, name string, changes []*change[T]) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	defer cancel()
+	for _, change := range changes {
+		change.done, change.err = true, errLeft
+	}
 	object, err := t.Read(ctx, c, name)
-	if err == nil {
-		before := copyOf(object)
-		for _, change := range changes {
-			next := copyOf(object)
-			if change.err = change.do(next); change.err == nil {
-				object = next
-			}
+	before := copyOf(object)
+	refused := make([]error, len(changes))
+	for i, change := range changes {
+		next := copyOf(object)
+		if refused[i] = err; err != nil {
+			continue
 		}
-		if err = PatchStatus(ctx, c, before, object); err == nil {
-			t.Wrote(object)
+		if refused[i] = change.do(next); refused[i] == nil {
+			object = next
 		}
 	}
-	for _, change := range changes {
-		change.done, change.left, change.err = true, copyOf(object), cmp.Or(change.err, err)
+	if err == nil {
+		err = t.Write(ctx, c, before, object, PatchStatus)
+	}
+	for i, change := range changes {
+		change.left, change.err = copyOf(object), cmp.Or(refused[i], err)
 	}
 }
 

@@ -142,6 +142,48 @@ func TestReadsWhatWasWritten(t *testing.T) {
 	}
 }
 
+// TestReadsWhatWasMade: what the cache does not have is there only if we have just made it.
+// Else a pass would ask nothing of what somebody has deleted.
+func TestReadsWhatWasMade(t *testing.T) {
+	c, _ := server(t)
+	object := &v1alpha1.PullAccessGrant{ObjectMeta: metav1.ObjectMeta{Name: "none", ResourceVersion: "7"}}
+	turns := NewGrants()
+	want := func(there bool, why string) {
+		t.Helper()
+		if _, err := turns.Read(t.Context(), c, "none"); (err == nil) != there || err != nil && !apierrors.IsNotFound(err) {
+			t.Errorf("Read: %v: %s", err, why)
+		}
+	}
+	turns.Wrote(object)
+	want(false, "it was deleted since")
+	turns.Made(object)
+	want(true, "the cache is behind")
+	turns.Wrote(object)
+	want(true, "the cache is behind still")
+	after := object.DeepCopy()
+	after.Status.RecoveredWorkloads++
+	if err := turns.Write(t.Context(), c, object, after, PatchStatus); !apierrors.IsNotFound(err) {
+		t.Errorf("Write: %v, want that it is not there", err)
+	}
+	want(false, "the API server says that it is gone")
+}
+
+// TestAPanicIsNobodyElsesWrite: who waits for a turn that a panic has ended is told so, and
+// its change is not made twice.
+func TestAPanicIsNobodyElsesWrite(t *testing.T) {
+	c, sent := server(t)
+	turns, ran := NewGrants(), 0
+	bad := &change[*v1alpha1.PullAccessGrant]{do: func(*v1alpha1.PullAccessGrant) error { panic("bad") }}
+	good := &change[*v1alpha1.PullAccessGrant]{do: func(*v1alpha1.PullAccessGrant) error { ran++; return nil }}
+	func() {
+		defer func() { _ = recover() }()
+		turns.write(t.Context(), c, "g", []*change[*v1alpha1.PullAccessGrant]{good, bad})
+	}()
+	if !good.done || !bad.done || good.err == nil || bad.err == nil || ran != 1 || *sent != 0 {
+		t.Errorf("good: %v %v, bad: %v %v, ran %d times, %d writes", good.done, good.err, bad.done, bad.err, ran, *sent)
+	}
+}
+
 // reader finds every object, as it makes it.
 type reader func(client.Object)
 

@@ -8,9 +8,8 @@ import (
 	"errors"
 	"fmt"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/brake"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
 )
@@ -94,8 +93,7 @@ func (r *Reconciler) spend(ctx context.Context, name string, due []int, mayBegin
 // refund takes back what was counted for restarts that did not get on record because
 // of why. Where it is not certain that they did not, it stays counted.
 func (r *Reconciler) refund(ctx context.Context, counted []spent, why error) error {
-	if apierrors.ReasonForError(why) == "" || apierrors.IsTimeout(why) || apierrors.IsServerTimeout(why) || apierrors.IsInternalError(why) ||
-		apierrors.IsServiceUnavailable(why) {
+	if outcome.MayHaveLanded(why) {
 		return nil
 	}
 	var errs []error

@@ -19,6 +19,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/cache"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
@@ -38,6 +39,8 @@ const (
 	ownersKept = 4096
 	// ownersFor is how long; a ReplicaSet hardly ever changes its owner.
 	ownersFor = 10 * time.Minute
+	// maxUID is longer than a UUID, and no longer than what a record takes.
+	maxUID = 64
 )
 
 // Owners finds the owners of pods. Safe for concurrent use.
@@ -59,7 +62,9 @@ func (o *Owners) Of(ctx context.Context, pod *corev1.Pod) (v1alpha1.Workload, er
 	itself := v1alpha1.Workload{Kind: Pod, Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID}
 	controller := metav1.GetControllerOf(pod)
 	switch {
-	case controller == nil || controller.APIVersion != appsv1.SchemeGroupVersion.String():
+	case controller == nil || tooLong(controller):
+		return itself, nil
+	case controller.APIVersion != appsv1.SchemeGroupVersion.String():
 		return itself, nil
 	case controller.Kind == StatefulSet || controller.Kind == DaemonSet:
 		return fromReference(pod.Namespace, controller), nil
@@ -81,11 +86,17 @@ func (o *Owners) Of(ctx context.Context, pod *corev1.Pod) (v1alpha1.Workload, er
 		return v1alpha1.Workload{}, fmt.Errorf("read ReplicaSet %s/%s: %w", pod.Namespace, controller.Name, err)
 	}
 	var owner v1alpha1.Workload
-	if above := metav1.GetControllerOf(&set); above != nil && above.Kind == Deployment && above.APIVersion == appsv1.SchemeGroupVersion.String() {
+	if above := metav1.GetControllerOf(&set); above != nil && !tooLong(above) && above.Kind == Deployment && above.APIVersion == appsv1.SchemeGroupVersion.String() {
 		owner = fromReference(pod.Namespace, above)
 	}
 	o.known.Add(controller.UID, owner, ownersFor)
 	return cmp.Or(owner, itself), nil
+}
+
+// tooLong tells whether a reference is longer than any object's, which the API server
+// takes: it has no place on a grant's record.
+func tooLong(ref *metav1.OwnerReference) bool {
+	return len(ref.Name) > validation.DNS1123SubdomainMaxLength || len(ref.UID) > maxUID
 }
 
 func fromReference(namespace string, ref *metav1.OwnerReference) v1alpha1.Workload {
