@@ -138,8 +138,11 @@ func TestHearsOfSandboxes(t *testing.T) {
 	pod := s.kubelet(t, "", corev1.PodStatus{Phase: corev1.PodPending, ContainerStatuses: []corev1.ContainerStatus{{
 		Name: "app", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}},
 	}}})
-	create(t, kubeletEvent(pod, "FailedCreatePodSandBox", "",
-		`Failed to create pod sandbox: rpc error: code = Unknown desc = failed to start sandbox "1": failed to get sandbox image "`+s.image+`": `+pulltext.Refused(s.image)))
+	eventually(t, "the sandbox is spoken of once the kubelet has said so again", func(ctx context.Context) (bool, any) {
+		err := shared.client.Create(ctx, kubeletEvent(pod, "FailedCreatePodSandBox", "",
+			`Failed to create pod sandbox: rpc error: code = Unknown desc = failed to start sandbox "1": failed to get sandbox image "`+s.image+`": `+pulltext.Refused(s.image)))
+		return len(operatorEvents(ctx, s.namespace)) > 0, err
+	})
 	told := event(t, s.namespace, "Pod", pod.Name, "SandboxImage")
 	if told.Type != corev1.EventTypeWarning {
 		t.Errorf("the event is %s, want Warning", told.Type)
