@@ -4,7 +4,6 @@
 package grant
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"testing"
@@ -86,21 +85,7 @@ func TestIntentIsTakenBackForCertain(t *testing.T) {
 			if err != nil || len(todo.add) != 1 {
 				t.Fatalf("%d grants are to be added, %v", len(todo.add), err)
 			}
-			answers := []answer{{}, tc.intent, tc.withdrawal} // The first is for the policy's count.
-			w.inject(interceptor.Funcs{SubResourcePatch: func(ctx context.Context, c client.Client, sub string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
-				var said answer
-				if len(answers) > 0 {
-					said, answers = answers[0], answers[1:]
-				}
-				if said.err != nil && !said.landed {
-					return said.err
-				}
-				target := object.DeepCopyObject().(client.Object) //nolint:forcetypeassert // It is a copy.
-				if said.err == nil {
-					target = object
-				}
-				return cmp.Or(c.SubResource(sub).Patch(ctx, target, patch, options...), said.err)
-			}})
+			w.answerWrites(answer{}, tc.intent, tc.withdrawal) // The first is for the policy's count.
 			recorder := intents{w.r, todo}
 			if err := recorder.Intend(t.Context(), iampolicy.Change{Added: []string{nodes}}, "etag"); (err != nil) != (tc.intent.err != nil) {
 				t.Fatalf("Intend: %v", err)
@@ -120,6 +105,22 @@ func TestIntentIsTakenBackForCertain(t *testing.T) {
 			}
 		})
 	}
+}
+
+// answerWrites has the API server's answers to the next writes of a status be these.
+func (w *world) answerWrites(answers ...answer) {
+	w.inject(interceptor.Funcs{SubResourcePatch: func(ctx context.Context, c client.Client, sub string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+		said := answer{landed: true}
+		if len(answers) > 0 {
+			said, answers = answers[0], answers[1:]
+		}
+		if said.landed || said.err == nil {
+			if err := c.SubResource(sub).Patch(ctx, object, patch, options...); err != nil {
+				return err
+			}
+		}
+		return said.err
+	}})
 }
 
 // TestAnOlderIntentIsSettledByItsEtag: Google takes no write that goes by an older policy.

@@ -60,11 +60,9 @@ func NewOwners(live client.Reader) *Owners {
 // owner, and for none, it is the pod itself.
 func (o *Owners) Of(ctx context.Context, pod *corev1.Pod) (v1alpha1.Workload, error) {
 	itself := v1alpha1.Workload{Kind: Pod, Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID}
-	controller := metav1.GetControllerOf(pod)
+	controller := controllerOf(pod)
 	switch {
-	case controller == nil || tooLong(controller):
-		return itself, nil
-	case controller.APIVersion != appsv1.SchemeGroupVersion.String():
+	case controller == nil || controller.APIVersion != appsv1.SchemeGroupVersion.String():
 		return itself, nil
 	case controller.Kind == StatefulSet || controller.Kind == DaemonSet:
 		return fromReference(pod.Namespace, controller), nil
@@ -86,17 +84,21 @@ func (o *Owners) Of(ctx context.Context, pod *corev1.Pod) (v1alpha1.Workload, er
 		return v1alpha1.Workload{}, fmt.Errorf("read ReplicaSet %s/%s: %w", pod.Namespace, controller.Name, err)
 	}
 	var owner v1alpha1.Workload
-	if above := metav1.GetControllerOf(&set); above != nil && !tooLong(above) && above.Kind == Deployment && above.APIVersion == appsv1.SchemeGroupVersion.String() {
+	if above := controllerOf(&set); above != nil && above.Kind == Deployment && above.APIVersion == appsv1.SchemeGroupVersion.String() {
 		owner = fromReference(pod.Namespace, above)
 	}
 	o.known.Add(controller.UID, owner, ownersFor)
 	return cmp.Or(owner, itself), nil
 }
 
-// tooLong tells whether a reference is longer than any object's, which the API server
-// takes: it has no place on a grant's record.
-func tooLong(ref *metav1.OwnerReference) bool {
-	return len(ref.Name) > validation.DNS1123SubdomainMaxLength || len(ref.UID) > maxUID
+// controllerOf is nil also for a reference that is longer than any object's names. The API
+// server takes those, but a grant's record has no place for them.
+func controllerOf(object metav1.Object) *metav1.OwnerReference {
+	ref := metav1.GetControllerOf(object)
+	if ref == nil || len(ref.Name) > validation.DNS1123SubdomainMaxLength || len(ref.UID) > maxUID {
+		return nil
+	}
+	return ref
 }
 
 func fromReference(namespace string, ref *metav1.OwnerReference) v1alpha1.Workload {

@@ -5,6 +5,7 @@ package workload
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -30,6 +31,13 @@ func TestOwners(t *testing.T) {
 		"Deployment by its ReplicaSet": {
 			apiVersion: "apps/v1", kind: ReplicaSet, name: "web-1", set: metaOf(controlledBy(named("web-1"), "apps/v1", Deployment, "web")),
 			want: workloadOf(Deployment, "web"), reads: 1, why: "a second pod reads nothing",
+		},
+		"a name that no object has": {
+			apiVersion: "apps/v1", kind: StatefulSet, name: strings.Repeat("x", 254), want: itself, why: "the API server takes it, and no record does",
+		},
+		"ReplicaSet of a Deployment with such a name": {
+			apiVersion: "apps/v1", kind: ReplicaSet, name: "web-1", want: itself, reads: 1,
+			set: metaOf(controlledBy(named("web-1"), "apps/v1", Deployment, strings.Repeat("x", 254))),
 		},
 		"ReplicaSet that is gone": {apiVersion: "apps/v1", kind: ReplicaSet, name: "web-1", want: itself, reads: 2},
 		"ReplicaSet with another UID": {
