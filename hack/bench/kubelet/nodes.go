@@ -20,6 +20,7 @@ import (
 const (
 	leaseSeconds  = 40
 	leaseInterval = 10 * time.Second
+	leasesAtOnce  = 16
 	// PodsPerNode is how many pods a node of GKE takes unless somebody said otherwise.
 	PodsPerNode = 110
 	// spare is how many more a node here takes, so that a rollout's surge finds room.
