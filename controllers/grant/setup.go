@@ -84,16 +84,16 @@ func indexRepository(object client.Object) []string {
 // together is how long a grant that is asked for waits for others on its repository:
 // when one account lost its access, a second one mostly did as well, and both are to be
 // one write. In a storm, when everything takes longer, it waits for togetherInStorm; that
-// is when more than stormAtOnce come at once, or more than stormPerSecond.
+// is when more than stormAtOnce come at once, or more often than every stormInterval.
 const (
-	together, togetherInStorm   = 500 * time.Millisecond, 2 * time.Second
-	stormAtOnce, stormPerSecond = 2, 2
+	together, togetherInStorm  = 500 * time.Millisecond, 4 * time.Second
+	stormAtOnce, stormInterval = 2, 2 * time.Second
 )
 
 // soonTogether wakes the repository of a grant, and of one that is asked for, or asked for
 // anew, a moment later.
 func soonTogether() handler.TypedEventHandler[*v1alpha1.PullAccessGrant, imageref.Repository] {
-	calm := rate.NewLimiter(stormPerSecond, stormAtOnce)
+	calm := rate.NewLimiter(rate.Every(stormInterval), stormAtOnce)
 	moment := func() time.Duration {
 		if calm.Allow() {
 			return together
