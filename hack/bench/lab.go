@@ -7,8 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
+	appsv1 "k8s.io/api/apps/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -33,6 +35,9 @@ const (
 	guestUser    = "guest"
 
 	protobuf = runtime.ContentTypeProtobuf
+
+	// memoryLimit is the variable by which Go collects garbage in time.
+	memoryLimit = "GOMEMLIMIT"
 )
 
 // lab is a cluster on which the operator is installed, without running there.
@@ -103,7 +108,8 @@ func (l *lab) admitKubelets(ctx context.Context) error {
 	return nil
 }
 
-// startOperator starts the operator under the rights of its own service account.
+// startOperator starts the operator under the rights of its own service account, and with the limit of memory that it is
+// installed with.
 func (l *lab) startOperator(ctx context.Context, manager, endpoint, name string, args ...string) (*program, error) {
 	if l.operator == "" {
 		var err error
@@ -111,6 +117,16 @@ func (l *lab) startOperator(ctx context.Context, manager, endpoint, name string,
 			return nil, err
 		}
 	}
+	var installed appsv1.Deployment
+	if err := l.client.Get(ctx, client.ObjectKey{Namespace: operatorNamespace, Name: operatorName}, &installed); err != nil {
+		return nil, fmt.Errorf("read how the operator is installed: %w", err)
+	}
+	env := os.Environ()
+	for _, v := range installed.Spec.Template.Spec.Containers[0].Env {
+		if v.Name == memoryLimit {
+			env = append(env, v.Name+"="+v.Value)
+		}
+	}
 	args = append([]string{"--kubeconfig=" + l.operator, "--gcp-endpoint=" + endpoint}, args...)
-	return launch(ctx, manager, filepath.Join(l.Dir, "logs", name+".log"), args...)
+	return launch(ctx, manager, filepath.Join(l.Dir, "logs", name+".log"), env, args...)
 }

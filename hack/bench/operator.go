@@ -45,9 +45,9 @@ func (p *program) series(ctx context.Context) (map[string]float64, error) {
 	return measure.Series(ctx, "http://"+p.Metrics+"/metrics")
 }
 
-// launch starts a controller manager and returns when it is ready.
-func launch(ctx context.Context, path, log string, args ...string) (*program, error) {
-	manager, err := cluster.StartManager(ctx, cluster.Command{Name: filepath.Base(path), Path: path, Log: log, Args: args})
+// launch starts a controller manager and returns when it is ready; env nil inherits ours.
+func launch(ctx context.Context, path, log string, env []string, args ...string) (*program, error) {
+	manager, err := cluster.StartManager(ctx, cluster.Command{Name: filepath.Base(path), Path: path, Log: log, Env: env, Args: args})
 	if err != nil {
 		return nil, err
 	}

@@ -102,7 +102,7 @@ func (b *bench) quietWith(ctx context.Context, l *lab, google *cloud, pods int) 
 		return row, err
 	}
 	begin = time.Now()
-	other, err := launch(ctx, b.plain, filepath.Join(l.Dir, "logs", fmt.Sprintf("plain-%d.log", pods)), "--kubeconfig="+kubeconfig)
+	other, err := launch(ctx, b.plain, filepath.Join(l.Dir, "logs", fmt.Sprintf("plain-%d.log", pods)), nil, "--kubeconfig="+kubeconfig)
 	if err != nil {
 		return row, err
 	}
