@@ -8,11 +8,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -45,7 +46,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.PullAccessGrant{}, byRepository, indexRepository); err != nil {
 		return fmt.Errorf("index grants: %w", err)
 	}
-	grants := source.TypedKind(mgr.GetCache(), &v1alpha1.PullAccessGrant{}, soonTogether(),
+	grants := source.TypedKind(mgr.GetCache(), &v1alpha1.PullAccessGrant{}, soonTogether(r.Clock),
 		predicate.Or[*v1alpha1.PullAccessGrant](predicate.TypedGenerationChangedPredicate[*v1alpha1.PullAccessGrant]{}, spokenOf()))
 	policies := source.TypedKind(mgr.GetCache(), &v1alpha1.PullAccessPolicy{},
 		handler.TypedEnqueueRequestsFromMapFunc(r.repositories),
@@ -83,32 +84,44 @@ func indexRepository(object client.Object) []string {
 
 // together is how long a grant that is asked for waits for others on its repository:
 // when one account lost its access, a second one mostly did as well, and both are to be
-// one write. In a storm, when everything takes longer, it waits for togetherInStorm; that
-// is when more than stormAtOnce come at once, or more often than every stormInterval.
-const (
-	together, togetherInStorm  = 500 * time.Millisecond, 4 * time.Second
-	stormAtOnce, stormInterval = 2, 2 * time.Second
-)
+// one write. In a storm, when everything takes longer, it waits for togetherInStorm.
+const together, togetherInStorm = 500 * time.Millisecond, 4 * time.Second
+
+// stormWithin is the time within which a third grant that is asked for is a storm.
+const stormWithin = time.Second
+
+// arrivals tell how long each grant that is asked for waits.
+type arrivals struct {
+	clock clock.PassiveClock
+	mu    sync.Mutex
+	// last are the times of the last two, the older one first.
+	last [2]time.Time
+}
+
+func (a *arrivals) wait() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now, older := a.clock.Now(), a.last[0]
+	a.last = [2]time.Time{a.last[1], now}
+	if now.Sub(older) < stormWithin {
+		return togetherInStorm
+	}
+	return together
+}
 
 // soonTogether wakes the repository of a grant, and of one that is asked for, or asked for
 // anew, a moment later.
-func soonTogether() handler.TypedEventHandler[*v1alpha1.PullAccessGrant, imageref.Repository] {
-	calm := rate.NewLimiter(rate.Every(stormInterval), stormAtOnce)
-	moment := func() time.Duration {
-		if calm.Allow() {
-			return together
-		}
-		return togetherInStorm
-	}
+func soonTogether(clock clock.PassiveClock) handler.TypedEventHandler[*v1alpha1.PullAccessGrant, imageref.Repository] {
+	arrivals := &arrivals{clock: clock}
 	type queue = workqueue.TypedRateLimitingInterface[imageref.Repository]
 	return handler.TypedFuncs[*v1alpha1.PullAccessGrant, imageref.Repository]{
 		CreateFunc: func(_ context.Context, e event.TypedCreateEvent[*v1alpha1.PullAccessGrant], q queue) {
-			q.AddAfter(imageref.Of(e.Object.Spec.Repository), moment())
+			q.AddAfter(imageref.Of(e.Object.Spec.Repository), arrivals.wait())
 		},
 		UpdateFunc: func(_ context.Context, e event.TypedUpdateEvent[*v1alpha1.PullAccessGrant], q queue) {
 			var wait time.Duration
 			if !equality.Semantic.DeepEqual(e.ObjectOld.Status.RequestedTime, e.ObjectNew.Status.RequestedTime) {
-				wait = moment()
+				wait = arrivals.wait()
 			}
 			q.AddAfter(imageref.Of(e.ObjectNew.Spec.Repository), wait)
 		},

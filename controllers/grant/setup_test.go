@@ -9,6 +9,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/workqueue"
+	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
@@ -27,7 +28,8 @@ func (w *waits) AddAfter(_ imageref.Repository, wait time.Duration) { w.last = w
 // TestWaitsForOthers: a grant that is asked for waits for others on its repository, in a
 // storm longer; what a person has said of one does not wait.
 func TestWaitsForOthers(t *testing.T) {
-	handler, queue := soonTogether(), &waits{last: -1}
+	clock := clocktesting.NewFakePassiveClock(now)
+	handler, queue := soonTogether(clock), &waits{last: -1}
 	made := event.TypedCreateEvent[*v1alpha1.PullAccessGrant]{Object: requested(nodes)}
 	handler.Create(t.Context(), made, queue)
 	if queue.last != together {
@@ -44,10 +46,12 @@ func TestWaitsForOthers(t *testing.T) {
 	if queue.last != together {
 		t.Errorf("one that is asked for anew waits %v, want %v", queue.last, together)
 	}
-	for range stormAtOnce {
-		handler.Create(t.Context(), made, queue)
-	}
+	handler.Create(t.Context(), made, queue)
 	if queue.last != togetherInStorm {
 		t.Errorf("one of many waits %v, want %v", queue.last, togetherInStorm)
+	}
+	clock.SetTime(now.Add(stormWithin))
+	if handler.Create(t.Context(), made, queue); queue.last != together {
+		t.Errorf("one of two within that time waits %v, want %v", queue.last, together)
 	}
 }
