@@ -159,7 +159,7 @@ func (r *Reconciler) edit(ctx context.Context, w *work) (iampolicy.Write, error)
 // afterError is the one place where an error of the cloud becomes a retry with
 // backoff (an error), or a condition with the next step and a late second look.
 func (r *Reconciler) afterError(ctx context.Context, w *work, err error) error {
-	if errors.Is(err, errRecord) {
+	if own := (*recordError)(nil); errors.As(err, &own) {
 		return errors.Join(err, r.withdraw(ctx, w))
 	}
 	if errors.Is(err, iampolicy.ErrNotFound) {

@@ -52,9 +52,16 @@ func (r *Reconciler) settle(ctx context.Context, w *work) error {
 	return errors.Join(errs...)
 }
 
-// errRecord says that nothing was sent because of our own side: the API server
-// did not take the record, or the policies have changed.
-var errRecord = errors.New("record intent")
+// recordError says that nothing was sent because of our own side: the API server did not
+// take the record, or the policies have changed. Where others wrote first it is nothing
+// else than that, and the pass is soon repeated.
+type recordError struct{ why error }
+
+// Error implements error.
+func (e *recordError) Error() string { return "record intent: " + e.why.Error() }
+
+// Unwrap gives what kept it from being recorded.
+func (e *recordError) Unwrap() error { return e.why }
 
 // intents are those of a batch, on the records of its grants.
 type intents struct {
@@ -72,7 +79,7 @@ func (i intents) Intend(ctx context.Context, intended iampolicy.Change, etag str
 func (i intents) Withdraw(ctx context.Context) error {
 	for _, g := range slices.Concat(i.w.add, i.w.remove) {
 		if err := i.r.takeBack(ctx, i.w, g); err != nil {
-			return fmt.Errorf("%w: %w", errRecord, err)
+			return &recordError{err}
 		}
 	}
 	return nil
@@ -83,14 +90,14 @@ func (i intents) Withdraw(ctx context.Context) error {
 func (r *Reconciler) intend(ctx context.Context, w *work, intended iampolicy.Change, etag string) error {
 	adding := w.of(intended.Added)
 	if err := r.stillPermitted(ctx, w, adding); err != nil {
-		return fmt.Errorf("%w: %w", errRecord, err)
+		return &recordError{err}
 	}
 	if err := r.spend(ctx, w, adding); err != nil {
-		return fmt.Errorf("%w: %w", errRecord, err)
+		return &recordError{err}
 	}
 	for _, g := range w.of(slices.Concat(intended.Added, intended.Removed)) {
 		if err := r.ensureFinalizer(ctx, g); err != nil {
-			return fmt.Errorf("%w: %w", errRecord, err)
+			return &recordError{err}
 		}
 		added := named(intended.Added, g)
 		log.FromContext(ctx).Info("Writing policy", "PullAccessGrant", klog.KObj(g), "repository", w.repository.String(),
@@ -103,7 +110,7 @@ func (r *Reconciler) intend(ctx context.Context, w *work, intended iampolicy.Cha
 			if !outcome.MayHaveLanded(err) {
 				delete(w.intended, g.Name)
 			}
-			return fmt.Errorf("%w: %w", errRecord, err)
+			return &recordError{err}
 		}
 	}
 	return nil

@@ -61,6 +61,21 @@ func TestWritesBesideJoins(t *testing.T) {
 	}
 }
 
+// TestOvertakenIsRepeatedSoon: a policy whose status others have written meanwhile costs a
+// moment, and no backoff.
+func TestOvertakenIsRepeatedSoon(t *testing.T) {
+	asked := requested(nodes)
+	asked.Finalizers = []string{v1alpha1.Finalizer}
+	w := newWorld(t, newCloud(foreign), enforcing(), asked)
+	w.answerWrites(answer{err: apierrors.NewConflict(schema.GroupResource{}, "prod", nil)})
+	if result, err := w.pass(); err != nil || result.RequeueAfter == 0 || result.RequeueAfter >= firstRetry {
+		t.Errorf("Reconcile: %+v, %v", result, err)
+	}
+	if w.mustPass(); !record.Granted(w.grant(nodes)) {
+		t.Errorf("on record is %+v", w.grant(nodes).Status)
+	}
+}
+
 // TestIntentIsTakenBackForCertain: an intent that could not be taken back at once is asked
 // about again, and one that may be on record is not taken for none.
 func TestIntentIsTakenBackForCertain(t *testing.T) {
