@@ -102,7 +102,7 @@ func (b *bench) alone(ctx context.Context) error {
 		return b.holdAlone(ctx)
 	}
 	b.step("%d failures, one after the other", b.cases)
-	s, err := startStage(ctx, b.cases, b.latency)
+	s, err := startStage(ctx, b.cases+1, b.latency)
 	if err != nil {
 		return err
 	}
@@ -112,6 +112,10 @@ func (b *bench) alone(ctx context.Context) error {
 		return err
 	}
 	defer operator.Stop()
+	// The first finds an operator that has only just begun, and is not counted.
+	if _, err := s.fail(ctx, b.cases); err != nil {
+		return fmt.Errorf("the case before all others: %w", err)
+	}
 	var cases []aloneCase
 	for i := range b.cases {
 		c, err := s.fail(ctx, i)
