@@ -256,13 +256,10 @@ func TestObserveFails(t *testing.T) {
 // TestARefusedIntentIsTakenBack: others wrote first, and what they may have added is not to
 // be taken for the operator's if it dies now.
 func TestARefusedIntentIsTakenBack(t *testing.T) {
-	w := newWorld(t, newCloud(foreign), enforcing(), requested(nodes))
-	todo, err := w.r.observe(t.Context(), repository)
-	if err != nil || len(todo.add) != 1 {
-		t.Fatalf("%d grants are to be added, %v", len(todo.add), err)
-	}
+	w, todo := aboutToWrite(t, requested(nodes))
 	recorder := intents{w.r, todo}
 	for i := range 3 {
+		var err error
 		intend := i%2 == 0
 		if intend {
 			err = recorder.Intend(t.Context(), iampolicy.Change{Added: []string{nodes}}, "etag")

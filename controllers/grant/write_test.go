@@ -18,6 +18,18 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
+// aboutToWrite is a pass that has found out that the grant is to be added.
+func aboutToWrite(t *testing.T, asked *v1alpha1.PullAccessGrant) (*world, *work) {
+	t.Helper()
+	asked.Finalizers = []string{v1alpha1.Finalizer}
+	w := newWorld(t, newCloud(foreign), enforcing(), asked)
+	todo, err := w.r.observe(t.Context(), repository)
+	if err != nil || len(todo.add) != 1 {
+		t.Fatalf("%d grants are to be added, %v", len(todo.add), err)
+	}
+	return w, todo
+}
+
 // TestWritesBesideJoins: workloads that join a grant while its pass is under way are kept,
 // and hold nothing up. Whatever else has changed since the grant was read stops the write:
 // the pass has judged by what was there before.
@@ -36,19 +48,13 @@ func TestWritesBesideJoins(t *testing.T) {
 		"it ends": {func(g *v1alpha1.PullAccessGrant) { record.End(g, v1alpha1.EndRevoked, now) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			asked := requested(nodes)
-			asked.Finalizers = []string{v1alpha1.Finalizer}
-			w := newWorld(t, newCloud(foreign), enforcing(), asked)
-			todo, err := w.r.observe(t.Context(), repository)
-			if err != nil || len(todo.add) != 1 {
-				t.Fatalf("%d grants are to be added, %v", len(todo.add), err)
-			}
+			w, todo := aboutToWrite(t, requested(nodes))
 			late := w.grant(nodes)
 			tc.change(late)
 			if err := w.client.Status().Update(t.Context(), late); err != nil {
 				t.Fatal(err)
 			}
-			err = intents{w.r, todo}.Intend(t.Context(), iampolicy.Change{Added: []string{nodes}}, "etag")
+			err := intents{w.r, todo}.Intend(t.Context(), iampolicy.Change{Added: []string{nodes}}, "etag")
 			after := w.grant(nodes)
 			kept := slices.ContainsFunc(after.Status.Workloads, func(w v1alpha1.WorkloadStatus) bool { return w.Name == "late" })
 			switch {
@@ -93,13 +99,7 @@ func TestIntentIsTakenBackForCertain(t *testing.T) {
 		"the withdrawal's answer gets lost": {withdrawal: answer{err: lost, landed: true}, open: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			asked := requested(nodes)
-			asked.Finalizers = []string{v1alpha1.Finalizer}
-			w := newWorld(t, newCloud(foreign), enforcing(), asked)
-			todo, err := w.r.observe(t.Context(), repository)
-			if err != nil || len(todo.add) != 1 {
-				t.Fatalf("%d grants are to be added, %v", len(todo.add), err)
-			}
+			w, todo := aboutToWrite(t, requested(nodes))
 			w.answerWrites(answer{}, tc.intent, tc.withdrawal) // The first is for the policy's count.
 			recorder := intents{w.r, todo}
 			if err := recorder.Intend(t.Context(), iampolicy.Change{Added: []string{nodes}}, "etag"); (err != nil) != (tc.intent.err != nil) {
@@ -110,7 +110,7 @@ func TestIntentIsTakenBackForCertain(t *testing.T) {
 					t.Fatal("Withdraw: no error")
 				}
 			}
-			err = w.r.withdraw(t.Context(), todo)
+			err := w.r.withdraw(t.Context(), todo)
 			left := len(todo.counted)
 			if tc.open != (err != nil) || tc.open != (left > 0) {
 				t.Errorf("withdraw: %v; %d grants stay counted, and the record is %+v", err, left, w.grant(nodes).Status.Write)
@@ -125,7 +125,7 @@ func TestIntentIsTakenBackForCertain(t *testing.T) {
 // answerWrites has the API server's answers to the next writes of a status be these.
 func (w *world) answerWrites(answers ...answer) {
 	w.inject(interceptor.Funcs{SubResourcePatch: func(ctx context.Context, c client.Client, sub string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
-		said := answer{landed: true}
+		var said answer
 		if len(answers) > 0 {
 			said, answers = answers[0], answers[1:]
 		}
@@ -142,13 +142,8 @@ func (w *world) answerWrites(answers ...answer) {
 func TestAnOlderIntentIsSettledByItsEtag(t *testing.T) {
 	for etag, open := range map[string]bool{"etag-old": true, "etag-new": false} {
 		asked := requested(nodes)
-		asked.Finalizers = []string{v1alpha1.Finalizer}
 		record.Intend(asked, true, "etag-old", now)
-		w := newWorld(t, newCloud(foreign), enforcing(), asked)
-		todo, err := w.r.observe(t.Context(), repository)
-		if err != nil || len(todo.add) != 1 {
-			t.Fatalf("%d grants are to be added, %v", len(todo.add), err)
-		}
+		w, todo := aboutToWrite(t, asked)
 		if err := (intents{w.r, todo}).Intend(t.Context(), iampolicy.Change{Added: []string{nodes}}, etag); err != nil {
 			t.Fatal(err)
 		}
