@@ -12,9 +12,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
-	"github.com/pull-access/pull-access-operator/controllers/failure"
 	"github.com/pull-access/pull-access-operator/controllers/grant"
 	"github.com/pull-access/pull-access-operator/controllers/outcome"
+	"github.com/pull-access/pull-access-operator/controllers/pod"
 	"github.com/pull-access/pull-access-operator/controllers/policy"
 	"github.com/pull-access/pull-access-operator/controllers/restart"
 	"github.com/pull-access/pull-access-operator/controllers/usage"
@@ -46,7 +46,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client,
 	if err != nil {
 		return fmt.Errorf("make the client of Events: %w", err)
 	}
-	if err := failure.New(failure.Reconciler{
+	if err := pod.New(pod.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: watcher, Observer: observer, Owners: owners, Recorder: recorder, Clock: now,
 		Grants: grants,
 	}).SetupWithManager(mgr); err != nil {

@@ -1,13 +1,13 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package failure takes one Pod from "cannot pull" to a PullAccessGrant that it
+// Package pod takes one Pod from "cannot pull" to a PullAccessGrant that it
 // waits for, or to a sentence that says why there is none.
 //
 // It is the first of the controllers. It writes no cloud and touches no
 // workload: what it leaves behind is a grant for the grant controller to carry
 // out, and the workload's name on it for the restart controller.
-package failure
+package pod
 
 import (
 	"context"
