@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
-	"github.com/pull-access/pull-access-operator/internal/record"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 )
 
 // asking is a policy that asks a person, who has an hour to answer.
@@ -190,7 +190,7 @@ func TestApprovedThenKilled(t *testing.T) {
 	w.restart()
 	w.mustPass()
 	w.wantReaders(foreign, nodes)
-	if g := w.grant(nodes); g.Status.Origin != v1alpha1.OriginAdded || !record.ApprovedByPerson(g) {
+	if g := w.grant(nodes); g.Status.Origin != v1alpha1.OriginAdded || !grantstatus.ApprovedByPerson(g) {
 		t.Errorf("the record says %+v", g.Status)
 	}
 }
@@ -220,13 +220,13 @@ func TestRevokedByAPerson(t *testing.T) {
 			w.wantReaders(tc.readers...)
 			w.wantCondition(nodes, v1alpha1.ConditionGranted, "False Revoked")
 			g := w.grant(nodes)
-			if sentence := record.Why(g); !strings.Contains(sentence, "Revoked by ann@example.com: ticket 7.") || !strings.Contains(sentence, tc.says) {
+			if sentence := grantstatus.Why(g); !strings.Contains(sentence, "Revoked by ann@example.com: ticket 7.") || !strings.Contains(sentence, tc.says) {
 				t.Errorf("it says %q, want %q in it", sentence, tc.says)
 			}
 			if last := g.Status.History[len(g.Status.History)-1]; last.Event != "Revoked" || last.User != "ann@example.com" {
 				t.Errorf("the history ends with %+v", last)
 			}
-			if record.MayReopen(g, now.Add(time.Hour)) {
+			if grantstatus.MayReopen(g, now.Add(time.Hour)) {
 				t.Error("a pod may ask anew for what a person has taken back")
 			}
 		})

@@ -13,9 +13,9 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/brake"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
-	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 // errBraked says that others have used up what a brake allows since the pass began;
@@ -28,7 +28,7 @@ func (r *Reconciler) holdBack(ctx context.Context, w *work) error {
 	byPolicy := map[string][]*v1alpha1.PullAccessGrant{}
 	for _, g := range w.add {
 		if !w.interrupted[g.Name] {
-			byPolicy[record.PolicyName(g)] = append(byPolicy[record.PolicyName(g)], g)
+			byPolicy[grantstatus.PolicyName(g)] = append(byPolicy[grantstatus.PolicyName(g)], g)
 		}
 	}
 	if len(byPolicy) == 0 {
@@ -81,7 +81,7 @@ func (r *Reconciler) asked(ctx context.Context) (map[string]map[imageref.Reposit
 	asked := map[string]map[imageref.Repository]time.Time{}
 	for i := range grants.Items {
 		g := &grants.Items[i]
-		policy, repository, at := record.PolicyName(g), imageref.Of(g.Spec.Repository), record.AskedTime(g)
+		policy, repository, at := grantstatus.PolicyName(g), imageref.Of(g.Spec.Repository), grantstatus.AskedTime(g)
 		if asked[policy] == nil {
 			asked[policy] = map[imageref.Repository]time.Time{}
 		}
@@ -111,7 +111,7 @@ func (r *Reconciler) spend(ctx context.Context, w *work, adding []*v1alpha1.Pull
 	due := map[string][]*v1alpha1.PullAccessGrant{}
 	for _, g := range adding {
 		if !w.interrupted[g.Name] && w.counted[g.Name] == "" {
-			due[record.PolicyName(g)] = append(due[record.PolicyName(g)], g)
+			due[grantstatus.PolicyName(g)] = append(due[grantstatus.PolicyName(g)], g)
 		}
 	}
 	for name, grants := range due {

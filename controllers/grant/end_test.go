@@ -12,8 +12,8 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
-	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 // at sets the time.
@@ -59,7 +59,7 @@ func TestExpires(t *testing.T) {
 	}
 
 	g := w.grant(nodes)
-	record.Reopen(g, g.Spec.Workload, "prod", now.Add(2*time.Hour))
+	grantstatus.Reopen(g, g.Spec.Workload, "prod", now.Add(2*time.Hour))
 	if err := w.client.Status().Update(t.Context(), g); err != nil {
 		t.Fatal(err)
 	}
@@ -165,8 +165,8 @@ func TestEndSurvivesACrash(t *testing.T) {
 	for name, back := range map[string]bool{"the policy stays gone": false, "the policy comes back": true} {
 		t.Run(name, func(t *testing.T) {
 			g := granted(nodes, v1alpha1.OriginAdded)
-			record.Announce(g, &v1alpha1.Ending{Reason: v1alpha1.EndPolicyGone, DueTime: metav1.NewTime(now)}, now)
-			record.Intend(g, false, "etag-of-then", now)
+			grantstatus.Announce(g, &v1alpha1.Ending{Reason: v1alpha1.EndPolicyGone, DueTime: metav1.NewTime(now)}, now)
+			grantstatus.Intend(g, false, "etag-of-then", now)
 			w := newWorld(t, newCloud(foreign), g)
 			if back {
 				if err := w.client.Create(t.Context(), enforcing()); err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
-	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 // byRepository is the index of grants by the resource name of their repository.
@@ -36,13 +36,13 @@ func (r *Reconciler) observe(ctx context.Context, repository imageref.Repository
 	var standing []*v1alpha1.PullAccessGrant
 	for i := range grants.Items {
 		g := &grants.Items[i]
-		w.interrupted[g.Name] = record.Interrupted(g)
+		w.interrupted[g.Name] = grantstatus.Interrupted(g)
 		switch {
 		case g.DeletionTimestamp != nil:
 			w.take(g)
-		case record.Granted(g):
+		case grantstatus.Granted(g):
 			standing = append(standing, g)
-		case !record.Ended(g):
+		case !grantstatus.Ended(g):
 			r.consider(ctx, w, g)
 		}
 	}
@@ -80,11 +80,11 @@ func (r *Reconciler) stillPermitted(ctx context.Context, w *work, adding []*v1al
 	}
 	virtual := diagnosis.IsVirtual(r.Cloud.Repository(ctx, w.repository))
 	for _, g := range adding {
-		policy := policyNamed(policies, record.PolicyName(g))
+		policy := policyNamed(policies, grantstatus.PolicyName(g))
 		if policy == nil || !decision.Permits(policy, w.repository, virtual, g.Spec.Member) {
 			return errNotPermitted
 		}
-		if leave, _ := record.LeaveOf(g, policy, r.Clock.Now()); leave != record.LeaveGiven {
+		if leave, _ := grantstatus.LeaveOf(g, policy, r.Clock.Now()); leave != grantstatus.LeaveGiven {
 			return errNotPermitted
 		}
 	}

@@ -8,8 +8,8 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
-	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 // TestConsider: whoever can make a PullAccessGrant by hand gets no more by it
@@ -121,8 +121,8 @@ func TestPolicyGone(t *testing.T) {
 			w.wantReaders(tc.want...)
 			w.wantCondition(nodes, v1alpha1.ConditionGranted, "False PolicyGone")
 			w.wantCondition(nodes, v1alpha1.ConditionApproved, "False PolicyGone")
-			if record.Interrupted(w.grant(nodes)) || len(c.Edits) != tc.edits {
-				t.Errorf("%d edits, the intent is open: %v; want %d and closed", len(c.Edits), record.Interrupted(w.grant(nodes)), tc.edits)
+			if grantstatus.Interrupted(w.grant(nodes)) || len(c.Edits) != tc.edits {
+				t.Errorf("%d edits, the intent is open: %v; want %d and closed", len(c.Edits), grantstatus.Interrupted(w.grant(nodes)), tc.edits)
 			}
 		})
 	}
@@ -162,7 +162,7 @@ func TestPolicyGoesWhileTheEditWaits(t *testing.T) {
 				t.Error("Reconcile returns no error, and nothing brings the grant back")
 			}
 			w.wantReaders(foreign)
-			if got := record.Interrupted(w.grant(nodes)); got != tc.wantOpen || len(c.Sent) != tc.wantSent {
+			if got := grantstatus.Interrupted(w.grant(nodes)); got != tc.wantOpen || len(c.Sent) != tc.wantSent {
 				t.Errorf("%d writes were sent and the intent is open: %v; want %d and %v: %s", len(c.Sent), got, tc.wantSent, tc.wantOpen, tc.why)
 			}
 			c.OnRead = nil

@@ -12,18 +12,18 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/events"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
-	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 // consider asks once more whether a grant that is not written may be: its record
 // may be old, or somebody else's than the operator's.
 func (r *Reconciler) consider(ctx context.Context, w *work, g *v1alpha1.PullAccessGrant) {
 	repository := r.Cloud.Repository(ctx, w.repository)
-	policy := policyNamed(w.policies, record.PolicyName(g))
+	policy := policyNamed(w.policies, grantstatus.PolicyName(g))
 	permitted := policy != nil && decision.Permits(policy, w.repository, diagnosis.IsVirtual(repository), g.Spec.Member)
 	switch {
-	case record.RevokedByPerson(g):
+	case grantstatus.RevokedByPerson(g):
 		w.close(g, v1alpha1.EndRevoked)
 	case g.Name != decision.GrantName(w.repository, g.Spec.Member):
 		w.void[g] = refusal{
@@ -46,27 +46,27 @@ func (r *Reconciler) consider(ctx context.Context, w *work, g *v1alpha1.PullAcce
 // considerLeave asks whether a person has to be asked, or has answered.
 func (r *Reconciler) considerLeave(w *work, g *v1alpha1.PullAccessGrant, policy *v1alpha1.PullAccessPolicy) {
 	now := r.Clock.Now()
-	leave, end := record.LeaveOf(g, policy, now)
+	leave, end := grantstatus.LeaveOf(g, policy, now)
 	switch {
-	case leave == record.LeaveGiven:
-		if record.ApprovedByPerson(g) {
-			w.change(g, func() { record.Approve(g, now) }, nil)
+	case leave == grantstatus.LeaveGiven:
+		if grantstatus.ApprovedByPerson(g) {
+			w.change(g, func() { grantstatus.Approve(g, now) }, nil)
 		}
 		w.add = append(w.add, g)
-	case leave == record.LeaveRefused:
+	case leave == grantstatus.LeaveRefused:
 		w.close(g, end)
 	case w.interrupted[g.Name]:
 		w.refuse(g, policyGone) // What was begun without leave is undone before anybody is asked.
-	case leave == record.LeavePending:
-		w.change(g, func() { record.Pend(g) }, nil) // Its repository may have been unreadable in between.
+	case leave == grantstatus.LeavePending:
+		w.change(g, func() { grantstatus.Pend(g) }, nil) // Its repository may have been unreadable in between.
 		w.wake(g.Status.Proposal.LapseTime.Time)
 	default:
 		w.change(g, func() {
-			record.Propose(g, policy, now)
+			grantstatus.Propose(g, policy, now)
 			w.wake(g.Status.Proposal.LapseTime.Time)
 		}, func() {
-			events.ApprovalAsked(r.Recorder, g, policy, record.ProposalSentence(g))
-			events.ApprovalAsked(r.Recorder, policy, g, record.ProposalSentence(g))
+			events.ApprovalAsked(r.Recorder, g, policy, grantstatus.ProposalSentence(g))
+			events.ApprovalAsked(r.Recorder, policy, g, grantstatus.ProposalSentence(g))
 		})
 	}
 }

@@ -20,9 +20,9 @@ import (
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/events"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
-	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 // settle finishes what needs no write in the cloud.
@@ -106,7 +106,7 @@ func (r *Reconciler) intend(ctx context.Context, w *work, intended iampolicy.Cha
 			delete(w.interrupted, g.Name) // Google takes no write any more that goes by an older policy, and this one is without it.
 		}
 		w.intended[g.Name] = true
-		if err := r.write(ctx, g, outcome.ConfirmStatus, func() { record.Intend(g, added, etag, r.Clock.Now()) }); err != nil {
+		if err := r.write(ctx, g, outcome.ConfirmStatus, func() { grantstatus.Intend(g, added, etag, r.Clock.Now()) }); err != nil {
 			if !outcome.MayHaveLanded(err) {
 				delete(w.intended, g.Name)
 			}
@@ -122,7 +122,7 @@ func (r *Reconciler) takeBack(ctx context.Context, w *work, g *v1alpha1.PullAcce
 	if !w.intended[g.Name] || w.interrupted[g.Name] {
 		return nil
 	}
-	if err := r.write(ctx, g, outcome.ConfirmStatus, func() { record.Withdraw(g) }); err != nil {
+	if err := r.write(ctx, g, outcome.ConfirmStatus, func() { grantstatus.Withdraw(g) }); err != nil {
 		return err
 	}
 	delete(w.intended, g.Name)
@@ -176,8 +176,8 @@ func named(members []string, g *v1alpha1.PullAccessGrant) bool {
 func (r *Reconciler) granted(ctx context.Context, w *work, g *v1alpha1.PullAccessGrant, origin v1alpha1.GrantOrigin, etag string) error {
 	policy := r.policyOf(w, g)
 	if err := r.patch(ctx, g, func() {
-		record.Grant(g, origin, etag, r.Clock.Now())
-		record.Begin(g, policy.Spec.Grant, r.Clock.Now())
+		grantstatus.Grant(g, origin, etag, r.Clock.Now())
+		grantstatus.Begin(g, policy.Spec.Grant, r.Clock.Now())
 		r.lengthen(w, g)
 	}); err != nil {
 		return err
@@ -198,14 +198,14 @@ func (r *Reconciler) granted(ctx context.Context, w *work, g *v1alpha1.PullAcces
 func (r *Reconciler) lengthen(w *work, g *v1alpha1.PullAccessGrant) {
 	for i := range g.Status.Workloads {
 		if policy := policyNamed(w.policies, g.Status.Workloads[i].Policy); policy != nil {
-			record.Lengthen(g, policy.Name, policy.Spec.Grant, r.Clock.Now())
+			grantstatus.Lengthen(g, policy.Name, policy.Spec.Grant, r.Clock.Now())
 		}
 	}
 }
 
 // ended puts on record, and tells, that the grant has come to its end.
 func (r *Reconciler) ended(ctx context.Context, w *work, g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason) error {
-	if err := r.patch(ctx, g, func() { record.End(g, reason, r.Clock.Now()) }); err != nil {
+	if err := r.patch(ctx, g, func() { grantstatus.End(g, reason, r.Clock.Now()) }); err != nil {
 		return err
 	}
 	r.tellEnd(w, g, reason)
@@ -234,8 +234,8 @@ func (r *Reconciler) releaseAll(ctx context.Context, w *work) error {
 
 // release lets a grant that is being deleted go, and says where its member stays.
 func (r *Reconciler) release(ctx context.Context, g *v1alpha1.PullAccessGrant) error {
-	if g.Status.Origin != "" && record.Stays(g) {
-		events.AccessKept(r.Recorder, g, record.Fate(g))
+	if g.Status.Origin != "" && grantstatus.Stays(g) {
+		events.AccessKept(r.Recorder, g, grantstatus.Fate(g))
 	}
 	before := g.DeepCopy()
 	if !controllerutil.RemoveFinalizer(g, v1alpha1.Finalizer) {
@@ -254,7 +254,7 @@ func (r *Reconciler) release(ctx context.Context, g *v1alpha1.PullAccessGrant) e
 func (r *Reconciler) refuse(ctx context.Context, w *work, g *v1alpha1.PullAccessGrant, refused refusal, settled bool) error {
 	last := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionReady)
 	news := last == nil || last.Reason != refused.reason || !strings.HasPrefix(last.Message, refused.sentence) // More may have been said.
-	if err := r.patch(ctx, g, func() { record.Refuse(g, refused.status, refused.reason, refused.sentence, settled) }); err != nil || !news {
+	if err := r.patch(ctx, g, func() { grantstatus.Refuse(g, refused.status, refused.reason, refused.sentence, settled) }); err != nil || !news {
 		return err
 	}
 	log.FromContext(ctx).V(1).Info("Recorded refusal", "PullAccessGrant", klog.KObj(g), "reason", refused.reason)
@@ -268,8 +268,8 @@ func (r *Reconciler) refuse(ctx context.Context, w *work, g *v1alpha1.PullAccess
 // policyOf is the policy under which the grant is asked for, as far as it is still
 // there; an event about it needs no more than its name.
 func (r *Reconciler) policyOf(w *work, g *v1alpha1.PullAccessGrant) *v1alpha1.PullAccessPolicy {
-	if policy := policyNamed(w.policies, record.PolicyName(g)); policy != nil {
+	if policy := policyNamed(w.policies, grantstatus.PolicyName(g)); policy != nil {
 		return policy
 	}
-	return &v1alpha1.PullAccessPolicy{ObjectMeta: metav1.ObjectMeta{Name: record.PolicyName(g)}}
+	return &v1alpha1.PullAccessPolicy{ObjectMeta: metav1.ObjectMeta{Name: grantstatus.PolicyName(g)}}
 }

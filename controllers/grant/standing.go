@@ -15,8 +15,8 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/events"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
-	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 // checkEvery is how often a repository's policy is looked at, whether what the
@@ -39,7 +39,7 @@ func (r *Reconciler) lookAfter(ctx context.Context, w *work, standing []*v1alpha
 	for _, g := range standing {
 		hasPolicy := decision.Names(w.policies, w.repository, virtual, g.Spec.Member)
 		switch {
-		case record.RevokedByPerson(g):
+		case grantstatus.RevokedByPerson(g):
 			w.close(g, v1alpha1.EndRevoked)
 		case slices.Contains(absent, g.Spec.Member) && !w.interrupted[g.Name] && r.Clock.Since(g.Status.GrantedTime.Time) >= settleAfter:
 			r.gone(w, g)
@@ -74,7 +74,7 @@ func (r *Reconciler) begin(w *work, g *v1alpha1.PullAccessGrant) {
 	now := r.Clock.Now()
 	r.checked.Add(w.repository, now, 2*checkEvery)
 	w.wake(now.Add(checkEvery))
-	end, again := record.EndOf(g, true, now)
+	end, again := grantstatus.EndOf(g, true, now)
 	if end != nil {
 		again = now // It is to be announced already.
 	}
@@ -87,32 +87,32 @@ func (r *Reconciler) gone(w *work, g *v1alpha1.PullAccessGrant) {
 	if g.Status.Origin == v1alpha1.OriginFound {
 		reason = v1alpha1.EndWithdrawn
 	}
-	w.change(g, func() { record.End(g, reason, r.Clock.Now()) }, func() { r.tellEnd(w, g, reason) })
+	w.change(g, func() { grantstatus.End(g, reason, r.Clock.Now()) }, func() { r.tellEnd(w, g, reason) })
 }
 
 // considerEnd asks whether the grant has come to its end: by time, for want of use,
 // or because no policy names it any more. It is announced first, and done when due.
 func (r *Reconciler) considerEnd(w *work, g *v1alpha1.PullAccessGrant, hasPolicy, virtual bool) {
 	now := r.Clock.Now()
-	policy := policyNamed(w.policies, record.PolicyName(g))
+	policy := policyNamed(w.policies, grantstatus.PolicyName(g))
 	permitted := policy != nil && decision.Permits(policy, w.repository, virtual, g.Spec.Member)
-	end, again := record.EndOf(g, hasPolicy, now)
+	end, again := grantstatus.EndOf(g, hasPolicy, now)
 	if permitted && end != nil && end.Reason == v1alpha1.EndExpired {
-		if renewed := g.DeepCopy(); record.Renew(renewed, policy.Spec.Grant, now) {
+		if renewed := g.DeepCopy(); grantstatus.Renew(renewed, policy.Spec.Grant, now) {
 			w.change(g, func() {
-				record.Announce(g, nil, now)
-				record.Renew(g, policy.Spec.Grant, now)
+				grantstatus.Announce(g, nil, now)
+				grantstatus.Renew(g, policy.Spec.Grant, now)
 			}, nil)
-			end, again = record.EndOf(renewed, hasPolicy, now)
+			end, again = grantstatus.EndOf(renewed, hasPolicy, now)
 		}
 	}
 	switch {
-	case record.Due(g, end, now):
+	case grantstatus.Due(g, end, now):
 		w.close(g, end.Reason)
 	case !equality.Semantic.DeepEqual(end, g.Status.Ending):
-		w.change(g, func() { record.Announce(g, end, now) }, func() {
+		w.change(g, func() { grantstatus.Announce(g, end, now) }, func() {
 			if end != nil {
-				events.GrantEnding(r.Recorder, g, r.policyOf(w, g), record.EndingSentence(end))
+				events.GrantEnding(r.Recorder, g, r.policyOf(w, g), grantstatus.EndingSentence(end))
 			}
 		})
 	case end == nil && w.interrupted[g.Name]:
@@ -125,7 +125,7 @@ func (r *Reconciler) considerEnd(w *work, g *v1alpha1.PullAccessGrant, hasPolicy
 // put back where that is allowed, and else the end is completed.
 func (r *Reconciler) resume(w *work, g *v1alpha1.PullAccessGrant, permitted bool, policy *v1alpha1.PullAccessPolicy) {
 	if permitted {
-		if leave, _ := record.LeaveOf(g, policy, r.Clock.Now()); leave == record.LeaveGiven {
+		if leave, _ := grantstatus.LeaveOf(g, policy, r.Clock.Now()); leave == grantstatus.LeaveGiven {
 			w.add = append(w.add, g)
 			return
 		}
@@ -135,7 +135,7 @@ func (r *Reconciler) resume(w *work, g *v1alpha1.PullAccessGrant, permitted bool
 
 // tellEnd says why the grant has ended, to those who look at it and at its policy.
 func (r *Reconciler) tellEnd(w *work, g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason) {
-	sentence := record.Why(g)
+	sentence := grantstatus.Why(g)
 	policy := r.policyOf(w, g)
 	events.GrantEnded(r.Recorder, g, policy, string(reason), sentence)
 	events.GrantEnded(r.Recorder, policy, g, string(reason), sentence)

@@ -11,8 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
-	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 // set changes the status of the grant of nodes as another controller does.
@@ -52,7 +52,7 @@ func TestRemovedByOthers(t *testing.T) {
 			if len(c.Sent)+len(c.Edits) > 0 {
 				t.Errorf("sent %+v (%s)", c.Sent, tc.why)
 			}
-			if got := record.MayReopen(w.grant(nodes), now); got != tc.reopen {
+			if got := grantstatus.MayReopen(w.grant(nodes), now); got != tc.reopen {
 				t.Errorf("MayReopen = %v, want %v (%s)", got, tc.reopen, tc.why)
 			}
 			if c.Looks != 1 {
@@ -168,7 +168,7 @@ func TestRenews(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			g := granted(nodes, v1alpha1.OriginAdded)
-			record.Begin(g, lasting().Spec.Grant, now)
+			grantstatus.Begin(g, lasting().Spec.Grant, now)
 			g.Status.Usage = tc.usage
 			w := newWorld(t, newCloud(foreign, nodes), g)
 			if tc.policy != nil {
@@ -250,7 +250,7 @@ func TestBoundsOfAllWhoWait(t *testing.T) {
 	long.Name = "long"
 	long.Spec.Grant = v1alpha1.LifetimeSpec{WhenPolicyGone: v1alpha1.Keep, AccountsUsedBy: v1alpha1.UsedBySeveralClusters}
 	g := requested(nodes)
-	record.Join(g, v1alpha1.Workload{Kind: "Deployment", Namespace: "x", Name: "other", UID: "o"}, "long", now)
+	grantstatus.Join(g, v1alpha1.Workload{Kind: "Deployment", Namespace: "x", Name: "other", UID: "o"}, "long", now)
 	w := newWorld(t, newCloud(foreign), lasting(), long, g)
 	w.mustPass()
 	w.at(now.Add(9 * time.Minute))

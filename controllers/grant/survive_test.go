@@ -15,8 +15,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
-	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 var errUnanswered = fmt.Errorf("%w (%w)", iampolicy.ErrUnavailable, iampolicy.ErrUncertain)
@@ -82,7 +82,7 @@ func TestTheIntentOutlivesWhatIsNotKnown(t *testing.T) {
 				t.Errorf("RequeueAfter = %v, want %v", result.RequeueAfter, recheckAfter)
 			}
 			w.wantCondition(nodes, v1alpha1.ConditionGranted, tc.wantState)
-			if got := record.Interrupted(w.grant(nodes)); got != tc.wantOpen {
+			if got := grantstatus.Interrupted(w.grant(nodes)); got != tc.wantOpen {
 				t.Errorf("the intent is open: %v, want %v: %s", got, tc.wantOpen, tc.why)
 			}
 		})
@@ -108,7 +108,7 @@ func TestAfterACrash(t *testing.T) {
 			w.wantCondition(nodes, v1alpha1.ConditionGranted, "True AccessGranted")
 			w.wantReaders(foreign, nodes)
 			g := w.grant(nodes)
-			if g.Status.Origin != v1alpha1.OriginAdded || record.Interrupted(g) || len(c.Sent) != tc.wantSent {
+			if g.Status.Origin != v1alpha1.OriginAdded || grantstatus.Interrupted(g) || len(c.Sent) != tc.wantSent {
 				t.Errorf("%d writes left %+v: %s", len(c.Sent), g.Status, tc.why)
 			}
 			w.remove(g)
@@ -269,7 +269,7 @@ func TestARefusedIntentIsTakenBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := record.Interrupted(w.grant(nodes)); got != intend {
+		if got := grantstatus.Interrupted(w.grant(nodes)); got != intend {
 			t.Errorf("step %d: an intent is on record: %v, want %v", i, got, intend)
 		}
 	}

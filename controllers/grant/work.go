@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
-	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 // work is what there is to do on one repository.
@@ -72,7 +72,7 @@ func (w *work) take(g *v1alpha1.PullAccessGrant) {
 	mayBeOurs := g.Status.Origin == "" && w.interrupted[g.Name]
 	switch {
 	case !slices.Contains(g.Finalizers, v1alpha1.Finalizer):
-	case mayBeOurs, !record.Stays(g):
+	case mayBeOurs, !grantstatus.Stays(g):
 		w.remove = append(w.remove, g)
 	default:
 		w.release = append(w.release, g)
@@ -83,7 +83,7 @@ func (w *work) take(g *v1alpha1.PullAccessGrant) {
 // have, and else on record only.
 func (w *work) close(g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason) {
 	w.end[g] = reason
-	if record.Granted(g) && !record.Stays(g) || !record.Granted(g) && w.interrupted[g.Name] {
+	if grantstatus.Granted(g) && !grantstatus.Stays(g) || !grantstatus.Granted(g) && w.interrupted[g.Name] {
 		w.remove = append(w.remove, g)
 	}
 }
@@ -198,7 +198,7 @@ func (w *work) reason() string {
 	for _, g := range slices.Concat(w.add, w.remove) {
 		names = append(names, g.Name)
 	}
-	reason := record.RequestReason(names...)
+	reason := grantstatus.RequestReason(names...)
 	if more := fmt.Sprintf(" and more, %d in all", len(names)); len(reason) > iampolicy.MaxReason {
 		reason = reason[:iampolicy.MaxReason-len(more)] + more
 	}

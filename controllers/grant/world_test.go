@@ -22,8 +22,8 @@ import (
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/decision"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
-	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 var (
@@ -124,7 +124,7 @@ func (w *world) checkInvariants(g *v1alpha1.PullAccessGrant) {
 	if len(g.Status.Conditions) > 0 && meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionReady) == nil {
 		w.Errorf("grant %s has conditions and no Ready", g.Name)
 	}
-	if record.Granted(g) != (g.Status.Origin != "") || record.Granted(g) != (g.Status.GrantedTime != nil) {
+	if grantstatus.Granted(g) != (g.Status.Origin != "") || grantstatus.Granted(g) != (g.Status.GrantedTime != nil) {
 		w.Errorf("grant %s: Granted, origin and time contradict each other: %+v", g.Name, g.Status)
 	}
 	if g.Status.Write != nil && !slices.Contains(g.Finalizers, v1alpha1.Finalizer) {
@@ -210,7 +210,7 @@ func requested(member string) *v1alpha1.PullAccessGrant {
 func intended(member string) *v1alpha1.PullAccessGrant {
 	g := requested(member)
 	g.Finalizers = []string{v1alpha1.Finalizer}
-	record.Intend(g, true, "etag-of-then", now.Add(-time.Minute))
+	grantstatus.Intend(g, true, "etag-of-then", now.Add(-time.Minute))
 	return g
 }
 
@@ -218,6 +218,6 @@ func intended(member string) *v1alpha1.PullAccessGrant {
 func granted(member string, origin v1alpha1.GrantOrigin) *v1alpha1.PullAccessGrant {
 	g := requested(member)
 	g.Finalizers = []string{v1alpha1.Finalizer}
-	record.Grant(g, origin, "etag-of-then", now.Add(-time.Hour))
+	grantstatus.Grant(g, origin, "etag-of-then", now.Add(-time.Hour))
 	return g
 }

@@ -14,8 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
-	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 // aboutToWrite is a pass that has found out that the grant is to be added.
@@ -39,13 +39,13 @@ func TestWritesBesideJoins(t *testing.T) {
 		passes bool
 	}{
 		"a workload joins": {func(g *v1alpha1.PullAccessGrant) {
-			record.Join(g, v1alpha1.Workload{Kind: "Deployment", Namespace: "shop", Name: "late"}, "prod", now)
+			grantstatus.Join(g, v1alpha1.Workload{Kind: "Deployment", Namespace: "shop", Name: "late"}, "prod", now)
 		}, true},
 		"a person denies": {func(g *v1alpha1.PullAccessGrant) { g.Status.Review = &v1alpha1.Review{Decision: v1alpha1.ReviewDenied} }, false},
 		"it is asked for anew": {func(g *v1alpha1.PullAccessGrant) {
-			record.Reopen(g, v1alpha1.Workload{Kind: "Deployment", Namespace: "shop", Name: "late"}, "other", now)
+			grantstatus.Reopen(g, v1alpha1.Workload{Kind: "Deployment", Namespace: "shop", Name: "late"}, "other", now)
 		}, false},
-		"it ends": {func(g *v1alpha1.PullAccessGrant) { record.End(g, v1alpha1.EndRevoked, now) }, false},
+		"it ends": {func(g *v1alpha1.PullAccessGrant) { grantstatus.End(g, v1alpha1.EndRevoked, now) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, todo := aboutToWrite(t, requested(nodes))
@@ -58,9 +58,9 @@ func TestWritesBesideJoins(t *testing.T) {
 			after := w.grant(nodes)
 			kept := slices.ContainsFunc(after.Status.Workloads, func(w v1alpha1.WorkloadStatus) bool { return w.Name == "late" })
 			switch {
-			case tc.passes && (err != nil || !record.Interrupted(after) || !kept):
+			case tc.passes && (err != nil || !grantstatus.Interrupted(after) || !kept):
 				t.Errorf("Intend: %v, and on record is %+v", err, after.Status)
-			case !tc.passes && (!apierrors.IsConflict(err) || record.Interrupted(after)):
+			case !tc.passes && (!apierrors.IsConflict(err) || grantstatus.Interrupted(after)):
 				t.Errorf("Intend: %v, and on record is %+v; want a conflict", err, after.Status)
 			}
 		})
@@ -77,7 +77,7 @@ func TestOvertakenIsRepeatedSoon(t *testing.T) {
 	if result, err := w.pass(); err != nil || result.RequeueAfter == 0 || result.RequeueAfter >= firstRetry {
 		t.Errorf("Reconcile: %+v, %v", result, err)
 	}
-	if w.mustPass(); !record.Granted(w.grant(nodes)) {
+	if w.mustPass(); !grantstatus.Granted(w.grant(nodes)) {
 		t.Errorf("on record is %+v", w.grant(nodes).Status)
 	}
 }
@@ -115,7 +115,7 @@ func TestIntentIsTakenBackForCertain(t *testing.T) {
 			if tc.open != (err != nil) || tc.open != (left > 0) {
 				t.Errorf("withdraw: %v; %d grants stay counted, and the record is %+v", err, left, w.grant(nodes).Status.Write)
 			}
-			if !tc.open && record.Interrupted(w.grant(nodes)) {
+			if !tc.open && grantstatus.Interrupted(w.grant(nodes)) {
 				t.Error("the intent is on record still")
 			}
 		})
@@ -142,7 +142,7 @@ func (w *world) answerWrites(answers ...answer) {
 func TestAnOlderIntentIsSettledByItsEtag(t *testing.T) {
 	for etag, open := range map[string]bool{"etag-old": true, "etag-new": false} {
 		asked := requested(nodes)
-		record.Intend(asked, true, "etag-old", now)
+		grantstatus.Intend(asked, true, "etag-old", now)
 		w, todo := aboutToWrite(t, asked)
 		if err := (intents{w.r, todo}).Intend(t.Context(), iampolicy.Change{Added: []string{nodes}}, etag); err != nil {
 			t.Fatal(err)

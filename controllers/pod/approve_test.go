@@ -12,7 +12,7 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
-	"github.com/pull-access/pull-access-operator/internal/record"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 )
 
 // TestAsksAPerson: the grant is on record without a word in its status, for the grant
@@ -54,57 +54,57 @@ func TestWhatHasEnded(t *testing.T) {
 	}{
 		"denied": {
 			edit: func(g *v1alpha1.PullAccessGrant) {
-				record.Propose(g, asks(), start)
+				grantstatus.Propose(g, asks(), start)
 				review(g, v1alpha1.ReviewDenied)
-				record.End(g, v1alpha1.EndDenied, start)
+				grantstatus.End(g, v1alpha1.EndDenied, start)
 			},
 			made: time.Hour, said: "Warning Denied Denied by ann@example.com: not ours.", why: "a person's no stands, also for later pods",
 		},
 		"revoked": {
 			edit: func(g *v1alpha1.PullAccessGrant) {
-				record.Grant(g, v1alpha1.OriginAdded, "etag", start)
+				grantstatus.Grant(g, v1alpha1.OriginAdded, "etag", start)
 				review(g, v1alpha1.ReviewRevoked)
-				record.End(g, v1alpha1.EndRevoked, start)
+				grantstatus.End(g, v1alpha1.EndRevoked, start)
 			},
 			made: time.Hour, said: "Warning Revoked Revoked by ann@example.com: not ours.",
 		},
 		"lapsed, a pod of before": {
 			edit: func(g *v1alpha1.PullAccessGrant) {
-				record.Propose(g, asks(), start)
-				record.End(g, v1alpha1.EndLapsed, start)
+				grantstatus.Propose(g, asks(), start)
+				grantstatus.End(g, v1alpha1.EndLapsed, start)
 			},
 			made: -time.Hour, said: "Warning Lapsed Nobody has answered", why: "it was asked for this pod, and nobody answered",
 		},
 		"lapsed, a pod made since": {
 			edit: func(g *v1alpha1.PullAccessGrant) {
-				record.Propose(g, asks(), start)
-				record.End(g, v1alpha1.EndLapsed, start)
+				grantstatus.Propose(g, asks(), start)
+				grantstatus.End(g, v1alpha1.EndLapsed, start)
 			},
 			made: time.Second, asks: true, said: "Normal AccessRequested ",
 		},
 		"its policy changed": {
 			edit: func(g *v1alpha1.PullAccessGrant) {
-				record.Propose(g, asks(), start)
-				record.End(g, v1alpha1.EndPolicyChanged, start)
+				grantstatus.Propose(g, asks(), start)
+				grantstatus.End(g, v1alpha1.EndPolicyChanged, start)
 			},
 			asks: true, said: "Normal AccessRequested ",
 		},
 		"no policy allowed it": {
 			edit: func(g *v1alpha1.PullAccessGrant) {
-				record.Refuse(g, metav1.ConditionFalse, v1alpha1.ReasonPolicyGone, "None.", true)
+				grantstatus.Refuse(g, metav1.ConditionFalse, v1alpha1.ReasonPolicyGone, "None.", true)
 			},
 			asks: true, said: "Normal AccessRequested ", why: "now one does",
 		},
 		"found, and taken out by whoever had added it": {
 			edit: func(g *v1alpha1.PullAccessGrant) {
-				record.Grant(g, v1alpha1.OriginFound, "etag", start.Add(-time.Hour))
+				grantstatus.Grant(g, v1alpha1.OriginFound, "etag", start.Add(-time.Hour))
 			},
 			asks: true, said: "", why: "another cluster's operator took back its own",
 		},
 		"waiting for a person under another policy": {
 			edit: func(g *v1alpha1.PullAccessGrant) {
 				g.Status.Policy = "careful"
-				record.Propose(g, asks(), start)
+				grantstatus.Propose(g, asks(), start)
 			},
 			asks: true, said: "", why: "policy prod asks nobody, and any one that allows suffices",
 		},
@@ -121,11 +121,11 @@ func TestWhatHasEnded(t *testing.T) {
 				t.Fatal(err)
 			}
 			g := w.grants(t)[0]
-			if asked := g.Status.RequestedTime != nil && !record.Ended(&g) && !record.Granted(&g) && g.Status.Proposal == nil && g.Status.Review == nil; asked != tc.asks {
+			if asked := g.Status.RequestedTime != nil && !grantstatus.Ended(&g) && !grantstatus.Granted(&g) && g.Status.Proposal == nil && g.Status.Review == nil; asked != tc.asks {
 				t.Errorf("asked anew: %v, want %v (%s): %+v", asked, tc.asks, tc.why, g.Status)
 			}
-			if tc.asks && record.PolicyName(&g) != "prod" {
-				t.Errorf("it is asked for under policy %s", record.PolicyName(&g))
+			if tc.asks && grantstatus.PolicyName(&g) != "prod" {
+				t.Errorf("it is asked for under policy %s", grantstatus.PolicyName(&g))
 			}
 			for range 2 {
 				if _, err := w.fail(t, r, "ErrImagePull", denial(image)); err != nil {
@@ -151,8 +151,8 @@ func TestWhatHasEnded(t *testing.T) {
 func TestTheLongestPolicyHolds(t *testing.T) {
 	w := newWorld()
 	w.grant = grantOf("brief", deploymentNamed("api"))
-	record.Grant(w.grant, v1alpha1.OriginAdded, "etag", start)
-	record.Begin(w.grant, v1alpha1.LifetimeSpec{
+	grantstatus.Grant(w.grant, v1alpha1.OriginAdded, "etag", start)
+	grantstatus.Begin(w.grant, v1alpha1.LifetimeSpec{
 		ExpireAfter: &metav1.Duration{Duration: time.Hour}, RevokeWhenUnusedFor: &metav1.Duration{Duration: time.Hour},
 	}, start)
 	w.policy.Spec.Grant.ExpireAfter = &metav1.Duration{Duration: 3 * time.Hour}

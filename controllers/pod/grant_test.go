@@ -20,7 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
-	"github.com/pull-access/pull-access-operator/internal/record"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 )
 
 func TestDenialLeadsToOneGrant(t *testing.T) {
@@ -167,8 +167,8 @@ func TestTakenNameIsAnError(t *testing.T) {
 func TestFullListIsLookedAtAgain(t *testing.T) {
 	w := newWorld()
 	w.grant = grantOf("prod", deploymentNamed("w-0"))
-	for i := range record.MaxWorkloads {
-		record.Join(w.grant, deploymentNamed(fmt.Sprint("w-", i)), "prod", start)
+	for i := range grantstatus.MaxWorkloads {
+		grantstatus.Join(w.grant, deploymentNamed(fmt.Sprint("w-", i)), "prod", start)
 	}
 	r := w.build(t)
 	result, err := w.fail(t, r, "ErrImagePull", denial(image))
@@ -184,8 +184,8 @@ func TestFullListIsLookedAtAgain(t *testing.T) {
 func TestEndedGrantIsAskedForAnew(t *testing.T) {
 	w := newWorld()
 	w.grant = grantOf("prod", deploymentNamed("api"))
-	record.Grant(w.grant, v1alpha1.OriginAdded, "etag-2", start)
-	record.End(w.grant, v1alpha1.EndExpired, start)
+	grantstatus.Grant(w.grant, v1alpha1.OriginAdded, "etag-2", start)
+	grantstatus.End(w.grant, v1alpha1.EndExpired, start)
 	r := w.build(t)
 	for range 2 {
 		if _, err := w.fail(t, r, "ErrImagePull", denial(image)); err != nil {
@@ -193,7 +193,7 @@ func TestEndedGrantIsAskedForAnew(t *testing.T) {
 		}
 	}
 	grants := w.grants(t)
-	if len(grants) != 1 || record.Ended(&grants[0]) {
+	if len(grants) != 1 || grantstatus.Ended(&grants[0]) {
 		t.Fatalf("grants %+v, want the one, asked for anew", grants)
 	}
 	if joined := grants[0].Status.Workloads; len(joined) == 0 || joined[len(joined)-1].Workload != deploymentNamed("web") {

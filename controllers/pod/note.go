@@ -16,8 +16,8 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/events"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
-	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 // noteRefusal puts on record what is of use beyond the pod: what a policy in mode
@@ -58,15 +58,15 @@ func (r *Reconciler) noteRemoved(ctx context.Context, name string) error {
 	if err := r.Client.Get(ctx, client.ObjectKey{Name: name}, g); err != nil {
 		return client.IgnoreNotFound(err)
 	}
-	if !record.Granted(g) || g.Status.Origin != v1alpha1.OriginAdded || record.Interrupted(g) || g.DeletionTimestamp != nil {
+	if !grantstatus.Granted(g) || g.Status.Origin != v1alpha1.OriginAdded || grantstatus.Interrupted(g) || g.DeletionTimestamp != nil {
 		return nil
 	}
 	before := g.DeepCopy()
-	record.End(g, v1alpha1.EndRemovedExternally, r.Clock.Now())
+	grantstatus.End(g, v1alpha1.EndRemovedExternally, r.Clock.Now())
 	if err := outcome.PatchStatus(ctx, r.Client, before, g); err != nil {
 		return fmt.Errorf("grant %s was removed: %w", name, err)
 	}
-	events.GrantEnded(r.Recorder, g, nil, string(v1alpha1.EndRemovedExternally), record.Why(g))
+	events.GrantEnded(r.Recorder, g, nil, string(v1alpha1.EndRemovedExternally), grantstatus.Why(g))
 	metrics.Grant(string(v1alpha1.EndRemovedExternally))
 	return nil
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
-	"github.com/pull-access/pull-access-operator/internal/record"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 )
 
 // settled are the reads of a failure whose text or image rules a grant out.
@@ -257,7 +257,7 @@ func TestChangedAnswerIsSaid(t *testing.T) {
 func TestOwnGrant(t *testing.T) {
 	present := diagnosis.Access{State: diagnosis.Present, Role: "roles/artifactregistry.reader"}
 	missing := diagnosis.Access{State: diagnosis.Missing}
-	grantedNow := func(g *v1alpha1.PullAccessGrant) { record.Grant(g, v1alpha1.OriginAdded, "etag-2", start) }
+	grantedNow := func(g *v1alpha1.PullAccessGrant) { grantstatus.Grant(g, v1alpha1.OriginAdded, "etag-2", start) }
 	tests := map[string]struct {
 		edit   func(*v1alpha1.PullAccessGrant)
 		after  time.Duration
@@ -281,11 +281,11 @@ func TestOwnGrant(t *testing.T) {
 			why: "it has spread; something else blocks the pull",
 		},
 		"write without its record": {
-			edit:   func(g *v1alpha1.PullAccessGrant) { record.Intend(g, true, "etag-1", start) },
+			edit:   func(g *v1alpha1.PullAccessGrant) { grantstatus.Intend(g, true, "etag-1", start) },
 			access: present, want: "Normal AccessRequested", joins: true, asked: true, why: "what is there after our intent is ours",
 		},
 		"intent without its write": {
-			edit:   func(g *v1alpha1.PullAccessGrant) { record.Intend(g, true, "etag-1", start) },
+			edit:   func(g *v1alpha1.PullAccessGrant) { grantstatus.Intend(g, true, "etag-1", start) },
 			access: missing, want: "Normal AccessRequested", joins: true, asked: true,
 		},
 		"being deleted": {
@@ -320,7 +320,7 @@ func TestOwnGrant(t *testing.T) {
 				return s.Workload == deploymentNamed("web") && s.State == v1alpha1.WorkloadWaiting
 			})
 			noted := tc.want == "Warning RemovedExternally"
-			if noted != record.RemovedExternally(&w.grants(t)[0]) {
+			if noted != grantstatus.RemovedExternally(&w.grants(t)[0]) {
 				t.Errorf("the record says %+v (%s)", w.grants(t)[0].Status.Conditions, tc.why)
 			}
 			if joined != tc.joins || w.writes["patch status"] != map[bool]int{true: 1}[tc.joins || noted] {

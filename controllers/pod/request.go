@@ -21,11 +21,11 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/events"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
-	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 // errTaken says that an object which is not the grant has the grant's name.
@@ -45,15 +45,15 @@ func (r *Reconciler) request(ctx context.Context, pod *corev1.Pod, failure pullf
 		switch {
 		case imageref.Of(object.Spec.Repository) != grant.Repository() || !iampolicy.SameMember(object.Spec.Member, grant.Member()):
 			return fmt.Errorf("grant %s: %w", object.Name, errTaken)
-		case record.RevokedByPerson(object) && !record.Ended(object):
+		case grantstatus.RevokedByPerson(object) && !grantstatus.Ended(object):
 			return nil // The grant is about to end.
 		case withdrawn(object, d) || outranked(object, grant):
-			if record.Granted(object) {
-				record.End(object, v1alpha1.EndWithdrawn, r.Clock.Now())
+			if grantstatus.Granted(object) {
+				grantstatus.End(object, v1alpha1.EndWithdrawn, r.Clock.Now())
 			}
-			record.Reopen(object, owner, grant.Policy(), r.Clock.Now())
+			grantstatus.Reopen(object, owner, grant.Policy(), r.Clock.Now())
 			return nil
-		case closed(object) && !record.MayReopen(object, pod.CreationTimestamp.Time):
+		case closed(object) && !grantstatus.MayReopen(object, pod.CreationTimestamp.Time):
 			r.explainEnd(ctx, pod, failure, object, d)
 			return nil
 		}
@@ -67,34 +67,34 @@ func (r *Reconciler) request(ctx context.Context, pod *corev1.Pod, failure pullf
 // withdrawn tells whether the record says that the member was found there, and it is
 // there no more: nobody owes the pod what was not the operator's, so it asks anew.
 func withdrawn(g *v1alpha1.PullAccessGrant, d diagnosis.Diagnosis) bool {
-	return record.Granted(g) && g.Status.Origin == v1alpha1.OriginFound && g.DeletionTimestamp == nil &&
-		!record.RevokedByPerson(g) && d.Reason == diagnosis.AccessMissing
+	return grantstatus.Granted(g) && g.Status.Origin == v1alpha1.OriginFound && g.DeletionTimestamp == nil &&
+		!grantstatus.RevokedByPerson(g) && d.Reason == diagnosis.AccessMissing
 }
 
 // outranked tells whether the record waits for a person, and another policy allows the
 // grant without one.
 func outranked(g *v1alpha1.PullAccessGrant, grant *decision.Grant) bool {
 	return grant.Mode() == v1alpha1.ModeEnforce && g.Status.Proposal != nil && g.Status.Review == nil && g.DeletionTimestamp == nil &&
-		!record.Granted(g) && !record.Ended(g) && record.PolicyName(g) != grant.Policy()
+		!grantstatus.Granted(g) && !grantstatus.Ended(g) && grantstatus.PolicyName(g) != grant.Policy()
 }
 
 // closed tells whether nothing is going to be written for the record as it is.
 func closed(g *v1alpha1.PullAccessGrant) bool {
-	reason := record.Reason(g)
-	return g.DeletionTimestamp == nil && reason != "" && (record.Ended(g) || reason == v1alpha1.ReasonPolicyGone)
+	reason := grantstatus.Reason(g)
+	return g.DeletionTimestamp == nil && reason != "" && (grantstatus.Ended(g) || reason == v1alpha1.ReasonPolicyGone)
 }
 
 // explainEnd says why a grant that has ended is not asked for again.
 func (r *Reconciler) explainEnd(ctx context.Context, pod *corev1.Pod, failure pullfailure.Failure, g *v1alpha1.PullAccessGrant, d diagnosis.Diagnosis) {
 	r.explain(ctx, pod, failure, d, &decision.Refusal{
-		Reason: record.Reason(g), Sentence: record.Why(g), Policy: record.PolicyName(g), Command: "kubectl pullaccess grants " + g.Name,
+		Reason: grantstatus.Reason(g), Sentence: grantstatus.Why(g), Policy: grantstatus.PolicyName(g), Command: "kubectl pullaccess grants " + g.Name,
 	})
 }
 
 // tell says what the pod waits for. It comes before the workload is put on
 // record: writing that may bring back a grant which has been carried out meanwhile.
 func (r *Reconciler) tell(pod *corev1.Pod, failure pullfailure.Failure, object *v1alpha1.PullAccessGrant, grant *decision.Grant) {
-	waits, asks := record.Granted(object), grant.Mode() == v1alpha1.ModeApprove
+	waits, asks := grantstatus.Granted(object), grant.Mode() == v1alpha1.ModeApprove
 	if !r.memory.changed(pod, failure, fmt.Sprint(object.Name, waits, asks)) {
 		return
 	}
@@ -161,15 +161,15 @@ func cut(text string) string {
 // join puts the workload on the grant's record, unless that is full.
 func (r *Reconciler) join(ctx context.Context, grant *v1alpha1.PullAccessGrant, owner v1alpha1.Workload, policy string) (full bool, _ error) {
 	if closed(grant) {
-		record.Reopen(grant, owner, policy, r.Clock.Now())
+		grantstatus.Reopen(grant, owner, policy, r.Clock.Now())
 		return false, nil
 	}
 	// The first workload is put on record together with the intent to write.
-	first := record.Same(grant.Spec.Workload, owner) && !record.Granted(grant)
+	first := grantstatus.Same(grant.Spec.Workload, owner) && !grantstatus.Granted(grant)
 	if first || grant.DeletionTimestamp != nil {
 		return false, nil
 	}
-	changed, joined := record.Join(grant, owner, policy, r.Clock.Now())
+	changed, joined := grantstatus.Join(grant, owner, policy, r.Clock.Now())
 	if !changed {
 		return !joined, nil
 	}
@@ -180,13 +180,13 @@ func (r *Reconciler) join(ctx context.Context, grant *v1alpha1.PullAccessGrant, 
 
 // lengthen has a grant that is written last as long as a further policy wants it to.
 func (r *Reconciler) lengthen(ctx context.Context, grant *v1alpha1.PullAccessGrant, policy string) error {
-	if !record.Granted(grant) || slices.Contains(grant.Status.Lifetime.Policies, policy) {
+	if !grantstatus.Granted(grant) || slices.Contains(grant.Status.Lifetime.Policies, policy) {
 		return nil // What is not written yet gets its bounds when it is.
 	}
 	var found v1alpha1.PullAccessPolicy
 	if err := r.Client.Get(ctx, client.ObjectKey{Name: policy}, &found); err != nil {
 		return fmt.Errorf("read policy %s: %w", policy, err)
 	}
-	record.Lengthen(grant, policy, found.Spec.Grant, r.Clock.Now())
+	grantstatus.Lengthen(grant, policy, found.Spec.Grant, r.Clock.Now())
 	return nil
 }

@@ -14,9 +14,9 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/controllers/outcome"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
-	"github.com/pull-access/pull-access-operator/internal/record"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
@@ -89,6 +89,6 @@ func refused(err error) bool {
 func (r *Reconciler) giveUp(ctx context.Context, grant *v1alpha1.PullAccessGrant, i int, why error) error {
 	before := grant.DeepCopy()
 	grant.Status.Workloads[i] = leave(grant.Status.Workloads[i], pullfailure.Sanitize("The API server refuses the restart: "+why.Error()))
-	record.Summarise(grant)
+	grantstatus.Summarise(grant)
 	return outcome.PatchStatus(ctx, r.Client, before, grant)
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
-	"github.com/pull-access/pull-access-operator/internal/record"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 )
 
 // judgement is what comes of a pass. Workloads go by their place on the record.
@@ -40,8 +40,8 @@ func (r *Reconciler) judge(ctx context.Context, grant *v1alpha1.PullAccessGrant,
 	now := r.Clock.Now()
 	j := judgement{planned: map[int]v1alpha1.WorkloadStatus{}, waits: map[int]time.Duration{}}
 	for _, v := range views {
-		if !record.Effective(grant) && (v.pulled || v.started && len(v.stuck) == 0) {
-			record.MarkEffective(grant, now)
+		if !grantstatus.Effective(grant) && (v.pulled || v.started && len(v.stuck) == 0) {
+			grantstatus.MarkEffective(grant, now)
 			j.sooner(time.Second) // Those that were passed over are due by it.
 		}
 	}
@@ -60,7 +60,7 @@ func (r *Reconciler) judge(ctx context.Context, grant *v1alpha1.PullAccessGrant,
 	for i, w := range j.planned {
 		r.keep(grant, i, w)
 	}
-	record.Summarise(grant)
+	grantstatus.Summarise(grant)
 	return j, nil
 }
 
@@ -99,10 +99,10 @@ func (r *Reconciler) keep(grant *v1alpha1.PullAccessGrant, i int, w v1alpha1.Wor
 		grant.Status.RecoveredWorkloads++
 	}
 	if w.State == v1alpha1.WorkloadStuck {
-		record.MarkIneffective(grant, r.Clock.Now())
+		grantstatus.MarkIneffective(grant, r.Clock.Now())
 	}
 	if w.Attempts > grant.Status.Workloads[i].Attempts {
-		record.Note(grant, v1alpha1.HistoryRestarted, fmt.Sprintf("%s %s/%s, attempt %d.", w.Kind, w.Namespace, w.Name, w.Attempts), r.Clock.Now())
+		grantstatus.Note(grant, v1alpha1.HistoryRestarted, fmt.Sprintf("%s %s/%s, attempt %d.", w.Kind, w.Namespace, w.Name, w.Attempts), r.Clock.Now())
 	}
 	grant.Status.Workloads[i] = w
 }

@@ -14,7 +14,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
-	"github.com/pull-access/pull-access-operator/internal/record"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 )
 
 const (
@@ -76,7 +76,7 @@ const anyOfThem = "some"
 
 // failingOf names the pods that fail, each with what it comes to; "" is none.
 func failingOf(grant *v1alpha1.PullAccessGrant, w v1alpha1.WorkloadStatus, failing []failingPod) string {
-	if w.State == v1alpha1.WorkloadRestarting && record.Effective(grant) && anyDenied(failing) {
+	if w.State == v1alpha1.WorkloadRestarting && grantstatus.Effective(grant) && anyDenied(failing) {
 		return anyOfThem
 	}
 	var names []string

@@ -14,7 +14,7 @@ import (
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/brake"
 	"github.com/pull-access/pull-access-operator/internal/decision"
-	"github.com/pull-access/pull-access-operator/internal/record"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
@@ -32,7 +32,7 @@ func (r *Reconciler) observe(ctx context.Context, grant *v1alpha1.PullAccessGran
 		return nil, 0, err
 	}
 	for i, w := range grant.Status.Workloads {
-		if record.Done(w.State) {
+		if grantstatus.Done(w.State) {
 			continue
 		}
 		own := byWorkload[workloadKey(w.Workload)]
@@ -72,7 +72,7 @@ func (r *Reconciler) observeWorkload(ctx context.Context, grant *v1alpha1.PullAc
 			v.unclear = true
 		}
 	}
-	if !record.Effective(grant) || len(v.stuck) == 0 {
+	if !grantstatus.Effective(grant) || len(v.stuck) == 0 {
 		if err := r.observeLive(ctx, grant, w.Workload, &v); err != nil {
 			return view{}, err
 		}
@@ -108,7 +108,7 @@ func (r *Reconciler) observePolicy(ctx context.Context, grant *v1alpha1.PullAcce
 	}
 	v.spec = specOf(&policy)
 	v.leave = leftBecause(w, *v)
-	if policy.Spec.Mode == v1alpha1.ModeApprove && (!record.ApprovedByPerson(grant) || record.PolicyName(grant) != policy.Name) {
+	if policy.Spec.Mode == v1alpha1.ModeApprove && (!grantstatus.ApprovedByPerson(grant) || grantstatus.PolicyName(grant) != policy.Name) {
 		v.leave = "Policy " + w.Policy + " asks a person first, and none has approved this grant under it; the kubelet retries its pulls at most 5 minutes apart."
 	}
 	return nil
@@ -124,7 +124,7 @@ func (r *Reconciler) lastAct(ctx context.Context, w v1alpha1.Workload, live work
 	last := live.RestartedAt()
 	for i := range grants.Items {
 		for _, other := range grants.Items[i].Status.Workloads {
-			if record.Same(other.Workload, w) && other.RestartTime != nil && other.RestartTime.After(last) {
+			if grantstatus.Same(other.Workload, w) && other.RestartTime != nil && other.RestartTime.After(last) {
 				last = other.RestartTime.Time
 			}
 		}

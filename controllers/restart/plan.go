@@ -10,8 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
-	"github.com/pull-access/pull-access-operator/internal/record"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
@@ -86,7 +86,7 @@ func plan(w v1alpha1.WorkloadStatus, v view, g *v1alpha1.PullAccessGrant, now ti
 		return leave(w, v.leave), 0
 	case w.State == v1alpha1.WorkloadStuck:
 		return w, 0
-	case record.Ineffective(g) && w.Attempts == 0:
+	case grantstatus.Ineffective(g) && w.Attempts == 0:
 		return leave(w, "The grant has stayed without effect on others, so nothing more is restarted for it until a pull is seen to work."), 0
 	}
 	due := dueTime(w, v.spec, grant)

@@ -11,8 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
-	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 var granted = time.Date(2026, 11, 1, 3, 0, 0, 0, time.UTC)
@@ -133,7 +133,7 @@ func TestPlan(t *testing.T) {
 			}
 			grant := grantedAt(tc.effective)
 			if tc.ineffective {
-				record.MarkIneffective(grant, granted)
+				grantstatus.MarkIneffective(grant, granted)
 			}
 			got, wake := plan(tc.workload, tc.view, grant, granted.Add(tc.at))
 			if got.State != tc.want || got.Attempts != tc.attempts || wake != tc.wake {

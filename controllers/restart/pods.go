@@ -15,9 +15,9 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
-	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 // failingPod is a pod that cannot pull from the grant's repository as its member.
@@ -90,7 +90,7 @@ func (r *Reconciler) observeLive(ctx context.Context, grant *v1alpha1.PullAccess
 	for i := range pods {
 		pod := &pods[i]
 		repository := imageref.Of(grant.Spec.Repository)
-		started := hasStarted(pod, repository, record.AskedTime(grant))
+		started := hasStarted(pod, repository, grantstatus.AskedTime(grant))
 		stuck := pod.Status.Phase == corev1.PodRunning && pod.DeletionTimestamp == nil && stillDenied[causeOn(pod, repository)]
 		if !started && !stuck {
 			continue
@@ -105,7 +105,7 @@ func (r *Reconciler) observeLive(ctx context.Context, grant *v1alpha1.PullAccess
 		}
 		v.started = v.started || ours
 		v.pulled = v.pulled || ours && pod.CreationTimestamp.Time.Before(grant.Status.GrantedTime.Time) && len(pod.Spec.ImagePullSecrets) == 0 &&
-			hasStarted(pod, repository, record.WrittenTime(grant))
+			hasStarted(pod, repository, grantstatus.WrittenTime(grant))
 	}
 	return nil
 }

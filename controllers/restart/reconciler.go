@@ -22,7 +22,7 @@ import (
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/events"
-	"github.com/pull-access/pull-access-operator/internal/record"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
@@ -70,7 +70,7 @@ func New(r Reconciler) *Reconciler {
 
 // Reconcile looks after every workload on the grant's record.
 func (r *Reconciler) Reconcile(ctx context.Context, grant *v1alpha1.PullAccessGrant) (reconcile.Result, error) {
-	if grant.DeletionTimestamp != nil || !record.Granted(grant) || grant.Status.GrantedTime == nil {
+	if grant.DeletionTimestamp != nil || !grantstatus.Granted(grant) || grant.Status.GrantedTime == nil {
 		return reconcile.Result{}, nil
 	}
 	era := r.looks.era.Load()

@@ -22,9 +22,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
-	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 // workers is how many grants are looked after at once.
@@ -64,7 +64,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 func moreToDo() predicate.TypedFuncs[client.Object] {
 	waiting := func(object client.Object) int {
 		grant, ok := object.(*v1alpha1.PullAccessGrant)
-		if !ok || !record.Granted(grant) {
+		if !ok || !grantstatus.Granted(grant) {
 			return 0
 		}
 		n := 0
@@ -195,5 +195,5 @@ func (r *Reconciler) list(ctx context.Context, options ...client.ListOption) []r
 
 // hasWork tells whether the grant has workloads to look after.
 func hasWork(grant *v1alpha1.PullAccessGrant) bool {
-	return slices.ContainsFunc(grant.Status.Workloads, func(w v1alpha1.WorkloadStatus) bool { return !record.Done(w.State) })
+	return slices.ContainsFunc(grant.Status.Workloads, func(w v1alpha1.WorkloadStatus) bool { return !grantstatus.Done(w.State) })
 }

@@ -16,8 +16,8 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
-	"github.com/pull-access/pull-access-operator/internal/record"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
@@ -75,7 +75,7 @@ func newLook(grants []v1alpha1.PullAccessGrant, now time.Time) *look {
 // grantedBefore tells whether the grant has been in force since before start. The
 // record keeps whole seconds: one that was written in the very second was not.
 func grantedBefore(g *v1alpha1.PullAccessGrant, start time.Time) bool {
-	return record.Granted(g) && g.DeletionTimestamp == nil && g.Status.GrantedTime != nil && g.Status.GrantedTime.Time.Before(start)
+	return grantstatus.Granted(g) && g.DeletionTimestamp == nil && g.Status.GrantedTime != nil && g.Status.GrantedTime.Time.Before(start)
 }
 
 // finding is whether the grant is in use; about is false if this look does not know.

@@ -26,7 +26,7 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/controllers/outcome"
-	"github.com/pull-access/pull-access-operator/internal/record"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
@@ -139,7 +139,7 @@ func (r *Reconciler) due(grants []v1alpha1.PullAccessGrant) time.Time {
 
 // endOf is when the grant ends for want of use, zero if that is not announced.
 func endOf(g *v1alpha1.PullAccessGrant) time.Time {
-	if end := g.Status.Ending; record.Granted(g) && end != nil && end.Reason == v1alpha1.EndUnused {
+	if end := g.Status.Ending; grantstatus.Granted(g) && end != nil && end.Reason == v1alpha1.EndUnused {
 		return end.DueTime.Time
 	}
 	return time.Time{}
@@ -221,9 +221,9 @@ func (r *Reconciler) record(ctx context.Context) error {
 func (r *Reconciler) write(ctx context.Context, g *v1alpha1.PullAccessGrant, used bool) error {
 	before := g.DeepCopy()
 	if used {
-		record.MarkUsed(g, r.look.start)
+		grantstatus.MarkUsed(g, r.look.start)
 	} else {
-		record.MarkUnused(g, r.look.start)
+		grantstatus.MarkUnused(g, r.look.start)
 	}
 	was, is := before.Status.Usage, g.Status.Usage
 	if err := outcome.PatchStatus(ctx, r.Client, before, g); err != nil {

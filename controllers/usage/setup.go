@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
-	"github.com/pull-access/pull-access-operator/internal/record"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 )
 
 // A step that failed comes back after firstRetry, then ever later up to lastRetry.
@@ -44,9 +44,9 @@ func (r *Reconciler) SetupWithManager(mgr manager.Manager) error {
 // wakes passes the grants that the next look may have to begin sooner for.
 func wakes() predicate.TypedFuncs[*v1alpha1.PullAccessGrant] {
 	passing := predicate.NewTypedPredicateFuncs(func(*v1alpha1.PullAccessGrant) bool { return false })
-	passing.CreateFunc = func(e event.TypedCreateEvent[*v1alpha1.PullAccessGrant]) bool { return record.Granted(e.Object) }
+	passing.CreateFunc = func(e event.TypedCreateEvent[*v1alpha1.PullAccessGrant]) bool { return grantstatus.Granted(e.Object) }
 	passing.UpdateFunc = func(e event.TypedUpdateEvent[*v1alpha1.PullAccessGrant]) bool {
-		return record.Granted(e.ObjectNew) && (!record.Granted(e.ObjectOld) || !endOf(e.ObjectNew).Equal(endOf(e.ObjectOld)))
+		return grantstatus.Granted(e.ObjectNew) && (!grantstatus.Granted(e.ObjectOld) || !endOf(e.ObjectNew).Equal(endOf(e.ObjectOld)))
 	}
 	return passing
 }

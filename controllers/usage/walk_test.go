@@ -18,8 +18,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
-	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 var grantResource = schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: "pullaccessgrants"}
@@ -76,7 +76,7 @@ func TestTheWayOfDisuse(t *testing.T) {
 	due := w.clock.Now().Truncate(time.Second).Add(2 * time.Minute)
 	for _, name := range []string{"g", "again"} {
 		w.change(name, func(g *v1alpha1.PullAccessGrant) {
-			record.Announce(g, &v1alpha1.Ending{Reason: v1alpha1.EndUnused, DueTime: metav1.NewTime(due)}, now)
+			grantstatus.Announce(g, &v1alpha1.Ending{Reason: v1alpha1.EndUnused, DueTime: metav1.NewTime(due)}, now)
 		})
 	}
 	w.create(podOn("node-1", "tool", toolImage))
@@ -102,9 +102,9 @@ func TestTheWayOfDisuse(t *testing.T) {
 
 func TestNothingIsListedWithoutGrants(t *testing.T) {
 	waiting := granted("waiting", services, nodes)
-	record.Refuse(waiting, metav1.ConditionFalse, v1alpha1.ReasonCloudForbidden, "No.", true)
+	grantstatus.Refuse(waiting, metav1.ConditionFalse, v1alpha1.ReasonCloudForbidden, "No.", true)
 	ended := granted("ended", services, batch)
-	record.End(ended, v1alpha1.EndExpired, now)
+	grantstatus.End(ended, v1alpha1.EndExpired, now)
 	leaving := granted("leaving", tools, nodes)
 	leaving.DeletionTimestamp, leaving.Finalizers = at(now), []string{v1alpha1.Finalizer}
 	timeless := granted("timeless", tools, batch)
@@ -129,7 +129,7 @@ func TestNothingIsListedWithoutGrants(t *testing.T) {
 // that is written while it goes on, so it says nothing of it.
 func TestGrantsOfNowAreLeftAlone(t *testing.T) {
 	regrant := func(g *v1alpha1.PullAccessGrant, when time.Time) {
-		record.Grant(g, v1alpha1.OriginAdded, "etag", when)
+		grantstatus.Grant(g, v1alpha1.OriginAdded, "etag", when)
 	}
 	sameSecond := granted("same-second", tools, batch)
 	regrant(sameSecond, now.Truncate(time.Second))
@@ -140,7 +140,7 @@ func TestGrantsOfNowAreLeftAlone(t *testing.T) {
 	regrant(during, w.clock.Now())
 	w.create(during)
 	w.change("anew", func(g *v1alpha1.PullAccessGrant) { regrant(g, w.clock.Now().Add(time.Second)) })
-	w.change("ends", func(g *v1alpha1.PullAccessGrant) { record.End(g, v1alpha1.EndRevoked, w.clock.Now()) })
+	w.change("ends", func(g *v1alpha1.PullAccessGrant) { grantstatus.End(g, v1alpha1.EndRevoked, w.clock.Now()) })
 	w.look()
 	w.wantFindings(map[string]string{"old": "unused", "anew": "", "ends": "", "during": "", "same-second": ""})
 
@@ -312,7 +312,7 @@ func TestWakes(t *testing.T) {
 	none, force := &v1alpha1.PullAccessGrant{}, granted("g", services, nodes)
 	ending := func(reason v1alpha1.EndReason, due time.Time) *v1alpha1.PullAccessGrant {
 		g := granted("g", services, nodes)
-		record.Announce(g, &v1alpha1.Ending{Reason: reason, DueTime: metav1.NewTime(due)}, now)
+		grantstatus.Announce(g, &v1alpha1.Ending{Reason: reason, DueTime: metav1.NewTime(due)}, now)
 		return g
 	}
 	tests := map[string]struct {

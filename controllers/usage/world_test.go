@@ -29,8 +29,8 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
-	"github.com/pull-access/pull-access-operator/internal/record"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
@@ -287,7 +287,7 @@ func granted(name string, repository imageref.Repository, member string) *v1alph
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec:       v1alpha1.PullAccessGrantSpec{Repository: repository.Record(), Member: member, Policy: "prod"},
 	}
-	record.Grant(g, v1alpha1.OriginAdded, "etag", now.Add(-time.Hour))
+	grantstatus.Grant(g, v1alpha1.OriginAdded, "etag", now.Add(-time.Hour))
 	return g
 }
 

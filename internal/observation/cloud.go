@@ -17,8 +17,8 @@ import (
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
-	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 // read fills in the facts that are needed. What does not wait for one another is
@@ -79,7 +79,7 @@ func (o *Observer) readAccess(ctx context.Context, need diagnosis.Need, facts *d
 		return err
 	}
 	granted := own.Status.GrantedTime
-	ours := own.DeletionTimestamp == nil && record.Granted(own) && granted != nil
+	ours := own.DeletionTimestamp == nil && grantstatus.Granted(own) && granted != nil
 	if ours && o.Clock.Since(granted.Time) < settleAfter {
 		facts.OwnGrant, facts.Access = own.Name, diagnosis.Access{State: diagnosis.Present, Role: iampolicy.Role}
 		return nil
@@ -91,9 +91,9 @@ func (o *Observer) readAccess(ctx context.Context, need diagnosis.Need, facts *d
 	reads.Go(func() { o.readContent(ctx, need, facts) })
 	reads.Wait()
 	// What is there after an intent of ours is ours, also while its record is still to come.
-	begun := own.DeletionTimestamp == nil && record.Interrupted(own) && facts.Access.State == diagnosis.Present
+	begun := own.DeletionTimestamp == nil && grantstatus.Interrupted(own) && facts.Access.State == diagnosis.Present
 	// What somebody took away stays taken away, for as long as the record says so.
-	removed := own.DeletionTimestamp == nil && record.RemovedExternally(own) && facts.Access.State == diagnosis.Missing
+	removed := own.DeletionTimestamp == nil && grantstatus.RemovedExternally(own) && facts.Access.State == diagnosis.Missing
 	if ours || begun || removed {
 		facts.OwnGrant = own.Name
 		facts.OwnGrantFound = own.Status.Origin == v1alpha1.OriginFound

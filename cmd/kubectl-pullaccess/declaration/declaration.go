@@ -14,9 +14,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
-	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 // The languages.
@@ -103,7 +103,7 @@ func Remove(of *v1alpha1.PullAccessGrant) string {
 	if _, err := checked(of); err != nil {
 		return ""
 	}
-	return record.RemoveCommand(of)
+	return grantstatus.RemoveCommand(of)
 }
 
 // Read is the command that shows the policy of the grant's repository, "" if the

@@ -23,7 +23,7 @@ import (
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/declaration"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
-	"github.com/pull-access/pull-access-operator/internal/record"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 )
 
 type options struct {
@@ -142,12 +142,12 @@ func (o *options) read(c *cobra.Command, arguments []string) ([]v1alpha1.PullAcc
 
 // chosen tells whether the flags choose the grant.
 func (o *options) chosen(g *v1alpha1.PullAccessGrant) bool {
-	return (o.policy == "" || slices.Contains(policies(g), o.policy)) && (!o.waiting || record.Waiting(g))
+	return (o.policy == "" || slices.Contains(policies(g), o.policy)) && (!o.waiting || grantstatus.Waiting(g))
 }
 
 // policies are those under which the grant is asked for and used.
 func policies(g *v1alpha1.PullAccessGrant) []string {
-	all := []string{record.PolicyName(g)}
+	all := []string{grantstatus.PolicyName(g)}
 	for i := range g.Status.Workloads {
 		all = append(all, g.Status.Workloads[i].Policy)
 	}
@@ -174,7 +174,7 @@ func (o *options) declare(grants []v1alpha1.PullAccessGrant, one bool) error {
 	wanted := grants
 	if !one {
 		wanted = slices.DeleteFunc(slices.Clone(grants), func(g v1alpha1.PullAccessGrant) bool {
-			return !record.Granted(&g) && record.State(&g) != string(v1alpha1.EndRemovedExternally)
+			return !grantstatus.Granted(&g) && grantstatus.State(&g) != string(v1alpha1.EndRemovedExternally)
 		})
 		if left := len(grants) - len(wanted); left > 0 {
 			fmt.Fprintf(o.ErrOut, "Left out: %s not in force; name one to have it declared.\n", report.Count(left, "grant"))

@@ -16,8 +16,8 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
-	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 // describe tells all that is on record of a grant, and what can be done next.
@@ -89,7 +89,7 @@ func originSentence(g *v1alpha1.PullAccessGrant) string {
 	switch {
 	case g.Status.Origin == v1alpha1.OriginFound:
 		return "found there; the operator leaves it when the grant ends"
-	case g.Status.Origin == v1alpha1.OriginAdded && record.Stays(g):
+	case g.Status.Origin == v1alpha1.OriginAdded && grantstatus.Stays(g):
 		return "added by the operator, and left when the grant ends: other clusters may use the account"
 	case g.Status.Origin == v1alpha1.OriginAdded:
 		return "added by the operator, and taken out when the grant ends"

@@ -12,8 +12,8 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
-	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 // document is what -o json and -o yaml print. Fields may be added to it; what is
@@ -80,8 +80,8 @@ func newDocument(grants []v1alpha1.PullAccessGrant, now time.Time) document {
 func grantOf(g *v1alpha1.PullAccessGrant, now time.Time) grant {
 	shown := grant{
 		Name: report.Clean(g.Name), Repository: report.Clean(imageref.Of(g.Spec.Repository).String()), Account: report.Clean(accountOf(g)),
-		State: report.Clean(stateOf(g, now)), Policy: report.Clean(record.PolicyName(g)), Workload: report.Clean(nameOf(g.Spec.Workload)),
-		Origin: string(g.Status.Origin), StaysInCloud: record.Granted(g) && record.Stays(g), Workloads: countOf(g),
+		State: report.Clean(stateOf(g, now)), Policy: report.Clean(grantstatus.PolicyName(g)), Workload: report.Clean(nameOf(g.Spec.Workload)),
+		Origin: string(g.Status.Origin), StaysInCloud: grantstatus.Granted(g) && grantstatus.Stays(g), Workloads: countOf(g),
 		since: sinceOf(g), until: untilOf(g), lastUsed: g.Status.Usage.LastUsedTime,
 	}
 	if ready := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionReady); ready != nil {
@@ -100,10 +100,10 @@ func grantOf(g *v1alpha1.PullAccessGrant, now time.Time) grant {
 // stateOf is the grant's state, but that of one whose time to wait is over and to
 // which the operator has not come yet.
 func stateOf(g *v1alpha1.PullAccessGrant, now time.Time) string {
-	if record.Waiting(g) && g.Status.Proposal != nil && !now.Before(g.Status.Proposal.LapseTime.Time) {
+	if grantstatus.Waiting(g) && g.Status.Proposal != nil && !now.Before(g.Status.Proposal.LapseTime.Time) {
 		return string(v1alpha1.EndLapsed)
 	}
-	return record.State(g)
+	return grantstatus.State(g)
 }
 
 func accountOf(g *v1alpha1.PullAccessGrant) string {
@@ -132,9 +132,9 @@ func sinceOf(g *v1alpha1.PullAccessGrant) *metav1.Time {
 // untilOf is when it ends, or lapses; nil if no time is set for that.
 func untilOf(g *v1alpha1.PullAccessGrant) *metav1.Time {
 	switch {
-	case record.Ended(g):
+	case grantstatus.Ended(g):
 		return nil
-	case record.Waiting(g) && g.Status.Proposal != nil:
+	case grantstatus.Waiting(g) && g.Status.Proposal != nil:
 		return &g.Status.Proposal.LapseTime
 	case g.Status.Ending != nil:
 		return &g.Status.Ending.DueTime

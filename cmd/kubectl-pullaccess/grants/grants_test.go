@@ -31,7 +31,7 @@ import (
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/golden"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
-	"github.com/pull-access/pull-access-operator/internal/record"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 )
 
 var now = time.Date(2026, 11, 1, 3, 0, 0, 0, time.UTC)
@@ -225,7 +225,7 @@ func TestNoPolicyAllows(t *testing.T) {
 			g.Spec.Repository = v1alpha1.Repository{Project: "acme-images-306", Location: "europe", Name: "services"}
 			g.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionGranted, Status: metav1.ConditionFalse, Reason: tc.reason}}
 			var got []string
-			for _, s := range next(g, record.State(g)) {
+			for _, s := range next(g, grantstatus.State(g)) {
 				got = append(got, s.command)
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {

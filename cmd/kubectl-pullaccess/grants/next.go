@@ -12,7 +12,7 @@ import (
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/declaration"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/source"
-	"github.com/pull-access/pull-access-operator/internal/record"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 )
 
 // step is something that a person can do, as a command to paste.
@@ -31,7 +31,7 @@ func next(g *v1alpha1.PullAccessGrant, state string) []step {
 		}
 	}
 	offers := stepsOf[state]
-	if offers == nil && !record.Ended(g) {
+	if offers == nil && !grantstatus.Ended(g) {
 		offers = blocked
 	}
 	if offers != nil {
@@ -47,18 +47,18 @@ var stepsOf = map[string]func(*v1alpha1.PullAccessGrant, func(why, command strin
 		offer("To allow it:", "kubectl pullaccess approve "+g.Name)
 		offer("To refuse it:", "kubectl pullaccess deny "+g.Name)
 	},
-	record.StateGranted: inForce,
+	grantstatus.StateGranted: inForce,
 	v1alpha1.ReasonEnding: func(g *v1alpha1.PullAccessGrant, offer func(why, command string)) {
 		if g.Status.Ending != nil && g.Status.Ending.Reason == v1alpha1.EndPolicyGone {
 			offer("To keep it, let a policy name its repository and account again:", "kubectl get pullaccesspolicies")
 		}
 		inForce(g, offer)
 	},
-	record.StateIneffective: func(g *v1alpha1.PullAccessGrant, offer func(why, command string)) {
+	grantstatus.StateIneffective: func(g *v1alpha1.PullAccessGrant, offer func(why, command string)) {
 		offer("To see what else blocks the pulls:", explain(g))
 		inForce(g, offer)
 	},
-	record.StateRevoking: func(g *v1alpha1.PullAccessGrant, offer func(why, command string)) {
+	grantstatus.StateRevoking: func(g *v1alpha1.PullAccessGrant, offer func(why, command string)) {
 		if g.Status.RefusedRemovals > 0 {
 			offer("Google refuses; who may can take the member out by hand:", declaration.Remove(g))
 		}
@@ -70,7 +70,7 @@ var stepsOf = map[string]func(*v1alpha1.PullAccessGrant, func(why, command strin
 	},
 	string(v1alpha1.EndDenied):     forget,
 	string(v1alpha1.EndRevoked):    forget,
-	record.StateApproved:           func(*v1alpha1.PullAccessGrant, func(why, command string)) {},
+	grantstatus.StateApproved:      func(*v1alpha1.PullAccessGrant, func(why, command string)) {},
 	v1alpha1.ReasonGranting:        func(*v1alpha1.PullAccessGrant, func(why, command string)) {},
 	string(v1alpha1.BrakeGrants):   braked,
 	string(v1alpha1.BrakeStorm):    braked,
@@ -80,7 +80,7 @@ var stepsOf = map[string]func(*v1alpha1.PullAccessGrant, func(why, command strin
 
 func inForce(g *v1alpha1.PullAccessGrant, offer func(why, command string)) {
 	offer("To take it back:", "kubectl pullaccess revoke "+g.Name)
-	if record.Stays(g) {
+	if grantstatus.Stays(g) {
 		offer("The operator leaves the member there; to take it out by hand, if nobody else needs it:", declaration.Remove(g))
 	}
 	offer("To make it last without the operator (or -o config-connector, crossplane, gcloud):", "kubectl pullaccess grants "+g.Name+" -o terraform")
@@ -91,7 +91,7 @@ func forget(g *v1alpha1.PullAccessGrant, offer func(why, command string)) {
 }
 
 func braked(g *v1alpha1.PullAccessGrant, offer func(why, command string)) {
-	if policy := record.PolicyName(g); isName(policy) {
+	if policy := grantstatus.PolicyName(g); isName(policy) {
 		offer("It goes on by itself when the brake of its policy opens:", "kubectl describe pullaccesspolicy "+policy)
 	}
 }
@@ -99,7 +99,7 @@ func braked(g *v1alpha1.PullAccessGrant, offer func(why, command string)) {
 // unnamed is for what no policy allows any more: to grant it by hand would be to go
 // round them. What has ended for that needs nothing.
 func unnamed(g *v1alpha1.PullAccessGrant, offer func(why, command string)) {
-	if !record.Ended(g) {
+	if !grantstatus.Ended(g) {
 		offer("No policy in force allows it; see which there are:", "kubectl get pullaccesspolicies")
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/cluster"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
-	"github.com/pull-access/pull-access-operator/internal/record"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 )
 
 const approveLong = `Allow grants that wait for a person, under a policy in mode Approve. The operator
@@ -78,7 +78,7 @@ func (a *answerer) command() *cobra.Command {
 		c.Use, c.Short, c.Long, c.Example = "deny NAME... [--reason TEXT]", "Refuse grants that wait for a person", denyLong+"\n\n"+exit.Help(exit.Change()), denyExample
 	}
 	c.Args = cluster.Names("grant", "kubectl pullaccess grants --waiting lists those that wait")
-	c.ValidArgsFunction = cluster.CompleteGrants(a.config, math.MaxInt, record.Waiting)
+	c.ValidArgsFunction = cluster.CompleteGrants(a.config, math.MaxInt, grantstatus.Waiting)
 	c.RunE = a.run
 	a.addFlags(c)
 	return c
@@ -98,26 +98,26 @@ func (a *answerer) run(c *cobra.Command, names []string) error {
 		if err != nil {
 			return err
 		}
-		return a.done(name, fmt.Sprintf("%s: %s, under policy %s%s", strings.ToLower(string(a.decision)), of(g), report.Clean(record.PolicyName(g)), a.dryRun.Said()))
+		return a.done(name, fmt.Sprintf("%s: %s, under policy %s%s", strings.ToLower(string(a.decision)), of(g), report.Clean(grantstatus.PolicyName(g)), a.dryRun.Said()))
 	})
 }
 
 // refusal says why a grant cannot be approved or denied, nil if it can.
 func refusal(g *v1alpha1.PullAccessGrant, now time.Time) error {
-	review, state := g.Status.Review, report.Clean(record.State(g))
+	review, state := g.Status.Review, report.Clean(grantstatus.State(g))
 	switch {
 	case g.DeletionTimestamp != nil:
 		return errors.New("it is being deleted")
-	case record.Waiting(g) && g.Status.Proposal != nil && !now.Before(g.Status.Proposal.LapseTime.Time):
+	case grantstatus.Waiting(g) && g.Status.Proposal != nil && !now.Before(g.Status.Proposal.LapseTime.Time):
 		return fmt.Errorf("it has lapsed: nobody answered by %s; a pod that is made after that asks anew", stamp(g.Status.Proposal.LapseTime.Time))
-	case record.Waiting(g):
+	case grantstatus.Waiting(g):
 		return nil
 	case review != nil && !stale(g):
 		return fmt.Errorf("it was already %s by %s%s", strings.ToLower(string(review.Decision)), report.Clean(review.User), because(review.Reason))
-	case record.Ended(g):
+	case grantstatus.Ended(g):
 		return fmt.Errorf("it is not waiting for approval: it has ended (%s) at %s", state, stamp(g.Status.EndedTime.Time))
 	case enforced(g):
-		return fmt.Errorf("it is not waiting for approval, and needs none: policy %s is in mode Enforce (it is %s)", report.Clean(record.PolicyName(g)), state)
+		return fmt.Errorf("it is not waiting for approval, and needs none: policy %s is in mode Enforce (it is %s)", report.Clean(grantstatus.PolicyName(g)), state)
 	default:
 		return fmt.Errorf("it is not waiting for approval: it is %s", state)
 	}
@@ -125,7 +125,7 @@ func refusal(g *v1alpha1.PullAccessGrant, now time.Time) error {
 
 // stale tells whether a grant has come to another end than the word that was said of it.
 func stale(g *v1alpha1.PullAccessGrant) bool {
-	return record.Ended(g) && record.State(g) != string(g.Status.Review.Decision)
+	return grantstatus.Ended(g) && grantstatus.State(g) != string(g.Status.Review.Decision)
 }
 
 func enforced(g *v1alpha1.PullAccessGrant) bool {

@@ -23,7 +23,7 @@ import (
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/cluster"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
-	"github.com/pull-access/pull-access-operator/internal/record"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 )
 
 const revokeLong = `Take grants back: the operator takes the member out of the repository's policy.
@@ -91,7 +91,7 @@ func (r *revoker) command() *cobra.Command {
 		Args: func(_ *cobra.Command, names []string) error {
 			return cluster.Unique(names)
 		},
-		ValidArgsFunction: cluster.CompleteGrants(r.config, math.MaxInt, func(g *v1alpha1.PullAccessGrant) bool { return !record.Ended(g) }),
+		ValidArgsFunction: cluster.CompleteGrants(r.config, math.MaxInt, func(g *v1alpha1.PullAccessGrant) bool { return !grantstatus.Ended(g) }),
 		RunE:              r.run,
 	}
 	flags := c.Flags()
@@ -150,7 +150,7 @@ func (r *revoker) refuse(names []string) error {
 // choose lists what --all means, shows what becomes of it, and asks.
 func (r *revoker) choose(ctx context.Context) ([]string, error) {
 	grants, err := cluster.Grants(ctx, r.client, func(g *v1alpha1.PullAccessGrant) bool {
-		return !record.Ended(g) && (r.policy == "" || record.PolicyName(g) == r.policy)
+		return !grantstatus.Ended(g) && (r.policy == "" || grantstatus.PolicyName(g) == r.policy)
 	})
 	if err != nil {
 		return nil, cluster.Hinted(r.config, err)

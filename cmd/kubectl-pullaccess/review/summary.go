@@ -11,8 +11,8 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
-	"github.com/pull-access/pull-access-operator/internal/record"
 )
 
 // listed is how many grants the summary names; kubectl pullaccess grants has all.
@@ -37,15 +37,15 @@ func fateOf(g *v1alpha1.PullAccessGrant) string {
 	switch {
 	case going(g):
 		return goingAlready
-	case record.Waiting(g):
+	case grantstatus.Waiting(g):
 		return isDenied
 	case g.Status.Origin == v1alpha1.OriginFound:
 		return foundThere
-	case record.Granted(g) && record.Stays(g):
+	case grantstatus.Granted(g) && grantstatus.Stays(g):
 		return usedByOthers
-	case record.Granted(g):
+	case grantstatus.Granted(g):
 		return takenOut
-	case record.Interrupted(g):
+	case grantstatus.Interrupted(g):
 		return takenIfThere
 	default:
 		return notWritten
@@ -95,7 +95,7 @@ func sharedBy(grants []v1alpha1.PullAccessGrant) int {
 	n := 0
 	for i := range grants {
 		for _, w := range grants[i].Status.Workloads {
-			if w.Policy != record.PolicyName(&grants[i]) {
+			if w.Policy != grantstatus.PolicyName(&grants[i]) {
 				n++
 				break
 			}

@@ -18,7 +18,7 @@ import (
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/declaration"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
-	"github.com/pull-access/pull-access-operator/internal/record"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 )
 
 // interval is how often the grants are looked at while it waits.
@@ -81,7 +81,7 @@ func (r *revoker) revoke(ctx context.Context, name string) (*waiter, error) {
 	g, err := r.say(ctx, name, func(g *v1alpha1.PullAccessGrant) (v1alpha1.ReviewDecision, error) {
 		fate, said = fateOf(g), v1alpha1.ReviewRevoked
 		switch {
-		case record.Ended(g):
+		case grantstatus.Ended(g):
 			return "", errEnded
 		case fate == goingAlready:
 			return "", errGoing
@@ -94,7 +94,7 @@ func (r *revoker) revoke(ctx context.Context, name string) (*waiter, error) {
 	case errors.Is(err, errEnded) && r.all:
 		return nil, r.ended(&waiter{name: name}, g) // It has ended while the question was open.
 	case errors.Is(err, errEnded):
-		return nil, fmt.Errorf("it has ended already (%s) at %s: nothing is left to be taken back", report.Clean(record.State(g)), stamp(g.Status.EndedTime.Time))
+		return nil, fmt.Errorf("it has ended already (%s) at %s: nothing is left to be taken back", report.Clean(grantstatus.State(g)), stamp(g.Status.EndedTime.Time))
 	case errors.Is(err, errGoing):
 		return &waiter{name: name, last: g}, r.unlessWaiting(name, "is "+goingAlready)
 	case err != nil:
@@ -165,7 +165,7 @@ func (r *revoker) look(ctx context.Context, waiters []*waiter) ([]*waiter, error
 			continue
 		case err != nil:
 			return append(left, waiters[i:]...), err
-		case record.Ended(g):
+		case grantstatus.Ended(g):
 			_ = r.ended(w, g)
 			continue
 		}
@@ -178,7 +178,7 @@ func (r *revoker) look(ctx context.Context, waiters []*waiter) ([]*waiter, error
 
 // ended says how a grant has ended.
 func (r *revoker) ended(w *waiter, g *v1alpha1.PullAccessGrant) error {
-	switch state := record.State(g); state {
+	switch state := grantstatus.State(g); state {
 	case string(v1alpha1.EndRevoked), string(v1alpha1.EndDenied):
 		return r.done(w.name, strings.ToLower(state)+": "+of(g)+member(w.fate))
 	default:
@@ -219,7 +219,7 @@ func (r *revoker) tell(left []*waiter) {
 			fmt.Fprintf(r.ErrOut, "  … and %d more\n", len(left)-listed)
 			break
 		}
-		fmt.Fprintf(r.ErrOut, "  %s (%s)\n", report.Clean(w.name), report.Clean(record.State(w.last)))
+		fmt.Fprintf(r.ErrOut, "  %s (%s)\n", report.Clean(w.name), report.Clean(grantstatus.State(w.last)))
 	}
 	for _, w := range left {
 		if command := declaration.Remove(w.last); w.refused != "" && command != "" {

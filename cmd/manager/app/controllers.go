@@ -20,9 +20,9 @@ import (
 	"github.com/pull-access/pull-access-operator/controllers/usage"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/gcp"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
 	"github.com/pull-access/pull-access-operator/internal/observation"
-	"github.com/pull-access/pull-access-operator/internal/record"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
@@ -84,11 +84,11 @@ func standing(ctx context.Context, cached client.Reader) metrics.Standing {
 		return now
 	}
 	for i := range grants.Items {
-		if record.Granted(&grants.Items[i]) {
+		if grantstatus.Granted(&grants.Items[i]) {
 			now.ActiveGrants++
 		}
 		for j := range grants.Items[i].Status.Workloads {
-			if !record.Done(grants.Items[i].Status.Workloads[j].State) {
+			if !grantstatus.Done(grants.Items[i].Status.Workloads[j].State) {
 				now.StuckWorkloads++
 			}
 		}

@@ -21,9 +21,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
-	"github.com/pull-access/pull-access-operator/internal/record"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
@@ -186,7 +186,7 @@ func TestStanding(t *testing.T) {
 		t.Fatal(err)
 	}
 	granted := &v1alpha1.PullAccessGrant{ObjectMeta: metav1.ObjectMeta{Name: "granted"}}
-	record.Grant(granted, v1alpha1.OriginAdded, "etag", time.Date(2026, 11, 1, 3, 0, 0, 0, time.UTC))
+	grantstatus.Grant(granted, v1alpha1.OriginAdded, "etag", time.Date(2026, 11, 1, 3, 0, 0, 0, time.UTC))
 	granted.Status.Workloads = []v1alpha1.WorkloadStatus{
 		{Workload: v1alpha1.Workload{Name: "a"}, State: v1alpha1.WorkloadWaiting},
 		{Workload: v1alpha1.Workload{Name: "b"}, State: v1alpha1.WorkloadRecovered},

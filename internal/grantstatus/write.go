@@ -1,11 +1,11 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package record keeps the record: how the status of a PullAccessGrant changes
+// Package grantstatus keeps the record: how the status of a PullAccessGrant changes
 // as the grant goes its way, and what that comes to for whoever reads it.
 //
 // It is pure. The controllers call it on a copy and write the difference.
-package record
+package grantstatus
 
 import (
 	"fmt"

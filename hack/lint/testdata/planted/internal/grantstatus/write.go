@@ -1,8 +1,8 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package record is pure and stands right of workload.
-package record
+// Package grantstatus is pure and stands right of workload.
+package grantstatus
 
 import (
 	_ "context" // want depguard
