@@ -27,8 +27,8 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/events"
+	"github.com/pull-access/pull-access-operator/internal/facts"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
-	"github.com/pull-access/pull-access-operator/internal/observation"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
@@ -51,7 +51,7 @@ type Reconciler struct {
 	Live client.Reader
 	// Events watches the kubelet's Events.
 	Events   client.WithWatch
-	Observer *observation.Observer
+	Observer *facts.Observer
 	Owners   *workload.Owners
 	Recorder events.Recorder
 	Clock    clock.PassiveClock

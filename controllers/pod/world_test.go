@@ -28,8 +28,8 @@ import (
 	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/facts"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
-	"github.com/pull-access/pull-access-operator/internal/observation"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
@@ -212,7 +212,7 @@ func (w *world) build(t *testing.T) *Reconciler {
 	base := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
 		WithStatusSubresource(&v1alpha1.PullAccessGrant{}, &v1alpha1.PullAccessPolicy{}).WithInterceptorFuncs(w.funcs).Build()
 	w.client = interceptor.NewClient(base, w.counting())
-	observer := observation.New(observation.Observer{
+	observer := facts.New(facts.Observer{
 		Client: w.client, Live: w.client, Cloud: &w.cloud, Nodes: workload.NewNodes(w.client), Clock: w.clock,
 	})
 	return New(Reconciler{Client: w.client, Observer: observer, Owners: workload.NewOwners(w.client), Recorder: w.recorder, Clock: w.clock, Grants: outcome.NewGrants()})

@@ -8,18 +8,18 @@ import (
 	"time"
 
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/facts"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
-	"github.com/pull-access/pull-access-operator/internal/observation"
 )
 
 // bounded is a cloud that is asked until a moment and not after it, so that an
 // unreachable one delays the whole answer by no more than the user allows.
 type bounded struct {
-	cloud observation.Cloud
+	cloud facts.Cloud
 	until time.Time
 }
 
-var _ observation.Cloud = bounded{}
+var _ facts.Cloud = bounded{}
 
 func (b bounded) NodeAccount(ctx context.Context, node diagnosis.Node) diagnosis.Puller {
 	ctx, cancel := context.WithDeadline(ctx, b.until)

@@ -14,8 +14,8 @@ import (
 
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/outage"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/facts"
 	"github.com/pull-access/pull-access-operator/internal/gcp"
-	"github.com/pull-access/pull-access-operator/internal/observation"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
@@ -24,7 +24,7 @@ var cloudFlags = []string{"cloud-timeout", "gke-cluster", "policy-troubleshooter
 
 // settleCloud decides whether Google Cloud is asked, and makes what asks it; nil if
 // it is not. All flags are checked, also those that are then of no use.
-func (o *options) settleCloud(ctx context.Context, flags *pflag.FlagSet) (observation.Cloud, error) {
+func (o *options) settleCloud(ctx context.Context, flags *pflag.FlagSet) (facts.Cloud, error) {
 	if !flags.Changed("cloud") {
 		o.cloud = len(o.files) == 0
 	}

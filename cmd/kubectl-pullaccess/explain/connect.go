@@ -7,23 +7,23 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/pull-access/pull-access-operator/internal/observation"
+	"github.com/pull-access/pull-access-operator/internal/facts"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
 func given(flag *string) bool { return flag != nil && *flag != "" }
 
 // observer reads facts through reader, and from the cloud unless it is nil.
-func (o *options) observer(reader client.Reader, cloud observation.Cloud) *observation.Observer {
+func (o *options) observer(reader client.Reader, cloud facts.Cloud) *facts.Observer {
 	reader = tolerant{reader}
-	observer := observation.Observer{Client: reader, Live: reader, Nodes: workload.NewNodes(reader), Clock: o.clock, Cluster: o.home}
+	observer := facts.Observer{Client: reader, Live: reader, Nodes: workload.NewNodes(reader), Clock: o.clock, Cluster: o.home}
 	if o.readPullSecrets {
 		observer.Secrets = reader
 	}
 	if cloud != nil {
 		observer.Cloud = bounded{cloud, o.clock.Now().Add(o.cloudTimeout)}
 	}
-	return observation.New(observer)
+	return facts.New(observer)
 }
 
 // namespace is the one that the flags mean, "" for all.

@@ -19,12 +19,12 @@ import (
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/source"
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
-	"github.com/pull-access/pull-access-operator/internal/observation"
+	"github.com/pull-access/pull-access-operator/internal/facts"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
 // findings diagnoses every failure of the snapshot as the operator does.
-func findings(ctx context.Context, observer *observation.Observer, snapshot source.Snapshot) ([]outage.Finding, error) {
+func findings(ctx context.Context, observer *facts.Observer, snapshot source.Snapshot) ([]outage.Finding, error) {
 	found := make([][]outage.Finding, len(snapshot.Pods))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(source.Parallel)
@@ -48,7 +48,7 @@ func findings(ctx context.Context, observer *observation.Observer, snapshot sour
 	return all, nil
 }
 
-func inPod(ctx context.Context, observer *observation.Observer, p *corev1.Pod, events []*corev1.Event) ([]outage.Finding, error) {
+func inPod(ctx context.Context, observer *facts.Observer, p *corev1.Pod, events []*corev1.Event) ([]outage.Finding, error) {
 	var found []outage.Finding
 	for _, failure := range pullfailure.FromEvents(p, events) {
 		in, err := observer.Observe(ctx, p, failure, failure.Classify())

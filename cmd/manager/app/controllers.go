@@ -19,10 +19,10 @@ import (
 	"github.com/pull-access/pull-access-operator/controllers/restart"
 	"github.com/pull-access/pull-access-operator/controllers/usage"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/facts"
 	"github.com/pull-access/pull-access-operator/internal/gcp"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
-	"github.com/pull-access/pull-access-operator/internal/observation"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
@@ -33,7 +33,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client,
 	owners, nodes := workload.NewOwners(mgr.GetAPIReader()), workload.NewNodes(mgr.GetAPIReader())
 	recorder := mgr.GetEventRecorder(name)
 	policies, grants := outcome.NewPolicies(), outcome.NewGrants()
-	observer := observation.New(observation.Observer{
+	observer := facts.New(facts.Observer{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Cluster: home, Cloud: cached, Nodes: nodes, Clock: now,
 	})
 	if o.ReadPullSecrets {

@@ -1,12 +1,12 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package observation reads from the cluster and the cloud what a diagnosis and a
+// Package facts reads from the cluster and the cloud what a diagnosis and a
 // decision rest on, for the operator and the command line alike.
 //
 // It comes between the cause and the judgement. It judges nothing and changes
 // nothing; what it cannot read it hands on as unknown.
-package observation
+package facts
 
 import (
 	"context"
