@@ -12,9 +12,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
-	"github.com/pull-access/pull-access-operator/internal/brake"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
+	"github.com/pull-access/pull-access-operator/internal/limit"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
 )
 
@@ -45,7 +45,7 @@ func (r *Reconciler) holdBack(ctx context.Context, w *work) error {
 			continue
 		}
 		held := waiting[free:]
-		sentence := brake.Sentence(which, name, brake.LimitsOf(policy.Spec.Brakes), until)
+		sentence := limit.Sentence(which, name, limit.LimitsOf(policy.Spec.Brakes), until)
 		for _, g := range held {
 			w.void[g] = refusal{string(which), metav1.ConditionFalse, sentence}
 		}
@@ -61,14 +61,14 @@ func (r *Reconciler) holdBack(ctx context.Context, w *work) error {
 // brakeOn tells how many of those that wait may go on, and which brake holds the
 // rest until when.
 func (r *Reconciler) brakeOn(policy *v1alpha1.PullAccessPolicy, asked map[imageref.Repository]time.Time, waiting int) (which v1alpha1.Brake, free int, until time.Time) {
-	now, limits := r.Clock.Now(), brake.LimitsOf(policy.Spec.Brakes)
-	if until := brake.Storm(asked, limits, now); !until.IsZero() {
+	now, limits := r.Clock.Now(), limit.LimitsOf(policy.Spec.Brakes)
+	if until := limit.Storm(asked, limits, now); !until.IsZero() {
 		return v1alpha1.BrakeStorm, 0, until
 	}
 	counts := policy.Status.Brakes.Grants
-	free = min(brake.Left(counts, limits.GrantsPerHour, now), waiting)
+	free = min(limit.Left(counts, limits.GrantsPerHour, now), waiting)
 	// What goes on now is counted by then.
-	until = brake.Opens(brake.Add(counts, free, now), limits.GrantsPerHour, now)
+	until = limit.Opens(limit.Add(counts, free, now), limits.GrantsPerHour, now)
 	return v1alpha1.BrakeGrants, free, until
 }
 
@@ -96,7 +96,7 @@ func (r *Reconciler) asked(ctx context.Context) (map[string]map[imageref.Reposit
 func (r *Reconciler) trip(ctx context.Context, name string, which v1alpha1.Brake, until time.Time) error {
 	news := false
 	_, err := r.Policies.Change(ctx, r.Client, name, func(policy *v1alpha1.PullAccessPolicy) error {
-		news = brake.Trip(&policy.Status.Brakes, which, until)
+		news = limit.Trip(&policy.Status.Brakes, which, until)
 		return nil
 	})
 	if err == nil && news {
@@ -116,10 +116,10 @@ func (r *Reconciler) spend(ctx context.Context, w *work, adding []*v1alpha1.Pull
 	}
 	for name, grants := range due {
 		_, err := r.Policies.Change(ctx, r.Client, name, func(policy *v1alpha1.PullAccessPolicy) error {
-			if len(grants) > brake.Left(policy.Status.Brakes.Grants, brake.LimitsOf(policy.Spec.Brakes).GrantsPerHour, r.Clock.Now()) {
+			if len(grants) > limit.Left(policy.Status.Brakes.Grants, limit.LimitsOf(policy.Spec.Brakes).GrantsPerHour, r.Clock.Now()) {
 				return errBraked
 			}
-			policy.Status.Brakes.Grants = brake.Add(policy.Status.Brakes.Grants, len(grants), r.Clock.Now())
+			policy.Status.Brakes.Grants = limit.Add(policy.Status.Brakes.Grants, len(grants), r.Clock.Now())
 			return nil
 		})
 		if err != nil {
@@ -141,7 +141,7 @@ func (r *Reconciler) refund(ctx context.Context, w *work, g *v1alpha1.PullAccess
 	}
 	delete(w.counted, g.Name)
 	_, err := r.Policies.Change(ctx, r.Client, name, func(policy *v1alpha1.PullAccessPolicy) error {
-		policy.Status.Brakes.Grants = brake.Add(policy.Status.Brakes.Grants, -1, r.Clock.Now())
+		policy.Status.Brakes.Grants = limit.Add(policy.Status.Brakes.Grants, -1, r.Clock.Now())
 		return nil
 	})
 	return err

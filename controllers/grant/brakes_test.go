@@ -16,8 +16,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
-	"github.com/pull-access/pull-access-operator/internal/brake"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
+	"github.com/pull-access/pull-access-operator/internal/limit"
 )
 
 // policy reads the policy as it is on record.
@@ -33,15 +33,15 @@ func (w *world) policy() *v1alpha1.PullAccessPolicy {
 // counted is how many grants the policy's brake has counted within the hour.
 func (w *world) counted() int {
 	w.Helper()
-	const limit = 1000
-	return limit - brake.Left(w.policy().Status.Brakes.Grants, limit, w.r.Clock.Now())
+	const most = 1000
+	return most - limit.Left(w.policy().Status.Brakes.Grants, most, w.r.Clock.Now())
 }
 
 // braked is a policy that allows so many grants in an hour, of which some are done.
-func braked(limit int32, done int) *v1alpha1.PullAccessPolicy {
+func braked(most int32, done int) *v1alpha1.PullAccessPolicy {
 	p := enforcing()
-	p.Spec.Brakes.MaxGrantsPerHour = limit
-	p.Status.Brakes.Grants = brake.Add(nil, done, now.Add(-30*time.Minute))
+	p.Spec.Brakes.MaxGrantsPerHour = most
+	p.Status.Brakes.Grants = limit.Add(nil, done, now.Add(-30*time.Minute))
 	return p
 }
 
@@ -146,7 +146,7 @@ func TestBrakeIsSpentOnce(t *testing.T) {
 	w.cloud.OnRead = func(int) {
 		w.cloud.OnRead = nil
 		p := w.policy()
-		p.Status.Brakes.Grants = brake.Add(p.Status.Brakes.Grants, 1, now)
+		p.Status.Brakes.Grants = limit.Add(p.Status.Brakes.Grants, 1, now)
 		if err := w.client.Status().Update(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}

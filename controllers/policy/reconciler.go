@@ -28,10 +28,10 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/controllers/outcome"
-	"github.com/pull-access/pull-access-operator/internal/brake"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/events"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
+	"github.com/pull-access/pull-access-operator/internal/limit"
 )
 
 // Cloud reads whether a repository is there.
@@ -64,7 +64,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, policy *v1alpha1.PullAccessP
 	before := policy.DeepCopy()
 	now := r.Clock.Now()
 	access := r.observeCloud(ctx, policy)
-	opens := brake.Open(&policy.Status.Brakes, brake.LimitsOf(policy.Spec.Brakes), now)
+	opens := limit.Open(&policy.Status.Brakes, limit.LimitsOf(policy.Spec.Brakes), now)
 	limits := decideLimits(policy)
 	if policy.Spec.Mode == v1alpha1.ModeEnforce || policy.Spec.Mode == v1alpha1.ModeApprove {
 		policy.Status.WouldGrant = nil
@@ -91,7 +91,7 @@ func decideLimits(policy *v1alpha1.PullAccessPolicy) metav1.Condition {
 	last := policy.Status.Brakes.Tripped[0]
 	return metav1.Condition{
 		Status: metav1.ConditionFalse, Reason: string(last.Brake),
-		Message: brake.Sentence(last.Brake, policy.Name, brake.LimitsOf(policy.Spec.Brakes), last.UntilTime.Time),
+		Message: limit.Sentence(last.Brake, policy.Name, limit.LimitsOf(policy.Spec.Brakes), last.UntilTime.Time),
 	}
 }
 

@@ -22,9 +22,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
-	"github.com/pull-access/pull-access-operator/internal/brake"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
+	"github.com/pull-access/pull-access-operator/internal/limit"
 )
 
 var (
@@ -256,8 +256,8 @@ func TestBrakesAndPauses(t *testing.T) {
 	policy := policyOf(nil)
 	until := metav1.NewTime(now.Add(20 * time.Minute))
 	sooner := metav1.NewTime(now.Add(5 * time.Minute))
-	policy.Status.Brakes.Grants = brake.Add(nil, 20, now.Add(-45*time.Minute))
-	policy.Status.Brakes.Restarts = brake.Add(nil, 60, now.Add(-time.Hour))
+	policy.Status.Brakes.Grants = limit.Add(nil, 20, now.Add(-45*time.Minute))
+	policy.Status.Brakes.Restarts = limit.Add(nil, 60, now.Add(-time.Hour))
 	policy.Status.Brakes.Tripped = []v1alpha1.TrippedBrake{
 		{Brake: v1alpha1.BrakeGrants, UntilTime: until}, {Brake: v1alpha1.BrakeRestarts, UntilTime: sooner},
 	}

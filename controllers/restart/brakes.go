@@ -10,7 +10,7 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/controllers/outcome"
-	"github.com/pull-access/pull-access-operator/internal/brake"
+	"github.com/pull-access/pull-access-operator/internal/limit"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
 )
 
@@ -47,12 +47,12 @@ func (r *Reconciler) holdBack(ctx context.Context, grant *v1alpha1.PullAccessGra
 			j.planned[i] = grant.Status.Workloads[i]
 			delete(j.waits, i)
 		}
-		limits := brake.LimitsOf(got.policy.Spec.Brakes)
-		opens := brake.Opens(got.policy.Status.Brakes.Restarts, limits.RestartsPerHour, r.Clock.Now())
+		limits := limit.LimitsOf(got.policy.Spec.Brakes)
+		opens := limit.Opens(got.policy.Status.Brakes.Restarts, limits.RestartsPerHour, r.Clock.Now())
 		for _, i := range braked {
 			w := grant.Status.Workloads[i]
 			if w.State != v1alpha1.WorkloadRestarting {
-				w.State, w.Message = v1alpha1.WorkloadWaiting, brake.Sentence(v1alpha1.BrakeRestarts, name, limits, opens)
+				w.State, w.Message = v1alpha1.WorkloadWaiting, limit.Sentence(v1alpha1.BrakeRestarts, name, limits, opens)
 			}
 			j.planned[i], j.waits[i] = w, opens.Sub(r.Clock.Now())
 			j.sooner(j.waits[i])
@@ -66,9 +66,9 @@ func (r *Reconciler) holdBack(ctx context.Context, grant *v1alpha1.PullAccessGra
 func (r *Reconciler) spend(ctx context.Context, name string, due []int, mayBegin func(int) bool) (got spent, braked []int, _ error) {
 	var news bool
 	policy, err := r.Policies.Change(ctx, r.Client, name, func(policy *v1alpha1.PullAccessPolicy) error {
-		now, limit := r.Clock.Now(), brake.LimitsOf(policy.Spec.Brakes).RestartsPerHour
+		now, most := r.Clock.Now(), limit.LimitsOf(policy.Spec.Brakes).RestartsPerHour
 		counts := &policy.Status.Brakes.Restarts
-		left := brake.Left(*counts, limit, now)
+		left := limit.Left(*counts, most, now)
 		for _, i := range due {
 			if got.n == left {
 				braked = append(braked, i)
@@ -76,8 +76,8 @@ func (r *Reconciler) spend(ctx context.Context, name string, due []int, mayBegin
 				got.n++
 			}
 		}
-		*counts = brake.Add(*counts, got.n, now)
-		news = len(braked) > 0 && brake.Trip(&policy.Status.Brakes, v1alpha1.BrakeRestarts, brake.Opens(*counts, limit, now))
+		*counts = limit.Add(*counts, got.n, now)
+		news = len(braked) > 0 && limit.Trip(&policy.Status.Brakes, v1alpha1.BrakeRestarts, limit.Opens(*counts, most, now))
 		return nil
 	})
 	if err != nil {
@@ -99,7 +99,7 @@ func (r *Reconciler) refund(ctx context.Context, counted []spent, why error) err
 	var errs []error
 	for _, s := range counted {
 		_, err := r.Policies.Change(ctx, r.Client, s.policy.Name, func(policy *v1alpha1.PullAccessPolicy) error {
-			policy.Status.Brakes.Restarts = brake.Add(policy.Status.Brakes.Restarts, -s.n, r.Clock.Now())
+			policy.Status.Brakes.Restarts = limit.Add(policy.Status.Brakes.Restarts, -s.n, r.Clock.Now())
 			return nil
 		})
 		errs = append(errs, err)

@@ -20,7 +20,7 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/controllers/outcome"
-	"github.com/pull-access/pull-access-operator/internal/brake"
+	"github.com/pull-access/pull-access-operator/internal/limit"
 )
 
 // TestBrakeHoldsRestarts: as many begin as the policy allows, in the order in which
@@ -32,7 +32,7 @@ func TestBrakeHoldsRestarts(t *testing.T) {
 	}
 	policy := &v1alpha1.PullAccessPolicy{ObjectMeta: metav1.ObjectMeta{Name: "prod"}}
 	policy.Spec.Brakes.MaxRestartsPerHour = 3
-	policy.Status.Brakes.Restarts = brake.Add(nil, 1, granted.Add(-30*time.Minute))
+	policy.Status.Brakes.Restarts = limit.Add(nil, 1, granted.Add(-30*time.Minute))
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(policy).WithStatusSubresource(policy).Build()
 	r := New(Reconciler{Client: c, Clock: clocktesting.NewFakePassiveClock(granted), Policies: outcome.NewPolicies()})
 	grant, views := grantedAt(nil), map[int]view{}
@@ -68,7 +68,7 @@ func TestBrakeHoldsRestarts(t *testing.T) {
 		t.Fatal(err)
 	}
 	tripped := found.Status.Brakes.Tripped
-	if len(tripped) != 1 || tripped[0].Brake != v1alpha1.BrakeRestarts || brake.Left(found.Status.Brakes.Restarts, 3, granted) != 0 {
+	if len(tripped) != 1 || tripped[0].Brake != v1alpha1.BrakeRestarts || limit.Left(found.Status.Brakes.Restarts, 3, granted) != 0 {
 		t.Errorf("on record are %+v", found.Status.Brakes)
 	}
 	r.Clock = clocktesting.NewFakePassiveClock(tripped[0].UntilTime.Time)
@@ -133,7 +133,7 @@ func TestRefundGoesByWhatWasCounted(t *testing.T) {
 			if err := server.Get(t.Context(), client.ObjectKey{Name: "prod"}, found); err != nil {
 				t.Fatal(err)
 			}
-			if left := brake.Left(found.Status.Brakes.Restarts, 15, granted); left != tc.want || err != nil {
+			if left := limit.Left(found.Status.Brakes.Restarts, 15, granted); left != tc.want || err != nil {
 				t.Errorf("%d of 15 are left, %v; want %d", left, err, tc.want)
 			}
 		})
@@ -186,7 +186,7 @@ func TestABrakeSlowsNobodyElse(t *testing.T) {
 	}
 	braked := &v1alpha1.PullAccessPolicy{ObjectMeta: metav1.ObjectMeta{Name: "braked"}}
 	braked.Spec.Brakes.MaxRestartsPerHour = 1
-	braked.Status.Brakes.Restarts = brake.Add(nil, 1, granted)
+	braked.Status.Brakes.Restarts = limit.Add(nil, 1, granted)
 	open := &v1alpha1.PullAccessPolicy{ObjectMeta: metav1.ObjectMeta{Name: "open"}}
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(braked, open).WithStatusSubresource(braked).Build()
 	r := New(Reconciler{Client: c, Clock: clocktesting.NewFakePassiveClock(granted), Policies: outcome.NewPolicies()})

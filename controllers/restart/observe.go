@@ -12,9 +12,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
-	"github.com/pull-access/pull-access-operator/internal/brake"
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
+	"github.com/pull-access/pull-access-operator/internal/limit"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
@@ -138,7 +138,7 @@ func specOf(policy *v1alpha1.PullAccessPolicy) restartSpec {
 	said := policy.Spec.Restart
 	spec := restartSpec{
 		strategy: said.Strategy, delay: v1alpha1.DefaultRestartDelay, maxAttempts: said.MaxAttempts,
-		cooldown: brake.LimitsOf(policy.Spec.Brakes).Cooldown,
+		cooldown: limit.LimitsOf(policy.Spec.Brakes).Cooldown,
 	}
 	if said.Strategy == "" {
 		spec.strategy = v1alpha1.RestartRollout

@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
-	"github.com/pull-access/pull-access-operator/internal/brake"
+	"github.com/pull-access/pull-access-operator/internal/limit"
 )
 
 // change sets one field of an object, by its path; a nil value takes the field away.
@@ -353,7 +353,7 @@ func TestPolicyDefaults(t *testing.T) {
 		t.Errorf("grant %+v, want one that ends with its policy", g)
 	}
 	unset := v1alpha1.BrakesSpec{}
-	if got.Pause != nil || got.Approval.Timeout.Duration != v1alpha1.DefaultApprovalTimeout || brake.LimitsOf(got.Brakes) != brake.LimitsOf(unset) || got.Brakes.MaxGrantsPerHour == 0 {
+	if got.Pause != nil || got.Approval.Timeout.Duration != v1alpha1.DefaultApprovalTimeout || limit.LimitsOf(got.Brakes) != limit.LimitsOf(unset) || got.Brakes.MaxGrantsPerHour == 0 {
 		t.Errorf("pause %v, approval %+v, brakes %+v, want none, a day, and what unset means", got.Pause, got.Approval, got.Brakes)
 	}
 }

@@ -1,12 +1,12 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package brake bounds how much is done under one policy in a time.
+// Package limit bounds how much is done under one policy in a time.
 //
 // It comes after the decision and before the act, and is pure: it counts on the
 // policy's status, which outlives the operator's process. What it holds back is
 // not refused: it goes on when the brake opens.
-package brake
+package limit
 
 import (
 	"fmt"
