@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/pull-access/pull-access-operator/hack/bench/kubelet"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 )
 
 // The names in the emulated Google Cloud.
@@ -64,7 +64,7 @@ func nodesFor(n int) []kubelet.Node {
 
 // cloud is the emulated Google Cloud behind a door that notes when each call came and went.
 type cloud struct {
-	*emulator.Emulator
+	*gcpemulator.Emulator
 	// URL is the door's.
 	URL string
 
@@ -83,7 +83,7 @@ func (c call) writes() bool { return strings.HasSuffix(c.path, ":setIamPolicy") 
 
 // startCloud starts a cloud with empty repositories that no node may read, and answers that take latency.
 func startCloud(ctx context.Context, repositories int, nodes []kubelet.Node, latency time.Duration) (*cloud, error) {
-	google, err := emulator.Start() //nolint:contextcheck // It lives until it is closed, not as long as this call.
+	google, err := gcpemulator.Start() //nolint:contextcheck // It lives until it is closed, not as long as this call.
 	if err != nil {
 		return nil, err
 	}
@@ -93,13 +93,13 @@ func startCloud(ctx context.Context, repositories int, nodes []kubelet.Node, lat
 		google.AddServiceAccount(accountOf(pool))
 	}
 	for _, node := range nodes {
-		google.AddInstance(emulator.Instance{Project: nodeProject, Zone: zone, Name: node.Name, ServiceAccount: node.Account})
+		google.AddInstance(gcpemulator.Instance{Project: nodeProject, Zone: zone, Name: node.Name, ServiceAccount: node.Account})
 	}
 	for i := range repositories {
-		google.AddRepository(emulator.Repository{Project: imageProject, Location: location, Name: repositoryOf(i)})
+		google.AddRepository(gcpemulator.Repository{Project: imageProject, Location: location, Name: repositoryOf(i)})
 	}
 	if latency > 0 {
-		google.InjectFault(emulator.Fault{Delay: latency})
+		google.InjectFault(gcpemulator.Fault{Delay: latency})
 	}
 	c := &cloud{Emulator: google}
 	if err := c.open(ctx); err != nil {

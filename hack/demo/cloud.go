@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 )
 
 // The names in the emulated Google Cloud; those in the manifests are the same.
@@ -41,8 +41,8 @@ const othersBindings = `{"policy":{"bindings":[
  {"role":"roles/artifactregistry.reader","members":["serviceAccount:scanner@acme-images-306.iam.gserviceaccount.com"]},
  {"role":"roles/artifactregistry.writer","members":["serviceAccount:ci@acme-images-306.iam.gserviceaccount.com"]}]}}`
 
-func nodeInstance() emulator.Instance {
-	return emulator.Instance{Project: nodeProject, Zone: zone, Name: nodeName, ServiceAccount: nodeAccount}
+func nodeInstance() gcpemulator.Instance {
+	return gcpemulator.Instance{Project: nodeProject, Zone: zone, Name: nodeName, ServiceAccount: nodeAccount}
 }
 
 func repositoryName(name string) string {
@@ -50,8 +50,8 @@ func repositoryName(name string) string {
 }
 
 // startCloud starts a Google Cloud in which the nodes' account may read no repository.
-func startCloud(ctx context.Context) (*emulator.Emulator, error) {
-	cloud, err := emulator.Start() //nolint:contextcheck // It lives as long as the demo, not as this call.
+func startCloud(ctx context.Context) (*gcpemulator.Emulator, error) {
+	cloud, err := gcpemulator.Start() //nolint:contextcheck // It lives as long as the demo, not as this call.
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func startCloud(ctx context.Context) (*emulator.Emulator, error) {
 	return cloud, nil
 }
 
-func furnish(ctx context.Context, cloud *emulator.Emulator) error {
+func furnish(ctx context.Context, cloud *gcpemulator.Emulator) error {
 	cloud.AddProject(nodeProject, 417417417417)
 	cloud.AddProject(imageProject, 306306306306)
 	for _, email := range []string{
@@ -71,7 +71,7 @@ func furnish(ctx context.Context, cloud *emulator.Emulator) error {
 	}
 	cloud.AddInstance(nodeInstance())
 	for _, name := range []string{"services", "payments"} {
-		cloud.AddRepository(emulator.Repository{Project: imageProject, Location: location, Name: name})
+		cloud.AddRepository(gcpemulator.Repository{Project: imageProject, Location: location, Name: name})
 	}
 	for _, image := range []string{goodImage, fencedImage} {
 		if err := cloud.PushImage(image); err != nil {
@@ -86,7 +86,7 @@ func furnish(ctx context.Context, cloud *emulator.Emulator) error {
 }
 
 // setPolicy writes a policy as any client of the API would.
-func setPolicy(ctx context.Context, cloud *emulator.Emulator, repository, body string) error {
+func setPolicy(ctx context.Context, cloud *gcpemulator.Emulator, repository, body string) error {
 	url := cloud.URL() + "/v1/" + repositoryName(repository) + ":setIamPolicy"
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
@@ -127,7 +127,7 @@ func do(request *http.Request) (string, error) {
 // access is a repository's IAM policy as one line a member, sorted.
 type access []string
 
-func accessOf(cloud *emulator.Emulator, repository string) access {
+func accessOf(cloud *gcpemulator.Emulator, repository string) access {
 	var found access
 	for _, binding := range cloud.Policy(repositoryName(repository)).GetBindings() {
 		for _, member := range binding.GetMembers() {
@@ -158,8 +158,8 @@ func diff(before, after access) string {
 
 // writes lists the policy writes that were answered with success and carried a
 // request reason: the operator's, since nobody else here gives one.
-func writes(cloud *emulator.Emulator) []emulator.Request {
-	return slices.DeleteFunc(cloud.Requests(), func(r emulator.Request) bool {
+func writes(cloud *gcpemulator.Emulator) []gcpemulator.Request {
+	return slices.DeleteFunc(cloud.Requests(), func(r gcpemulator.Request) bool {
 		return r.Method != "SetIamPolicy" || r.Status != http.StatusOK || r.Reason == ""
 	})
 }

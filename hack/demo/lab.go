@@ -16,7 +16,7 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/hack/cluster"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 )
 
 // The operator's own names.
@@ -31,7 +31,7 @@ const backoffBase = time.Second
 // lab is all that runs: the emulated cloud, the cluster with its node, and the operator.
 type lab struct {
 	*printer
-	cloud    *emulator.Emulator
+	cloud    *gcpemulator.Emulator
 	cluster  *cluster.Cluster
 	operator *cluster.Manager
 	client   client.WithWatch

@@ -17,12 +17,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 )
 
 // cloudCase is something that Google may answer when the operator writes.
 type cloudCase struct {
-	fault emulator.Fault
+	fault gcpemulator.Fault
 	// node is "slow" if empty, account that of the node.
 	node, account string
 	// reason is that of the condition Granted if the grant ends without the member; else it heals in so many writes.
@@ -38,19 +38,19 @@ const (
 
 var cloudCases = map[string]cloudCase{
 	"quota": {
-		fault:  emulator.Fault{HTTPStatus: http.StatusTooManyRequests, RetryAfter: time.Second, Times: 1},
+		fault:  gcpemulator.Fault{HTTPStatus: http.StatusTooManyRequests, RetryAfter: time.Second, Times: 1},
 		writes: 2,
 	},
-	"unavailable":    {fault: emulator.Fault{HTTPStatus: http.StatusServiceUnavailable, Times: 2}, writes: 3},
-	"broken-off":     {fault: emulator.Fault{Reset: true, Times: 1}, writes: 2},
-	"done-but-error": {fault: emulator.Fault{HTTPStatus: http.StatusServiceUnavailable, After: true, Times: 1}, writes: 1},
+	"unavailable":    {fault: gcpemulator.Fault{HTTPStatus: http.StatusServiceUnavailable, Times: 2}, writes: 3},
+	"broken-off":     {fault: gcpemulator.Fault{Reset: true, Times: 1}, writes: 2},
+	"done-but-error": {fault: gcpemulator.Fault{HTTPStatus: http.StatusServiceUnavailable, After: true, Times: 1}, writes: 1},
 	"forbidden": {
-		fault:  emulator.Fault{HTTPStatus: http.StatusForbidden, Message: "The caller does not have permission"},
+		fault:  gcpemulator.Fault{HTTPStatus: http.StatusForbidden, Message: "The caller does not have permission"},
 		reason: v1alpha1.ReasonCloudForbidden, words: []string{"artifactregistry.repositories.getIamPolicy and .setIamPolicy"},
 		writes: 1,
 	},
 	"organization": {
-		fault: emulator.Fault{
+		fault: gcpemulator.Fault{
 			HTTPStatus: http.StatusBadRequest, Status: "FAILED_PRECONDITION",
 			Message: "One or more users named in the policy do not belong to a permitted customer.",
 		},
@@ -139,7 +139,7 @@ func cloudError(t *testing.T, s *site, tc cloudCase) {
 // in the policy in the end.
 func anotherWriter(t *testing.T, s *site) {
 	t.Helper()
-	s.cloud.InjectFault(emulator.Fault{Method: writeMethod, Match: s.resource(), Times: 1, Delay: time.Second})
+	s.cloud.InjectFault(gcpemulator.Fault{Method: writeMethod, Match: s.resource(), Times: 1, Delay: time.Second})
 	create(t, s.deployment("slow", 1))
 	eventually(t, "the operator writes the policy", func(context.Context) (bool, any) { return s.writes(s.resource()) == 1, nil })
 	const other = "group:developers@example.com"

@@ -13,7 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 )
 
 // gkeCluster is the cluster that the nodes are said to be of.
@@ -29,9 +29,9 @@ var diagnosisNodes = []node{
 
 // addPools makes the cluster that GKE knows. The pool of hidden-unlisted is none of it.
 func (l *lab) addPools() {
-	l.cloud.AddCluster(emulator.Cluster{
+	l.cloud.AddCluster(gcpemulator.Cluster{
 		Project: nodeProject, Location: location, Name: "main",
-		NodePools: []emulator.NodePool{
+		NodePools: []gcpemulator.NodePool{
 			{Name: "quick", ServiceAccount: nodeAccount},
 			{Name: "scopeless", ServiceAccount: nodeAccount, Scopes: []string{"logging.write"}},
 			{Name: "hidden", ServiceAccount: nodeAccount},
@@ -69,13 +69,13 @@ func bound(role, member string) siteChange {
 
 func kept(format, mode string) siteChange {
 	return func(_ *testing.T, s *site, _ *v1alpha1.PullAccessPolicy, _ *appsv1.Deployment) {
-		s.cloud.AddRepository(emulator.Repository{
+		s.cloud.AddRepository(gcpemulator.Repository{
 			Project: s.repository.Project, Location: location, Name: s.repository.Name, Format: format, Mode: mode,
 		})
 	}
 }
 
-func blocked(number int64, why emulator.Blockage) siteChange {
+func blocked(number int64, why gcpemulator.Blockage) siteChange {
 	return func(_ *testing.T, s *site, _ *v1alpha1.PullAccessPolicy, _ *appsv1.Deployment) {
 		s.cloud.AddProject(s.repository.Project, number) // By which Google names it.
 		s.cloud.Block(s.repository.Project, why)
@@ -138,7 +138,7 @@ var diagnosisCases = map[string]refusalCase{
 	"denied-above": {
 		project: "acme-denied-above",
 		change: func(_ *testing.T, s *site, _ *v1alpha1.PullAccessPolicy, _ *appsv1.Deployment) {
-			s.cloud.SetDenyPolicy("acme-denied-above", emulator.DenyPolicy{
+			s.cloud.SetDenyPolicy("acme-denied-above", gcpemulator.DenyPolicy{
 				Name:              "no-pulls",
 				DeniedPrincipals:  []string{"principal://iam.googleapis.com/projects/-/serviceAccounts/" + nodeAccount},
 				DeniedPermissions: []string{"artifactregistry.googleapis.com/repositories.downloadArtifacts"},
@@ -146,9 +146,9 @@ var diagnosisCases = map[string]refusalCase{
 		},
 		reason: "DeniedByPolicy", words: []string{"deny policy refuses service account " + nodeAccount},
 	},
-	"api-off":     {project: "acme-api-off", change: blocked(501, emulator.APIDisabled), reason: "APIDisabled", words: []string{"not enabled", "gcloud services enable artifactregistry.googleapis.com --project=acme-api-off"}},
-	"billing-off": {project: "acme-billing-off", change: blocked(502, emulator.BillingDisabled), reason: "APIDisabled", words: []string{"billing is off", "gcloud billing projects describe"}},
-	"perimeter":   {project: "acme-perimeter", change: blocked(503, emulator.Perimeter), reason: "VPCServiceControls", words: []string{"perimeter", "an administrator of the perimeter"}},
+	"api-off":     {project: "acme-api-off", change: blocked(501, gcpemulator.APIDisabled), reason: "APIDisabled", words: []string{"not enabled", "gcloud services enable artifactregistry.googleapis.com --project=acme-api-off"}},
+	"billing-off": {project: "acme-billing-off", change: blocked(502, gcpemulator.BillingDisabled), reason: "APIDisabled", words: []string{"billing is off", "gcloud billing projects describe"}},
+	"perimeter":   {project: "acme-perimeter", change: blocked(503, gcpemulator.Perimeter), reason: "VPCServiceControls", words: []string{"perimeter", "an administrator of the perimeter"}},
 	"secret-with-key": {
 		change: func(t *testing.T, s *site, p *v1alpha1.PullAccessPolicy, d *appsv1.Deployment) {
 			t.Helper()

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 )
 
 // crashPoint is one boundary of the operator's writes, at which it is killed.
@@ -66,7 +66,7 @@ const noCrash = "none"
 type cloudFault struct {
 	name string
 	// fault is played as often as its Times say; 0 is no fault.
-	fault emulator.Fault
+	fault gcpemulator.Fault
 	// statuses are what the writes are answered that it hits.
 	statuses []int
 	// done: the write took effect all the same, and is not sent again.
@@ -79,18 +79,18 @@ type cloudFault struct {
 
 var cloudFaults = []cloudFault{
 	{name: "none"},
-	{name: "409", fault: emulator.Fault{HTTPStatus: http.StatusConflict, Times: 2}, statuses: []int{409, 409}},
+	{name: "409", fault: gcpemulator.Fault{HTTPStatus: http.StatusConflict, Times: 2}, statuses: []int{409, 409}},
 	{
 		name: "429-retry-after", statuses: []int{429},
-		fault: emulator.Fault{HTTPStatus: http.StatusTooManyRequests, RetryAfter: 2 * time.Second, Times: 1},
+		fault: gcpemulator.Fault{HTTPStatus: http.StatusTooManyRequests, RetryAfter: 2 * time.Second, Times: 1},
 	},
-	{name: "429", fault: emulator.Fault{HTTPStatus: http.StatusTooManyRequests, Times: 2}, statuses: []int{429, 429}},
-	{name: "500", fault: emulator.Fault{HTTPStatus: http.StatusInternalServerError, Times: 1}, statuses: []int{500}},
-	{name: "503", fault: emulator.Fault{HTTPStatus: http.StatusServiceUnavailable, Times: 2}, statuses: []int{503, 503}},
-	{name: "timeout-but-done", fault: emulator.Fault{After: true, Delay: forGood, Times: 1}, statuses: []int{0}, done: true},
-	{name: "reset", fault: emulator.Fault{Reset: true, Times: 2}, statuses: []int{0, 0}},
-	{name: "slow-30s", fault: emulator.Fault{Delay: 30 * time.Second, Times: 1}, statuses: []int{0}, late: true},
-	{name: "403-for-a-while", fault: emulator.Fault{HTTPStatus: http.StatusForbidden, Times: 1}, statuses: []int{403}, refused: true},
+	{name: "429", fault: gcpemulator.Fault{HTTPStatus: http.StatusTooManyRequests, Times: 2}, statuses: []int{429, 429}},
+	{name: "500", fault: gcpemulator.Fault{HTTPStatus: http.StatusInternalServerError, Times: 1}, statuses: []int{500}},
+	{name: "503", fault: gcpemulator.Fault{HTTPStatus: http.StatusServiceUnavailable, Times: 2}, statuses: []int{503, 503}},
+	{name: "timeout-but-done", fault: gcpemulator.Fault{After: true, Delay: forGood, Times: 1}, statuses: []int{0}, done: true},
+	{name: "reset", fault: gcpemulator.Fault{Reset: true, Times: 2}, statuses: []int{0, 0}},
+	{name: "slow-30s", fault: gcpemulator.Fault{Delay: 30 * time.Second, Times: 1}, statuses: []int{0}, late: true},
+	{name: "403-for-a-while", fault: gcpemulator.Fault{HTTPStatus: http.StatusForbidden, Times: 1}, statuses: []int{403}, refused: true},
 }
 
 // wantEveryKillCase wants no moment of TestSurvivesKills left out of the rows.
@@ -109,13 +109,13 @@ func wantEveryKillCase(t *testing.T) {
 
 // cloudFaults are the faults of the cell's cloud, in the order in which they hit: its column's, and where it dies over the write
 // that one which keeps the answer back. A time-out of a write that is done is that very thing, so there is one of it.
-func (c *cell) cloudFaults() []emulator.Fault {
-	var faults []emulator.Fault
+func (c *cell) cloudFaults() []gcpemulator.Fault {
+	var faults []gcpemulator.Fault
 	if c.cloudFault.fault.Times > 0 {
 		faults = append(faults, c.cloudFault.fault)
 	}
 	if c.crash.overWrite && !c.cloudFault.done {
-		faults = append(faults, emulator.Fault{After: true, Delay: forGood, Times: 1})
+		faults = append(faults, gcpemulator.Fault{After: true, Delay: forGood, Times: 1})
 	}
 	for i := range faults {
 		faults[i].Method, faults[i].Match = writeMethod, c.resource()

@@ -14,7 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 )
 
 // TestHeals is the main story, and reads it in every place where the operator tells it.
@@ -48,8 +48,8 @@ func tellsStory(t *testing.T, l *lab, namespace, node string) {
 	event(t, "default", "PullAccessPolicy", s.namespace, "AccessGranted")
 	event(t, "default", "PullAccessGrant", grant.Name, "AccessGranted")
 
-	writes := slices.DeleteFunc(l.cloud.Requests(), func(r emulator.Request) bool { return r.Method != "SetIamPolicy" })
-	want := []emulator.Request{{
+	writes := slices.DeleteFunc(l.cloud.Requests(), func(r gcpemulator.Request) bool { return r.Method != "SetIamPolicy" })
+	want := []gcpemulator.Request{{
 		Method: "SetIamPolicy", Resource: s.resource(), Status: 200, Reason: "pull-access-operator: PullAccessGrant " + grant.Name,
 	}}
 	if diff := cmp.Diff(want, writes); diff != "" {

@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
 
@@ -125,7 +125,7 @@ func heals(t *testing.T, l *lab, name string, tc healCase) {
 	if tc.change != nil {
 		tc.change(s, policy)
 	}
-	l.cloud.AddRepository(emulator.Repository{
+	l.cloud.AddRepository(gcpemulator.Repository{
 		Project: s.repository.Project, Location: s.repository.Location, Name: s.repository.Name, Mode: tc.mode,
 	})
 	l.push(t, s.image)

@@ -19,7 +19,7 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/hack/cluster"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 )
 
 const (
@@ -39,7 +39,7 @@ const (
 // lab is a Google Cloud of its own and the nodes in it. Tests that have one don't run in parallel with each other, for every
 // operator looks at the whole cluster; what is in one lab may.
 type lab struct {
-	cloud *emulator.Emulator
+	cloud *gcpemulator.Emulator
 	// decrees keeps apart those that set policies with a delay of their own.
 	decrees sync.Mutex
 	// image is what the sites' images hold, if they have to run.
@@ -48,7 +48,7 @@ type lab struct {
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
-	cloud, err := emulator.Start()
+	cloud, err := gcpemulator.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func (n node) labels() map[string]string {
 // machine makes the node's instance, and returns its metadata server and the provider ID of the node.
 func (l *lab) machine(t *testing.T, n node) (metadata, providerID string) {
 	t.Helper()
-	instance := emulator.Instance{
+	instance := gcpemulator.Instance{
 		Project: nodeProject, Zone: zone, Name: n.name, ServiceAccount: cmp.Or(n.account, nodeAccount), Scopes: n.scopes,
 	}
 	metadata, err := l.cloud.StartMetadata(instance)
@@ -119,7 +119,7 @@ func (l *lab) machine(t *testing.T, n node) (metadata, providerID string) {
 	}
 	l.cloud.AddInstance(instance)
 	if n.hidden {
-		l.cloud.InjectFault(emulator.Fault{Method: "instances.get", Match: "/instances/" + n.name, HTTPStatus: http.StatusForbidden})
+		l.cloud.InjectFault(gcpemulator.Fault{Method: "instances.get", Match: "/instances/" + n.name, HTTPStatus: http.StatusForbidden})
 	}
 	if n.providerID != nil {
 		return metadata, *n.providerID

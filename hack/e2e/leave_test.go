@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 )
 
 // refusalCase is a failure that the operator must leave alone.
@@ -96,14 +96,14 @@ var refusalCases = map[string]refusalCase{
 		change: func(t *testing.T, s *site, p *v1alpha1.PullAccessPolicy, d *appsv1.Deployment) {
 			t.Helper()
 			s.cloud.AddRole(pullerRole, "artifactregistry.repositories.downloadArtifacts")
-			s.cloud.InjectFault(emulator.Fault{Method: "roles.get", Match: pullerRole, HTTPStatus: http.StatusForbidden})
+			s.cloud.InjectFault(gcpemulator.Fault{Method: "roles.get", Match: pullerRole, HTTPStatus: http.StatusForbidden})
 			bound(pullerRole, s.member())(t, s, p, d)
 		},
 		reason: "AccessUnreadable", words: []string{"iam.roles.get"},
 	},
 	"virtual": {
 		change: func(_ *testing.T, s *site, _ *v1alpha1.PullAccessPolicy, _ *appsv1.Deployment) {
-			s.cloud.AddRepository(emulator.Repository{
+			s.cloud.AddRepository(gcpemulator.Repository{
 				Project: s.repository.Project, Location: location, Name: s.repository.Name, Mode: "VIRTUAL_REPOSITORY",
 			})
 		},

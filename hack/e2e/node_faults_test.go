@@ -20,8 +20,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/hack/cluster/pause"
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 	"github.com/pull-access/pull-access-operator/hack/pulltext"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
@@ -36,8 +36,8 @@ const (
 )
 
 // otherFaults are those that are also played by a registry which is not Google's, to a pod with a credential for it.
-var otherFaults = []emulator.ImageFault{
-	emulator.TokenDenied, emulator.ManifestDenied, emulator.BlobDenied, emulator.TagMissing, emulator.ManifestRateLimited,
+var otherFaults = []gcpemulator.ImageFault{
+	gcpemulator.TokenDenied, gcpemulator.ManifestDenied, gcpemulator.BlobDenied, gcpemulator.TagMissing, gcpemulator.ManifestRateLimited,
 }
 
 // TestFaultsThroughKubelet has kubelet and containerd meet each fault, a pod for each, all at once. No operator runs.
@@ -49,7 +49,7 @@ func TestFaultsThroughKubelet(t *testing.T) {
 	}
 	l.image = image
 	l.push(t, pauseImage)
-	l.setFault(t, badPause, emulator.TagMissing)
+	l.setFault(t, badPause, gcpemulator.TagMissing)
 	l.start(t, node{name: "hollow"})
 	l.startReal(t, node{name: "real"})
 	l.startReal(t, node{name: "anonymous", anonymous: true})
@@ -85,7 +85,7 @@ func TestFaultsThroughKubelet(t *testing.T) {
 	t.Run("sandbox", func(t *testing.T) {
 		message := s.eventText(t, sandboxless.Name, "FailedCreatePodSandBox", "")
 		wantCause(t, pullfailure.Text{Message: message, Reason: "FailedCreatePodSandBox"}, pullfailure.ImageNotFound)
-		book.Add(pulltext.Text{Fault: emulator.TagMissing, Image: badPause, Reason: "FailedCreatePodSandBox", Message: message})
+		book.Add(pulltext.Text{Fault: gcpemulator.TagMissing, Image: badPause, Reason: "FailedCreatePodSandBox", Message: message})
 	})
 	for _, pod := range own {
 		t.Run(pod.Name, func(t *testing.T) { s.runs(t, pod) })
@@ -102,7 +102,7 @@ func TestFaultsThroughKubelet(t *testing.T) {
 
 // faultCase is a pod whose image has a fault.
 type faultCase struct {
-	fault emulator.ImageFault
+	fault gcpemulator.ImageFault
 	pod   *corev1.Pod
 }
 
@@ -111,13 +111,13 @@ func (s *site) faultCases(t *testing.T) []faultCase {
 	const secret = "other-registry"
 	s.pullSecret(t, secret, "registry.example.com", "oauth2accesstoken", s.cloud.Token(nodeAccount))
 	var cases []faultCase
-	for _, fault := range emulator.ImageFaults() {
+	for _, fault := range gcpemulator.ImageFaults() {
 		node := "real"
 		if fault.Anonymous() {
 			node = "anonymous"
 		}
 		image, ok := pulltext.OtherImage(fault)
-		if fault == emulator.ConnectionSilent || fault == emulator.HandshakeSilent {
+		if fault == gcpemulator.ConnectionSilent || fault == gcpemulator.HandshakeSilent {
 			// Google's name would have kubelet wait twice, for it has the node's credential by two patterns.
 			cases = append(cases, faultCase{fault, faultPod(string(fault), node, image)})
 			continue
@@ -148,7 +148,7 @@ func faultPod(name, node, image string) *corev1.Pod {
 	}
 }
 
-func (l *lab) setFault(t *testing.T, image string, fault emulator.ImageFault) {
+func (l *lab) setFault(t *testing.T, image string, fault gcpemulator.ImageFault) {
 	t.Helper()
 	if err := l.cloud.SetImageFault(image, fault); err != nil {
 		t.Fatal(err)

@@ -16,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
@@ -35,7 +35,7 @@ func (s *site) startRepull(t *testing.T) *corev1.Pod {
 		err := shared.client.Get(ctx, client.ObjectKeyFromObject(pod), pod)
 		return err == nil && pod.Status.Phase == corev1.PodRunning, pod.Status
 	})
-	s.setFault(t, pod.Spec.Containers[0].Image, emulator.ManifestUnavailable)
+	s.setFault(t, pod.Spec.Containers[0].Image, gcpemulator.ManifestUnavailable)
 	return pod
 }
 

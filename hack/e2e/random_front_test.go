@@ -28,15 +28,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 	"github.com/pull-access/pull-access-operator/internal/decision"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
 )
 
 // front stands between the operator and its cloud, and looks at each policy that the operator is about to write, beside the
 // one that is there. Other writers go through it too, so that between its look and the write nothing changes.
 type front struct {
 	url     string
-	cloud   *emulator.Emulator
+	cloud   *gcpemulator.Emulator
 	forward http.Handler
 	// flying counts the writes that have arrived and have not been answered. Its lock is that of landed, which tells when there
 	// are none: under mu a write that waits for another one would not count.
@@ -47,7 +47,7 @@ type front struct {
 	run *randomRun
 }
 
-func newFront(t *testing.T, cloud *emulator.Emulator) *front {
+func newFront(t *testing.T, cloud *gcpemulator.Emulator) *front {
 	t.Helper()
 	target, err := url.Parse(cloud.URL())
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 )
 
 // randomSteps is how many steps a run has on average, if -rapid.steps does not say otherwise.
@@ -216,7 +216,7 @@ func (r *randomRun) takeOut(rt *rapid.T) {
 func (r *randomRun) touchRecords(rt *rapid.T) { r.must(rt, r.touch()) }
 
 // randomFaults are what Google may answer to a write.
-var randomFaults = map[string]emulator.Fault{
+var randomFaults = map[string]gcpemulator.Fault{
 	"409":                   {HTTPStatus: http.StatusConflict, Status: "ABORTED"},
 	"429":                   {HTTPStatus: http.StatusTooManyRequests},
 	"500":                   {HTTPStatus: http.StatusInternalServerError},

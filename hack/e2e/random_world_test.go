@@ -29,8 +29,8 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/hack/cluster"
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 	"github.com/pull-access/pull-access-operator/hack/pulltext"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
 )
 
 const (
@@ -165,7 +165,7 @@ func (w *world) begin(rt *rapid.T) *randomRun {
 		own := *s
 		own.repository.Name = "r" + r.number + "-" + s.namespace
 		own.image = location + "-docker.pkg.dev/" + own.repository.Project + "/" + own.repository.Name + "/app:1"
-		w.cloud.AddRepository(emulator.Repository{Project: own.repository.Project, Location: location, Name: own.repository.Name})
+		w.cloud.AddRepository(gcpemulator.Repository{Project: own.repository.Project, Location: location, Name: own.repository.Name})
 		r.must(rt, w.cloud.PushImage(own.image))
 		r.places = append(r.places, &place{site: &own})
 	}

@@ -19,8 +19,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 	"github.com/pull-access/pull-access-operator/internal/decision"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
 
@@ -53,7 +53,7 @@ func (l *lab) site(t *testing.T, namespace, project string) *site {
 		account:    nodeAccount,
 	}
 	s.image = location + "-docker.pkg.dev/" + project + "/" + namespace + "/app:1"
-	l.cloud.AddRepository(emulator.Repository{Project: project, Location: location, Name: namespace})
+	l.cloud.AddRepository(gcpemulator.Repository{Project: project, Location: location, Name: namespace})
 	l.push(t, s.image)
 	eventually(t, "namespace "+namespace+" is made", func(ctx context.Context) (bool, any) {
 		err := shared.client.Create(ctx, &corev1.Namespace{

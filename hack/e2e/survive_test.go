@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 )
 
 // forGood is longer than any test: what is held up so long is not let go by time.
@@ -28,7 +28,7 @@ type killCase struct {
 	// gate is the request to the API server that it dies over.
 	gate *gate
 	// fault is the request to Google that it dies over.
-	fault *emulator.Fault
+	fault *gcpemulator.Fault
 	// delay is the policy's, before a restart; the operator dies while it waits for it.
 	delay time.Duration
 	// gentle has the rollout keep its stuck pods until the new ones have been ready for a while, so that the next operator
@@ -43,8 +43,8 @@ var killCases = map[string]killCase{
 	"1-before-the-grant-is-made":   {gate: &gate{method: http.MethodPost, path: grantsPath}},
 	"2-grant-made":                 {gate: &gate{method: http.MethodPost, path: grantsPath, after: true}},
 	"3-before-the-intent":          {gate: &gate{method: http.MethodPatch, path: grantsPath, body: `"intendedTime"`}},
-	"4-intent-but-no-write":        {fault: &emulator.Fault{Method: "SetIamPolicy", Times: 1, Delay: forGood}},
-	"5-write-without-an-answer":    {fault: &emulator.Fault{Method: "SetIamPolicy", Times: 1, Delay: forGood, After: true}},
+	"4-intent-but-no-write":        {fault: &gcpemulator.Fault{Method: "SetIamPolicy", Times: 1, Delay: forGood}},
+	"5-write-without-an-answer":    {fault: &gcpemulator.Fault{Method: "SetIamPolicy", Times: 1, Delay: forGood, After: true}},
 	"6-write-but-no-record":        {gate: &gate{method: http.MethodPatch, path: grantsPath, body: `"etagAfter"`}},
 	"7-record-but-no-restart":      {delay: 4 * time.Second},
 	"8-restart-recorded-not-done":  {gate: &gate{method: http.MethodPatch, path: "/deployments/"}},

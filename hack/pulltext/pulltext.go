@@ -11,21 +11,21 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
 // GoogleImage is the image that has the fault on a registry that a grant can open. The fault is part of the name, and must
 // not be read from there.
-func GoogleImage(fault emulator.ImageFault) string {
+func GoogleImage(fault gcpemulator.ImageFault) string {
 	return "us-central1-docker.pkg.dev/acme-prod-417/faults/" + string(fault) + ":1"
 }
 
-var googleOnly = []emulator.ImageFault{emulator.ManifestShutDown, emulator.ManifestDeniedAnonymous, emulator.TokenRepositoryMissing}
+var googleOnly = []gcpemulator.ImageFault{gcpemulator.ManifestShutDown, gcpemulator.ManifestDeniedAnonymous, gcpemulator.TokenRepositoryMissing}
 
 // OtherImage is GoogleImage on another registry, which no grant can open. It is not there for a fault that is Google's own.
-func OtherImage(fault emulator.ImageFault) (image string, ok bool) {
+func OtherImage(fault gcpemulator.ImageFault) (image string, ok bool) {
 	if slices.Contains(googleOnly, fault) {
 		return "", false
 	}
@@ -34,7 +34,7 @@ func OtherImage(fault emulator.ImageFault) (image string, ok bool) {
 
 // Text is what a runtime made of one fault.
 type Text struct {
-	Fault                  emulator.ImageFault
+	Fault                  gcpemulator.ImageFault
 	Image, Reason, Message string
 }
 

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 )
 
 const (
@@ -21,21 +21,21 @@ const (
 )
 
 func TestCheck(t *testing.T) {
-	elsewhere, _ := OtherImage(emulator.TokenDenied)
+	elsewhere, _ := OtherImage(gcpemulator.TokenDenied)
 	for name, tc := range map[string]struct {
 		text Text
 		want string
 		why  string
 	}{
-		"right":      {text: Text{Fault: emulator.TokenDenied, Message: refusal}, why: "an identity was refused"},
-		"hidden":     {text: Text{Fault: emulator.TokenVPCServiceControls, Message: refusal}, why: "the text is the one of a missing permission"},
-		"elsewhere":  {text: Text{Fault: emulator.TokenDenied, Image: elsewhere, Message: refusal}, why: "no grant opens another registry"},
-		"nobody":     {text: Text{Fault: emulator.TokenDeniedAnonymous, Message: nameless}, why: "no credential was sent"},
-		"wrong":      {text: Text{Fault: emulator.TagMissing, Message: refusal}, want: "cause PermissionDenied", why: "another fault was played"},
-		"repair":     {text: Text{Fault: emulator.BlobStorageDenied, Message: refusal}, want: "repairable is true, want false", why: "it was not the registry that refused"},
-		"no repair":  {text: Text{Fault: emulator.TokenDenied, Message: "Unexpected: 403 Forbidden, upstream"}, want: "repairable is false, want true", why: "a text that a grant would heal"},
-		"credential": {text: Text{Fault: emulator.TokenDeniedAnonymous, Message: refusal}, want: "credential sent is Yes, want No", why: "the pull was anonymous"},
-		"no image":   {text: Text{Fault: emulator.TokenDenied, Image: "::", Message: refusal}, want: "::", why: "the image is none"},
+		"right":      {text: Text{Fault: gcpemulator.TokenDenied, Message: refusal}, why: "an identity was refused"},
+		"hidden":     {text: Text{Fault: gcpemulator.TokenVPCServiceControls, Message: refusal}, why: "the text is the one of a missing permission"},
+		"elsewhere":  {text: Text{Fault: gcpemulator.TokenDenied, Image: elsewhere, Message: refusal}, why: "no grant opens another registry"},
+		"nobody":     {text: Text{Fault: gcpemulator.TokenDeniedAnonymous, Message: nameless}, why: "no credential was sent"},
+		"wrong":      {text: Text{Fault: gcpemulator.TagMissing, Message: refusal}, want: "cause PermissionDenied", why: "another fault was played"},
+		"repair":     {text: Text{Fault: gcpemulator.BlobStorageDenied, Message: refusal}, want: "repairable is true, want false", why: "it was not the registry that refused"},
+		"no repair":  {text: Text{Fault: gcpemulator.TokenDenied, Message: "Unexpected: 403 Forbidden, upstream"}, want: "repairable is false, want true", why: "a text that a grant would heal"},
+		"credential": {text: Text{Fault: gcpemulator.TokenDeniedAnonymous, Message: refusal}, want: "credential sent is Yes, want No", why: "the pull was anonymous"},
+		"no image":   {text: Text{Fault: gcpemulator.TokenDenied, Image: "::", Message: refusal}, want: "::", why: "the image is none"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if tc.text.Image == "" {
@@ -75,9 +75,9 @@ func TestWrite(t *testing.T) {
 		`read tcp 127.0.0.1:41299->127.0.0.1:38811: connection reset by peer`,
 		`dial tcp 127.0.0.1:1: connect: connection refused`,
 	} {
-		book.Add(Text{Fault: emulator.ConnectionReset, Image: "a/b:1", Reason: "Failed", Message: message})
+		book.Add(Text{Fault: gcpemulator.ConnectionReset, Image: "a/b:1", Reason: "Failed", Message: message})
 	}
-	book.Add(Text{Fault: emulator.TLSExpired, Image: "a/b:1", Reason: "Failed", Message: "current time 2031-01-02T03:04:05Z is after 2030-01-02T03:04:05Z"})
+	book.Add(Text{Fault: gcpemulator.TLSExpired, Image: "a/b:1", Reason: "Failed", Message: "current time 2031-01-02T03:04:05Z is after 2030-01-02T03:04:05Z"})
 	for range 2 { // The second time it finds its own files.
 		if err := book.Write(dir, "2.4.2"); err != nil {
 			t.Fatal(err)

@@ -16,8 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/genproto/googleapis/type/expr"
 
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
@@ -214,7 +214,7 @@ func TestARoleThatIsSwitchedOff(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := newGoogle(t)
 			g.SetPolicy(services.ResourceName(), &iampb.Policy{Bindings: []*iampb.Binding{bound(ownRole, nodesMember)}})
-			g.InjectFault(emulator.Fault{Method: "roles.get", HTTPStatus: http.StatusOK, Body: body})
+			g.InjectFault(gcpemulator.Fault{Method: "roles.get", HTTPStatus: http.StatusOK, Body: body})
 			got := g.client.Access(t.Context(), services, nodesMember)
 			if diff := cmp.Diff(diagnosis.Access{State: diagnosis.Missing}, got); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
@@ -262,7 +262,7 @@ func TestLookUpsAreBounded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := newGoogle(t)
 			g.SetPolicy(services.ResourceName(), policy)
-			g.InjectFault(emulator.Fault{Method: "roles.get", HTTPStatus: tc.status, Body: "{}"})
+			g.InjectFault(gcpemulator.Fault{Method: "roles.get", HTTPStatus: tc.status, Body: "{}"})
 			got := g.client.Access(t.Context(), services, nodesMember)
 			if got.State != diagnosis.Unknown || got.Obstacle.Kind != tc.kind || !strings.HasPrefix(got.Obstacle.Detail, "role roles/compute.viewer") {
 				t.Errorf("got %+v, want unknown by obstacle %d to a role", got, tc.kind)

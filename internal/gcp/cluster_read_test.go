@@ -14,13 +14,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	clocktesting "k8s.io/utils/clock/testing"
 
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
 )
 
 // TestOneReadOfAClusterServesItsNodes counts what is sent.
 func TestOneReadOfAClusterServesItsNodes(t *testing.T) {
-	g := newCluster(t, emulator.Cluster{NodePools: []emulator.NodePool{{Name: "main"}, {Name: "more"}}})
+	g := newCluster(t, gcpemulator.Cluster{NodePools: []gcpemulator.NodePool{{Name: "main"}, {Name: "more"}}})
 	read := func(pool string, wantClusters, wantProjects int) {
 		t.Helper()
 		g.nodeAccount(t, diagnosis.Node{Pool: pool})
@@ -41,18 +41,18 @@ func TestOneReadOfAClusterServesItsNodes(t *testing.T) {
 // TestAPoolMadeSinceTheClusterWasRead may have an account of its own, also where
 // the cluster tells with what its pools are made.
 func TestAPoolMadeSinceTheClusterWasRead(t *testing.T) {
-	made := &emulator.NodePool{ServiceAccount: batch}
-	for name, cluster := range map[string]emulator.Cluster{
+	made := &gcpemulator.NodePool{ServiceAccount: batch}
+	for name, cluster := range map[string]gcpemulator.Cluster{
 		"Autopilot": {Autopilot: true, Autoprovisioning: made},
 		"standard":  {Autoprovisioning: made},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cluster.NodePools = []emulator.NodePool{{Name: "main", ServiceAccount: batch}}
+			cluster.NodePools = []gcpemulator.NodePool{{Name: "main", ServiceAccount: batch}}
 			g := newCluster(t, cluster)
 			g.nodeAccount(t, diagnosis.Node{Pool: "main"})
 
 			cluster.Project, cluster.Location, cluster.Name = prod.Project, prod.Location, prod.Name
-			cluster.NodePools = append(cluster.NodePools, emulator.NodePool{Name: "nap-1", ServiceAccount: nodes})
+			cluster.NodePools = append(cluster.NodePools, gcpemulator.NodePool{Name: "nap-1", ServiceAccount: nodes})
 			g.AddCluster(cluster)
 			if got := g.nodeAccount(t, diagnosis.Node{Pool: "nap-1"}); got.Email != nodes {
 				t.Errorf("got %q of %+v, want the pool's own account %q", got.Email, got.Obstacle, nodes)
@@ -64,12 +64,12 @@ func TestAPoolMadeSinceTheClusterWasRead(t *testing.T) {
 // TestAnUnlistedPoolIsUnknownWhenTheClusterCannotBeReadAgain: what is remembered
 // is older than the pool may be.
 func TestAnUnlistedPoolIsUnknownWhenTheClusterCannotBeReadAgain(t *testing.T) {
-	g := newCluster(t, emulator.Cluster{
-		Autopilot: true, Autoprovisioning: &emulator.NodePool{ServiceAccount: batch},
-		NodePools: []emulator.NodePool{{Name: "main", ServiceAccount: batch}},
+	g := newCluster(t, gcpemulator.Cluster{
+		Autopilot: true, Autoprovisioning: &gcpemulator.NodePool{ServiceAccount: batch},
+		NodePools: []gcpemulator.NodePool{{Name: "main", ServiceAccount: batch}},
 	})
 	g.nodeAccount(t, diagnosis.Node{Pool: "main"})
-	g.InjectFault(emulator.Fault{Method: "clusters.get", HTTPStatus: http.StatusServiceUnavailable})
+	g.InjectFault(gcpemulator.Fault{Method: "clusters.get", HTTPStatus: http.StatusServiceUnavailable})
 	if got := g.nodeAccount(t, diagnosis.Node{Pool: "x"}); got.Member() != "" || got.Obstacle.Kind != diagnosis.Unavailable {
 		t.Errorf("got %+v, want nobody for now", got)
 	}
@@ -101,7 +101,7 @@ func TestManyNodesOfAnUnlistedPoolShareARead(t *testing.T) {
 
 // TestNodesOfUnlistedPoolsAtTheSameTime are all answered.
 func TestNodesOfUnlistedPoolsAtTheSameTime(t *testing.T) {
-	g := newCluster(t, emulator.Cluster{Autopilot: true, Autoprovisioning: &emulator.NodePool{ServiceAccount: batch}})
+	g := newCluster(t, gcpemulator.Cluster{Autopilot: true, Autoprovisioning: &gcpemulator.NodePool{ServiceAccount: batch}})
 	want := diagnosis.Puller{State: diagnosis.Present, Email: batch, Scopes: []string{fullScope}}
 	var all sync.WaitGroup
 	for n := range 20 {

@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
 )
 
 func TestParseCluster(t *testing.T) {
@@ -50,7 +50,7 @@ func TestFindCluster(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGoogle(t)
-			address, err := g.StartMetadata(emulator.Instance{
+			address, err := g.StartMetadata(gcpemulator.Instance{
 				Project: "acme", Zone: "us-central1-a", Name: "n1", ServiceAccount: nodes, Attributes: tc.attributes,
 			})
 			if err != nil {

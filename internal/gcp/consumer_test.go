@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
 
@@ -50,13 +50,13 @@ func TestWhoseAPIAndBillingAreOff(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGoogle(t)
-			fault := emulator.Fault{HTTPStatus: http.StatusForbidden, Body: errorInfoFor(tc.reason, tc.consumer)}
+			fault := gcpemulator.Fault{HTTPStatus: http.StatusForbidden, Body: errorInfoFor(tc.reason, tc.consumer)}
 			for _, method := range []string{"GetRepository", "GetIamPolicy", "GetTag", "projects.getIamPolicy", "iam.troubleshoot"} {
 				fault.Method = method
 				g.InjectFault(fault)
 			}
 			if tc.numberStatus != 0 {
-				g.InjectFault(emulator.Fault{Method: number, HTTPStatus: tc.numberStatus})
+				g.InjectFault(gcpemulator.Fault{Method: number, HTTPStatus: tc.numberStatus})
 			}
 			client := newClient(t, Options{Endpoint: g.URL(), Clock: g.clock, Troubleshoot: true})
 			for n, got := range []diagnosis.Obstacle{

@@ -16,8 +16,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
 
@@ -58,8 +58,8 @@ func push(t *testing.T, g *google, images ...string) map[string]string {
 
 func TestContent(t *testing.T) {
 	g := newGoogle(t)
-	g.AddRepository(emulator.Repository{Project: "acme", Location: "us", Name: "gcr.io"})
-	g.AddRepository(emulator.Repository{Project: "acme", Location: "us-central1", Name: "empty"})
+	g.AddRepository(gcpemulator.Repository{Project: "acme", Location: "us", Name: "gcr.io"})
+	g.AddRepository(gcpemulator.Repository{Project: "acme", Location: "us-central1", Name: "empty"})
 	digests := push(t, g, atHost+"app:v1.2.3", atHost+"app:v1.2.4", atHost+"app:latest", atHost+"app:main",
 		atHost+"team/web/api:v1", "gcr.io/acme/old:v7")
 	present := diagnosis.Content{State: diagnosis.Present}
@@ -168,7 +168,7 @@ func TestContentReadsOnePage(t *testing.T) {
 func TestContentWhereGoogleRefusesTheOrder(t *testing.T) {
 	g := newGoogle(t)
 	push(t, g, atHost+"app:v1", atHost+"app:v2", atHost+"app:v3", atHost+"app:v4")
-	g.InjectFault(emulator.Fault{Method: "ListVersions", HTTPStatus: http.StatusBadRequest, Message: "no such field", Times: 1})
+	g.InjectFault(gcpemulator.Fault{Method: "ListVersions", HTTPStatus: http.StatusBadRequest, Message: "no such field", Times: 1})
 	got := g.client.Content(t.Context(), parse(t, atHost+"app@"+absentDigest))
 	if diff := cmp.Diff(diagnosis.Content{State: diagnosis.Missing, Nearest: []string{"v4", "v3", "v2"}}, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -214,7 +214,7 @@ func TestListsServeAllImages(t *testing.T) {
 func TestAListThatCannotBeReadIsAskedForSoon(t *testing.T) {
 	g := newGoogle(t)
 	push(t, g, atHost+"app:v1")
-	g.InjectFault(emulator.Fault{Method: "ListVersions", HTTPStatus: http.StatusServiceUnavailable, Times: 1})
+	g.InjectFault(gcpemulator.Fault{Method: "ListVersions", HTTPStatus: http.StatusServiceUnavailable, Times: 1})
 	image := parse(t, atHost+"app:v2")
 	for _, tc := range []struct {
 		after time.Duration

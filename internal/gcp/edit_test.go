@@ -17,7 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
@@ -145,7 +145,7 @@ func TestEditPolicyUndoes(t *testing.T) {
 
 // TestEditPolicyOutcomes plays what can happen to a write that adds nodes.
 func TestEditPolicyOutcomes(t *testing.T) {
-	set := func(f emulator.Fault) func(*google, *intents) {
+	set := func(f gcpemulator.Fault) func(*google, *intents) {
 		f.Method = "SetIamPolicy"
 		return func(g *google, _ *intents) { g.InjectFault(f) }
 	}
@@ -175,51 +175,51 @@ func TestEditPolicyOutcomes(t *testing.T) {
 			why: "attempts are bounded",
 		},
 		"asked to slow down": {
-			arrange: set(emulator.Fault{HTTPStatus: http.StatusTooManyRequests, Times: 2, RetryAfter: 7 * time.Second}),
+			arrange: set(gcpemulator.Fault{HTTPStatus: http.StatusTooManyRequests, Times: 2, RetryAfter: 7 * time.Second}),
 			want:    iampolicy.Change{Added: []string{nodesMember}}, wantSets: 3,
 			why: "quota passes",
 		},
 		"asked to slow down by a 403": {
-			arrange: set(emulator.Fault{HTTPStatus: http.StatusForbidden, Body: rateLimit, Times: 1}),
+			arrange: set(gcpemulator.Fault{HTTPStatus: http.StatusForbidden, Body: rateLimit, Times: 1}),
 			want:    iampolicy.Change{Added: []string{nodesMember}}, wantSets: 2,
 			why: "some of Google's APIs answer quota with 403",
 		},
 		"asked to come back tomorrow": {
-			arrange: set(emulator.Fault{HTTPStatus: http.StatusTooManyRequests, RetryAfter: 24 * time.Hour}),
+			arrange: set(gcpemulator.Fault{HTTPStatus: http.StatusTooManyRequests, RetryAfter: 24 * time.Hour}),
 			wantErr: iampolicy.ErrUnavailable, wantSets: 1,
 			why: "a worker is not held for long",
 		},
 		"unavailable before the write": {
-			arrange: set(emulator.Fault{HTTPStatus: http.StatusServiceUnavailable, Times: 1}),
+			arrange: set(gcpemulator.Fault{HTTPStatus: http.StatusServiceUnavailable, Times: 1}),
 			want:    iampolicy.Change{Added: []string{nodesMember}}, wantSets: 2,
 			why: "the write did not take effect",
 		},
 		"unavailable after the write": {
-			arrange: set(emulator.Fault{HTTPStatus: http.StatusServiceUnavailable, Times: 1, After: true}),
+			arrange: set(gcpemulator.Fault{HTTPStatus: http.StatusServiceUnavailable, Times: 1, After: true}),
 			want:    iampolicy.Change{Added: []string{nodesMember}}, wantSets: 1,
 			why: "the write took effect and is ours",
 		},
 		"reset before the write": {
-			arrange: set(emulator.Fault{Reset: true, Times: 1}),
+			arrange: set(gcpemulator.Fault{Reset: true, Times: 1}),
 			want:    iampolicy.Change{Added: []string{nodesMember}}, wantSets: 2,
 			why: "a lost connection is tried again",
 		},
 		"reset after the write": {
-			arrange: set(emulator.Fault{Reset: true, Times: 1, After: true}),
+			arrange: set(gcpemulator.Fault{Reset: true, Times: 1, After: true}),
 			want:    iampolicy.Change{Added: []string{nodesMember}}, wantSets: 1,
 			why: "the write took effect and is ours",
 		},
 		"removed, and reset": {
 			arrange: func(g *google, i *intents) {
 				g.foreignWrite(nodesMember, human)
-				set(emulator.Fault{Reset: true, Times: 1, After: true})(g, i)
+				set(gcpemulator.Fault{Reset: true, Times: 1, After: true})(g, i)
 			},
 			edit: remove, want: iampolicy.Change{Removed: []string{nodesMember}}, wantSets: 1,
 			why: "a removal that took effect is ours as well",
 		},
 		"unavailable, and another writer without the member": {
 			arrange: func(g *google, i *intents) {
-				set(emulator.Fault{HTTPStatus: http.StatusBadGateway, Times: 1})(g, i)
+				set(gcpemulator.Fault{HTTPStatus: http.StatusBadGateway, Times: 1})(g, i)
 				g.clock.onWait = once(func() { g.foreignWrite(human) })
 			},
 			want: iampolicy.Change{Added: []string{nodesMember}}, wantSets: 2,
@@ -227,7 +227,7 @@ func TestEditPolicyOutcomes(t *testing.T) {
 		},
 		"unavailable, then a clean conflict": {
 			arrange: func(g *google, i *intents) {
-				set(emulator.Fault{HTTPStatus: http.StatusGatewayTimeout, Times: 1})(g, i)
+				set(gcpemulator.Fault{HTTPStatus: http.StatusGatewayTimeout, Times: 1})(g, i)
 				g.clock.onWait = once(func() { i.then = once(func() { g.foreignWrite(nodesMember) }) })
 			},
 			want: iampolicy.Change{Added: []string{nodesMember}}, wantSets: 2,
@@ -235,7 +235,7 @@ func TestEditPolicyOutcomes(t *testing.T) {
 		},
 		"unavailable, the etag moved, then another adds the member": {
 			arrange: func(g *google, i *intents) {
-				set(emulator.Fault{HTTPStatus: http.StatusGatewayTimeout, Times: 1})(g, i)
+				set(gcpemulator.Fault{HTTPStatus: http.StatusGatewayTimeout, Times: 1})(g, i)
 				g.clock.onWait = once(func() {
 					g.foreignWrite(human)
 					i.then = once(func() { g.foreignWrite(nodesMember, human) })
@@ -245,13 +245,13 @@ func TestEditPolicyOutcomes(t *testing.T) {
 			why: "under an etag of the past nothing of ours takes effect, so the member is somebody else's",
 		},
 		"unavailable, always": {
-			arrange: set(emulator.Fault{HTTPStatus: http.StatusInternalServerError}),
+			arrange: set(gcpemulator.Fault{HTTPStatus: http.StatusInternalServerError}),
 			wantErr: iampolicy.ErrUnavailable, wantSets: maxAttempts,
 			why: "attempts are bounded",
 		},
 		"unreadable, always": {
 			arrange: func(g *google, _ *intents) {
-				g.InjectFault(emulator.Fault{Method: "GetIamPolicy", HTTPStatus: http.StatusServiceUnavailable})
+				g.InjectFault(gcpemulator.Fault{Method: "GetIamPolicy", HTTPStatus: http.StatusServiceUnavailable})
 			},
 			wantErr: iampolicy.ErrUnavailable,
 			why:     "nothing is written without having read",
@@ -286,7 +286,7 @@ func TestEditPolicyOutcomes(t *testing.T) {
 			why: "it is read anew once",
 		},
 		"organization policy": {
-			arrange: set(emulator.Fault{
+			arrange: set(gcpemulator.Fault{
 				HTTPStatus: http.StatusBadRequest, Status: "FAILED_PRECONDITION",
 				Message: "One or more users named in the policy do not belong to a permitted customer,  perhaps due to an organization policy.",
 			}),
@@ -294,12 +294,12 @@ func TestEditPolicyOutcomes(t *testing.T) {
 			why: "the constraint has to be changed first",
 		},
 		"refused for another reason": {
-			arrange: set(emulator.Fault{HTTPStatus: http.StatusBadRequest, Status: "INVALID_ARGUMENT", Message: "no"}),
+			arrange: set(gcpemulator.Fault{HTTPStatus: http.StatusBadRequest, Status: "INVALID_ARGUMENT", Message: "no"}),
 			wantErr: iampolicy.ErrInvalid, wantSets: 1,
 			why: "the same policy is refused again",
 		},
 		"credentials refused": {
-			arrange: set(emulator.Fault{HTTPStatus: http.StatusUnauthorized}),
+			arrange: set(gcpemulator.Fault{HTTPStatus: http.StatusUnauthorized}),
 			wantErr: iampolicy.ErrForbidden, wantSets: 1,
 			why: "Google has to be told who asks first",
 		},
@@ -328,7 +328,7 @@ func TestEditPolicyOutcomes(t *testing.T) {
 func TestEditPolicyTakesALateWriteForItsOwn(t *testing.T) {
 	g := newGoogle(t)
 	client := newClient(t, Options{Endpoint: g.URL(), Clock: g.clock, CallTimeout: time.Second})
-	g.InjectFault(emulator.Fault{Method: "SetIamPolicy", Times: 1, After: true, Delay: time.Hour})
+	g.InjectFault(gcpemulator.Fault{Method: "SetIamPolicy", Times: 1, After: true, Delay: time.Hour})
 	var recorded intents
 	write, err := client.EditPolicy(t.Context(), services, add, "", &recorded)
 	if err != nil {
@@ -377,8 +377,8 @@ func TestEditPolicyWaits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGoogle(t)
-			g.InjectFault(emulator.Fault{Method: "SetIamPolicy", HTTPStatus: http.StatusTooManyRequests, Times: 1, RetryAfter: 40 * second})
-			g.InjectFault(emulator.Fault{Method: "SetIamPolicy", HTTPStatus: tc.status})
+			g.InjectFault(gcpemulator.Fault{Method: "SetIamPolicy", HTTPStatus: http.StatusTooManyRequests, Times: 1, RetryAfter: 40 * second})
+			g.InjectFault(gcpemulator.Fault{Method: "SetIamPolicy", HTTPStatus: tc.status})
 			var recorded intents
 			if _, err := g.editPolicy(t, add, &recorded); err == nil {
 				t.Fatal("wrote against a server that takes no write")
@@ -400,7 +400,7 @@ func TestEditPolicyWaits(t *testing.T) {
 
 func TestEditPolicyStopsWithItsCaller(t *testing.T) {
 	g := newGoogle(t)
-	g.InjectFault(emulator.Fault{Method: "SetIamPolicy", HTTPStatus: http.StatusServiceUnavailable})
+	g.InjectFault(gcpemulator.Fault{Method: "SetIamPolicy", HTTPStatus: http.StatusServiceUnavailable})
 	ctx, cancel := context.WithCancel(t.Context())
 	g.clock.onWait = cancel
 	var recorded intents
@@ -465,7 +465,7 @@ func TestEditPolicyRefusesBadNames(t *testing.T) {
 
 func TestEditPolicyBoundsWhatGoogleSays(t *testing.T) {
 	g := newGoogle(t)
-	g.InjectFault(emulator.Fault{
+	g.InjectFault(gcpemulator.Fault{
 		Method: "SetIamPolicy", HTTPStatus: http.StatusBadRequest, Message: strings.Repeat("bindings\x1b[31m\n", 1000),
 	})
 	_, err := g.client.EditPolicy(t.Context(), services, add, "line\r\nX-Evil: 1\x00é"+strings.Repeat("r", 1000), &intents{})
@@ -496,7 +496,7 @@ func TestEditPolicyWithdrawsWhatWasRefused(t *testing.T) {
 	if recorded.withdrawn != 1 || len(recorded.changes) != 1 {
 		t.Errorf("%d intents were taken back of %d, want 1 of 1", recorded.withdrawn, len(recorded.changes))
 	}
-	g.InjectFault(emulator.Fault{Method: "SetIamPolicy", HTTPStatus: http.StatusServiceUnavailable, Times: 1})
+	g.InjectFault(gcpemulator.Fault{Method: "SetIamPolicy", HTTPStatus: http.StatusServiceUnavailable, Times: 1})
 	recorded = intents{}
 	if _, err := g.editPolicy(t, iampolicy.Edit{Remove: []string{nodesMember}}, &recorded); err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 	"k8s.io/utils/clock"
 	clocktesting "k8s.io/utils/clock/testing"
 
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
@@ -30,14 +30,14 @@ var services = imageref.Repository{Project: "acme", Location: "us-central1", Nam
 
 // google is an emulated cloud with one repository, two accounts and a client.
 type google struct {
-	*emulator.Emulator
+	*gcpemulator.Emulator
 	client *Client
 	clock  *hurriedClock
 }
 
 func newGoogle(tb testing.TB) *google {
 	tb.Helper()
-	e, err := emulator.Start()
+	e, err := gcpemulator.Start()
 	if err != nil {
 		tb.Fatalf("start the emulator: %v", err)
 	}
@@ -47,7 +47,7 @@ func newGoogle(tb testing.TB) *google {
 		}
 	})
 	e.AddProject("acme", 417)
-	e.AddRepository(emulator.Repository{Project: services.Project, Location: services.Location, Name: services.Name})
+	e.AddRepository(gcpemulator.Repository{Project: services.Project, Location: services.Location, Name: services.Name})
 	e.AddServiceAccount(nodes)
 	e.AddServiceAccount(batch)
 	g := &google{Emulator: e, clock: newHurriedClock()}

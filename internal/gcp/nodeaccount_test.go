@@ -11,18 +11,18 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
 )
 
 // TestNodeAccount asks Compute Engine alone: no cluster is known.
 func TestNodeAccount(t *testing.T) {
 	g := newGoogle(t)
 	const readOnly = "https://www.googleapis.com/auth/devstorage.read_only"
-	g.AddInstance(emulator.Instance{Project: "acme", Zone: "us-central1-a", Name: "n1", ServiceAccount: nodes, Scopes: []string{readOnly}})
-	g.AddInstance(emulator.Instance{Project: "acme", Zone: "us-central1-a", Name: "n2"})
-	g.AddInstance(emulator.Instance{Project: "acme", Zone: "us-central1-a", Name: "n3", ServiceAccount: "ada@example.com"})
-	g.AddInstance(emulator.Instance{Project: "example.com:web", Zone: "us-central1-a", Name: "n4", ServiceAccount: nodes, Scopes: []string{}})
+	g.AddInstance(gcpemulator.Instance{Project: "acme", Zone: "us-central1-a", Name: "n1", ServiceAccount: nodes, Scopes: []string{readOnly}})
+	g.AddInstance(gcpemulator.Instance{Project: "acme", Zone: "us-central1-a", Name: "n2"})
+	g.AddInstance(gcpemulator.Instance{Project: "acme", Zone: "us-central1-a", Name: "n3", ServiceAccount: "ada@example.com"})
+	g.AddInstance(gcpemulator.Instance{Project: "example.com:web", Zone: "us-central1-a", Name: "n4", ServiceAccount: nodes, Scopes: []string{}})
 	for name, tc := range map[string]struct {
 		providerID string
 		want       diagnosis.Puller
@@ -90,7 +90,7 @@ var (
 )
 
 // newCluster is a google whose client knows cluster prod, and may not read instances.
-func newCluster(t *testing.T, cluster emulator.Cluster) *google {
+func newCluster(t *testing.T, cluster gcpemulator.Cluster) *google {
 	t.Helper()
 	g := newGoogle(t)
 	cluster.Project, cluster.Location, cluster.Name = prod.Project, prod.Location, prod.Name
@@ -102,15 +102,15 @@ func newCluster(t *testing.T, cluster emulator.Cluster) *google {
 
 func TestNodeAccountOfPool(t *testing.T) {
 	const byDefault = "417-compute@developer.gserviceaccount.com"
-	pools := []emulator.NodePool{
+	pools := []gcpemulator.NodePool{
 		{Name: "main", ServiceAccount: nodes, Scopes: []string{"devstorage.read_only"}},
 		{Name: "plain", ServiceAccount: "default", Scopes: []string{}},
 		{Name: "silent"},
 		{Name: "odd", ServiceAccount: "ada@example.com"},
 	}
-	made := &emulator.NodePool{ServiceAccount: batch}
+	made := &gcpemulator.NodePool{ServiceAccount: batch}
 	for name, tc := range map[string]struct {
-		cluster emulator.Cluster
+		cluster gcpemulator.Cluster
 		node    diagnosis.Node
 		email   string
 		scopes  []string
@@ -122,13 +122,13 @@ func TestNodeAccountOfPool(t *testing.T) {
 		"no service account":     {node: diagnosis.Node{Pool: "odd"}, detail: `runs as "ada@example.com", which is no service account`},
 		"no pool of that name":   {node: diagnosis.Node{Pool: "gone"}, detail: `the cluster has no node pool "gone"`},
 		"no label":               {node: diagnosis.Node{Name: "n"}, detail: "the node's labels name no node pool"},
-		"made by GKE, unlisted":  {cluster: emulator.Cluster{Autoprovisioning: made}, node: diagnosis.Node{Name: "gk3-prod-nap-1", Pool: "nap-1"}, detail: `the cluster has no node pool "nap-1"`},
-		"made by Autopilot":      {cluster: emulator.Cluster{Autopilot: true, Autoprovisioning: made}, node: diagnosis.Node{Pool: "x"}, email: batch, scopes: []string{fullScope}},
-		"made by hand":           {cluster: emulator.Cluster{Autoprovisioning: made}, node: diagnosis.Node{Pool: "x"}, detail: `the cluster has no node pool "x"`},
-		"made by default":        {cluster: emulator.Cluster{Autopilot: true, Autoprovisioning: &emulator.NodePool{ServiceAccount: "default"}}, node: diagnosis.Node{Pool: "x"}, email: byDefault, scopes: []string{fullScope}},
-		"made, nothing is told":  {cluster: emulator.Cluster{Autopilot: true}, node: diagnosis.Node{Pool: "x"}, detail: "does not tell as whom"},
-		"made, no scopes told":   {cluster: emulator.Cluster{Autopilot: true, Autoprovisioning: &emulator.NodePool{Scopes: []string{}}}, node: diagnosis.Node{Pool: "x"}, detail: "does not tell as whom"},
-		"listed, made by itself": {cluster: emulator.Cluster{Autopilot: true, Autoprovisioning: made}, node: diagnosis.Node{Pool: "main"}, email: nodes, scopes: []string{readOnlyScope}},
+		"made by GKE, unlisted":  {cluster: gcpemulator.Cluster{Autoprovisioning: made}, node: diagnosis.Node{Name: "gk3-prod-nap-1", Pool: "nap-1"}, detail: `the cluster has no node pool "nap-1"`},
+		"made by Autopilot":      {cluster: gcpemulator.Cluster{Autopilot: true, Autoprovisioning: made}, node: diagnosis.Node{Pool: "x"}, email: batch, scopes: []string{fullScope}},
+		"made by hand":           {cluster: gcpemulator.Cluster{Autoprovisioning: made}, node: diagnosis.Node{Pool: "x"}, detail: `the cluster has no node pool "x"`},
+		"made by default":        {cluster: gcpemulator.Cluster{Autopilot: true, Autoprovisioning: &gcpemulator.NodePool{ServiceAccount: "default"}}, node: diagnosis.Node{Pool: "x"}, email: byDefault, scopes: []string{fullScope}},
+		"made, nothing is told":  {cluster: gcpemulator.Cluster{Autopilot: true}, node: diagnosis.Node{Pool: "x"}, detail: "does not tell as whom"},
+		"made, no scopes told":   {cluster: gcpemulator.Cluster{Autopilot: true, Autoprovisioning: &gcpemulator.NodePool{Scopes: []string{}}}, node: diagnosis.Node{Pool: "x"}, detail: "does not tell as whom"},
+		"listed, made by itself": {cluster: gcpemulator.Cluster{Autopilot: true, Autoprovisioning: made}, node: diagnosis.Node{Pool: "main"}, email: nodes, scopes: []string{readOnlyScope}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tc.cluster.NodePools = pools
@@ -150,10 +150,10 @@ func TestNodeAccountOfPool(t *testing.T) {
 
 // TestNodeAccountAsksOn tells when the cluster is asked, and when it is not.
 func TestNodeAccountAsksOn(t *testing.T) {
-	compute := func(f emulator.Fault) *emulator.Fault { f.Method = "instances.get"; return &f }
-	refused := compute(emulator.Fault{HTTPStatus: http.StatusForbidden, Message: "no"})
+	compute := func(f gcpemulator.Fault) *gcpemulator.Fault { f.Method = "instances.get"; return &f }
+	refused := compute(gcpemulator.Fault{HTTPStatus: http.StatusForbidden, Message: "no"})
 	for name, tc := range map[string]struct {
-		fault      *emulator.Fault
+		fault      *gcpemulator.Fault
 		providerID string
 		want       string
 		obstacle   diagnosis.Obstacle
@@ -161,12 +161,12 @@ func TestNodeAccountAsksOn(t *testing.T) {
 	}{
 		"Compute tells":    {providerID: n1.ProviderID, want: batch},
 		"forbidden":        {providerID: n1.ProviderID, fault: refused, want: nodes},
-		"API off":          {providerID: n1.ProviderID, fault: compute(emulator.Fault{HTTPStatus: http.StatusForbidden, Body: errorInfo("SERVICE_DISABLED")}), want: nodes},
-		"perimeter":        {providerID: n1.ProviderID, fault: compute(emulator.Fault{HTTPStatus: http.StatusForbidden, Body: errorInfo("SECURITY_POLICY_VIOLATED")}), want: nodes},
+		"API off":          {providerID: n1.ProviderID, fault: compute(gcpemulator.Fault{HTTPStatus: http.StatusForbidden, Body: errorInfo("SERVICE_DISABLED")}), want: nodes},
+		"perimeter":        {providerID: n1.ProviderID, fault: compute(gcpemulator.Fault{HTTPStatus: http.StatusForbidden, Body: errorInfo("SECURITY_POLICY_VIOLATED")}), want: nodes},
 		"no such instance": {providerID: "gce://acme/us-central1-a/none", want: nodes},
 		"no provider ID":   {want: nodes},
 		"not just now": {
-			providerID: n1.ProviderID, fault: compute(emulator.Fault{HTTPStatus: http.StatusServiceUnavailable, Message: "later"}),
+			providerID: n1.ProviderID, fault: compute(gcpemulator.Fault{HTTPStatus: http.StatusServiceUnavailable, Message: "later"}),
 			obstacle: diagnosis.Obstacle{Kind: diagnosis.Unavailable, Detail: "Google answered HTTP 503: later"},
 		},
 		"of another project": {
@@ -180,10 +180,10 @@ func TestNodeAccountAsksOn(t *testing.T) {
 		"half Google's": {providerID: "gce://acme/n1", silent: true, obstacle: foreignPuller("gce://acme/n1").Obstacle},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newCluster(t, emulator.Cluster{NodePools: []emulator.NodePool{{Name: "main", ServiceAccount: nodes}}})
+			g := newCluster(t, gcpemulator.Cluster{NodePools: []gcpemulator.NodePool{{Name: "main", ServiceAccount: nodes}}})
 			g.UnrestrictCaller("")
-			g.AddInstance(emulator.Instance{Project: "acme", Zone: "us-central1-a", Name: "n1", ServiceAccount: batch})
-			g.AddInstance(emulator.Instance{Project: "other", Zone: "us-central1-a", Name: "n1", ServiceAccount: batch})
+			g.AddInstance(gcpemulator.Instance{Project: "acme", Zone: "us-central1-a", Name: "n1", ServiceAccount: batch})
+			g.AddInstance(gcpemulator.Instance{Project: "other", Zone: "us-central1-a", Name: "n1", ServiceAccount: batch})
 			if tc.fault != nil {
 				g.InjectFault(*tc.fault)
 			}
@@ -208,53 +208,53 @@ func TestNodeAccountAsksOn(t *testing.T) {
 }
 
 func TestNodeAccountNeitherWayTells(t *testing.T) {
-	at := func(method string, status int) emulator.Fault {
-		return emulator.Fault{Method: method, HTTPStatus: status, Message: method}
+	at := func(method string, status int) gcpemulator.Fault {
+		return gcpemulator.Fault{Method: method, HTTPStatus: status, Message: method}
 	}
 	const missing = "gce://acme/us-central1-a/none"
 	for name, tc := range map[string]struct {
 		providerID string
-		faults     []emulator.Fault
+		faults     []gcpemulator.Fault
 		want       diagnosis.Obstacle
 	}{
 		"both forbidden": {
-			providerID: n1.ProviderID, faults: []emulator.Fault{at("instances.get", 403), at("clusters.get", 403)},
+			providerID: n1.ProviderID, faults: []gcpemulator.Fault{at("instances.get", 403), at("clusters.get", 403)},
 			want: diagnosis.Obstacle{
 				Kind: diagnosis.Forbidden, Permission: permissionGetInstance,
 				Detail: "Google refuses the asking account: instances.get; Google refuses the asking account: clusters.get",
 			},
 		},
 		"the cluster is unavailable": {
-			providerID: n1.ProviderID, faults: []emulator.Fault{at("instances.get", 403), at("clusters.get", 503)},
+			providerID: n1.ProviderID, faults: []gcpemulator.Fault{at("instances.get", 403), at("clusters.get", 503)},
 			want: diagnosis.Obstacle{
 				Kind: diagnosis.Unavailable, Detail: "Google refuses the asking account: instances.get; Google answered HTTP 503: clusters.get",
 			},
 		},
 		"only the cluster can be opened": {
-			providerID: missing, faults: []emulator.Fault{at("clusters.get", 403)},
+			providerID: missing, faults: []gcpemulator.Fault{at("clusters.get", 403)},
 			want: diagnosis.Obstacle{
 				Kind: diagnosis.Forbidden, Permission: permissionGetCluster,
 				Detail: "Compute Engine has no instance acme/us-central1-a/none; Google refuses the asking account: clusters.get",
 			},
 		},
 		"the cluster is gone": {
-			providerID: missing, faults: []emulator.Fault{at("clusters.get", 404)},
+			providerID: missing, faults: []gcpemulator.Fault{at("clusters.get", 404)},
 			want: unreadable("Compute Engine has no instance acme/us-central1-a/none; GKE has no cluster prod in us-central1 of project acme"),
 		},
 		"the number is not told": {
-			providerID: missing, faults: []emulator.Fault{at("projects.get", 403)},
+			providerID: missing, faults: []gcpemulator.Fault{at("projects.get", 403)},
 			want: diagnosis.Obstacle{
 				Kind: diagnosis.Forbidden, Permission: permissionGetProject,
 				Detail: "Compute Engine has no instance acme/us-central1-a/none; Google refuses the asking account: projects.get",
 			},
 		},
 		"the number is none": {
-			providerID: missing, faults: []emulator.Fault{{Method: "projects.get", HTTPStatus: 200, Body: `{"name":"projects/acme"}`}},
+			providerID: missing, faults: []gcpemulator.Fault{{Method: "projects.get", HTTPStatus: 200, Body: `{"name":"projects/acme"}`}},
 			want: unreadable("Compute Engine has no instance acme/us-central1-a/none; Google gives no number for project acme"),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newCluster(t, emulator.Cluster{NodePools: []emulator.NodePool{{Name: "plain"}}})
+			g := newCluster(t, gcpemulator.Cluster{NodePools: []gcpemulator.NodePool{{Name: "plain"}}})
 			g.UnrestrictCaller("")
 			for _, fault := range tc.faults {
 				g.InjectFault(fault)

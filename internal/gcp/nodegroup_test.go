@@ -12,8 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
 )
 
 const groupName = "gke-prod-main-1f2e3d4c"
@@ -28,7 +28,7 @@ func newFleet(t *testing.T, size int) *fleet {
 	t.Helper()
 	f := &fleet{google: newGoogle(t)}
 	for i := range size {
-		f.AddInstance(emulator.Instance{
+		f.AddInstance(gcpemulator.Instance{
 			Project: prod.Project, Zone: "us-central1-a", Name: fmt.Sprintf("%s-%04x", groupName, i), ServiceAccount: nodes, Scopes: []string{readOnlyScope},
 		})
 	}
@@ -94,14 +94,14 @@ func TestWhoIsNotOfTheGroup(t *testing.T) {
 	for name, tc := range map[string]struct {
 		node diagnosis.Node
 		// instance is one that Compute Engine has, "" if none.
-		instance emulator.Instance
+		instance gcpemulator.Instance
 		reads    int
 		why      string
 	}{
-		"another group":       {node: nodeAt(other, "main"), instance: emulator.Instance{Zone: "us-central1-a", Name: other}, reads: 1, why: "it has another template"},
+		"another group":       {node: nodeAt(other, "main"), instance: gcpemulator.Instance{Zone: "us-central1-a", Name: other}, reads: 1, why: "it has another template"},
 		"another pool":        {node: nodeAt(groupName+"-0001", "batch"), reads: 1, why: "its label says so"},
 		"no pool":             {node: nodeAt(groupName+"-0001", ""), reads: 1, why: "no label says that it is of one"},
-		"another form":        {node: nodeAt("gke-prod-main-1", "main"), instance: emulator.Instance{Zone: "us-central1-a", Name: "gke-prod-main-1"}, reads: 1, why: "it may be anybody's"},
+		"another form":        {node: nodeAt("gke-prod-main-1", "main"), instance: gcpemulator.Instance{Zone: "us-central1-a", Name: "gke-prod-main-1"}, reads: 1, why: "it may be anybody's"},
 		"suffix too long":     {node: nodeAt(groupName+"-00010", "main"), reads: 1, why: "GKE does not name it so"},
 		"another zone":        {node: diagnosis.Node{ProviderID: "gce://acme/us-central1-b/" + groupName + "-0001", Pool: "main"}, reads: 1, why: "the group is of a zone"},
 		"another project":     {node: diagnosis.Node{ProviderID: "gce://other/us-central1-a/" + groupName + "-0001", Pool: "main"}, why: "it is none of ours, and nobody is asked"},
@@ -131,8 +131,8 @@ func TestWhoIsNotOfTheGroup(t *testing.T) {
 // there, or has no account, before its neighbours are asked for.
 func TestMadeUpInstanceHidesNobody(t *testing.T) {
 	f := newFleet(t, 2)
-	f.AddInstance(emulator.Instance{Project: prod.Project, Zone: "us-central1-a", Name: groupName + "-none"})
-	f.AddInstance(emulator.Instance{Project: prod.Project, Zone: "us-central1-a", Name: groupName + "-user", ServiceAccount: "ada@example.com"})
+	f.AddInstance(gcpemulator.Instance{Project: prod.Project, Zone: "us-central1-a", Name: groupName + "-none"})
+	f.AddInstance(gcpemulator.Instance{Project: prod.Project, Zone: "us-central1-a", Name: groupName + "-user", ServiceAccount: "ada@example.com"})
 	for i, suffix := range []string{"fake", "none", "user"} {
 		if got := f.cached.NodeAccount(t.Context(), member(suffix)); got.State == diagnosis.Present {
 			t.Errorf("%s: got %+v", suffix, got)
@@ -172,11 +172,11 @@ func TestMadeUpInstanceHoldsNobodyUp(t *testing.T) {
 // pool's label is no instance's account, and is asked for by each node.
 func TestPoolIsNotSharedAsInstance(t *testing.T) {
 	f := newFleet(t, 2)
-	f.AddCluster(emulator.Cluster{
+	f.AddCluster(gcpemulator.Cluster{
 		Project: prod.Project, Location: prod.Location, Name: prod.Name,
-		NodePools: []emulator.NodePool{{Name: "main", ServiceAccount: batch, Scopes: []string{"devstorage.read_only"}}},
+		NodePools: []gcpemulator.NodePool{{Name: "main", ServiceAccount: batch, Scopes: []string{"devstorage.read_only"}}},
 	})
-	f.InjectFault(emulator.Fault{Method: "instances.get", HTTPStatus: http.StatusForbidden, Times: 1})
+	f.InjectFault(gcpemulator.Fault{Method: "instances.get", HTTPStatus: http.StatusForbidden, Times: 1})
 	want := puller(groupName + "-0000")
 	want.Email = batch
 	f.ask(t, member("0000"), want, 1)

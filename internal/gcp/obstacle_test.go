@@ -11,68 +11,68 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
 
 // TestObstacles plays every error at each read; a fact is never taken for known.
 func TestObstacles(t *testing.T) {
 	for name, tc := range map[string]struct {
-		fault      emulator.Fault
+		fault      gcpemulator.Fault
 		want       diagnosis.ObstacleKind
 		permission bool // What the read takes is named.
 		detail     string
 	}{
 		"denied": {
-			fault: emulator.Fault{HTTPStatus: http.StatusForbidden, Message: "The caller does not have permission"},
+			fault: gcpemulator.Fault{HTTPStatus: http.StatusForbidden, Message: "The caller does not have permission"},
 			want:  diagnosis.Forbidden, permission: true, detail: "The caller does not have permission",
 		},
 		"API off": {
-			fault: emulator.Fault{HTTPStatus: http.StatusForbidden, Body: errorInfo("SERVICE_DISABLED")},
+			fault: gcpemulator.Fault{HTTPStatus: http.StatusForbidden, Body: errorInfo("SERVICE_DISABLED")},
 			want:  diagnosis.APIOff, detail: "the API x.googleapis.com is not enabled for projects/acme",
 		},
 		"billing off": {
-			fault: emulator.Fault{HTTPStatus: http.StatusForbidden, Body: errorInfo("BILLING_DISABLED")},
+			fault: gcpemulator.Fault{HTTPStatus: http.StatusForbidden, Body: errorInfo("BILLING_DISABLED")},
 			want:  diagnosis.BillingOff, detail: "billing is off for projects/acme",
 		},
 		"API of another project off": {
-			fault: emulator.Fault{HTTPStatus: http.StatusForbidden, Body: errorInfoFor("SERVICE_DISABLED", "projects/home")},
+			fault: gcpemulator.Fault{HTTPStatus: http.StatusForbidden, Body: errorInfoFor("SERVICE_DISABLED", "projects/home")},
 			want:  diagnosis.Unreadable, detail: "the API x.googleapis.com is not enabled for projects/home, through which the asking account calls",
 		},
 		"outside the perimeter": {
-			fault: emulator.Fault{
+			fault: gcpemulator.Fault{
 				HTTPStatus: http.StatusForbidden,
 				Message:    "Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: x",
 			},
 			want: diagnosis.Perimeter, detail: "VPC Service Controls keep the asking account out",
 		},
 		"credentials refused": {
-			fault: emulator.Fault{HTTPStatus: http.StatusUnauthorized, Message: "invalid authentication credentials"},
+			fault: gcpemulator.Fault{HTTPStatus: http.StatusUnauthorized, Message: "invalid authentication credentials"},
 			want:  diagnosis.Forbidden, detail: "Google does not accept the asking account's credentials",
 		},
-		"quota":      {fault: emulator.Fault{HTTPStatus: http.StatusTooManyRequests}, want: diagnosis.Unavailable, detail: "slow down"},
-		"quota, 403": {fault: emulator.Fault{HTTPStatus: http.StatusForbidden, Body: errorInfo("RATE_LIMIT_EXCEEDED")}, want: diagnosis.Unavailable, detail: "slow down"},
+		"quota":      {fault: gcpemulator.Fault{HTTPStatus: http.StatusTooManyRequests}, want: diagnosis.Unavailable, detail: "slow down"},
+		"quota, 403": {fault: gcpemulator.Fault{HTTPStatus: http.StatusForbidden, Body: errorInfo("RATE_LIMIT_EXCEEDED")}, want: diagnosis.Unavailable, detail: "slow down"},
 		"quota by status": {
-			fault: emulator.Fault{HTTPStatus: http.StatusForbidden, Body: `{"error":{"code":403,"message":"no","status":"RESOURCE_EXHAUSTED"}}`},
+			fault: gcpemulator.Fault{HTTPStatus: http.StatusForbidden, Body: `{"error":{"code":403,"message":"no","status":"RESOURCE_EXHAUSTED"}}`},
 			want:  diagnosis.Unavailable, detail: "slow down",
 		},
-		"unavailable": {fault: emulator.Fault{HTTPStatus: http.StatusServiceUnavailable}, want: diagnosis.Unavailable, detail: "HTTP 503"},
+		"unavailable": {fault: gcpemulator.Fault{HTTPStatus: http.StatusServiceUnavailable}, want: diagnosis.Unavailable, detail: "HTTP 503"},
 		"a proxy's page": {
-			fault: emulator.Fault{HTTPStatus: http.StatusBadGateway, Body: "<html>secret of a proxy</html>"},
+			fault: gcpemulator.Fault{HTTPStatus: http.StatusBadGateway, Body: "<html>secret of a proxy</html>"},
 			want:  diagnosis.Unavailable, detail: "HTTP 502",
 		},
 		"a page for an answer": {
-			fault: emulator.Fault{HTTPStatus: http.StatusOK, Body: "<html>please log in</html>"},
+			fault: gcpemulator.Fault{HTTPStatus: http.StatusOK, Body: "<html>please log in</html>"},
 			want:  diagnosis.Unreadable, detail: "Google's answer makes no sense",
 		},
-		"bad request": {fault: emulator.Fault{HTTPStatus: http.StatusBadRequest, Message: "no"}, want: diagnosis.Unreadable, detail: "no"},
-		"reset":       {fault: emulator.Fault{Reset: true}, want: diagnosis.Unavailable, detail: "broke off"},
-		"time-out":    {fault: emulator.Fault{Delay: time.Hour}, want: diagnosis.Unavailable, detail: "did not answer in time"},
+		"bad request": {fault: gcpemulator.Fault{HTTPStatus: http.StatusBadRequest, Message: "no"}, want: diagnosis.Unreadable, detail: "no"},
+		"reset":       {fault: gcpemulator.Fault{Reset: true}, want: diagnosis.Unavailable, detail: "broke off"},
+		"time-out":    {fault: gcpemulator.Fault{Delay: time.Hour}, want: diagnosis.Unavailable, detail: "did not answer in time"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGoogle(t)
-			g.AddInstance(emulator.Instance{Project: "acme", Zone: "us-central1-a", Name: "n1", ServiceAccount: nodes})
+			g.AddInstance(gcpemulator.Instance{Project: "acme", Zone: "us-central1-a", Name: "n1", ServiceAccount: nodes})
 			timeout := time.Minute
 			if tc.fault.Delay > 0 {
 				timeout = 200 * time.Millisecond
@@ -143,16 +143,16 @@ func errorInfoFor(reason, consumer string) string {
 // TestBlockedProject plays what Google says of a project as a whole.
 func TestBlockedProject(t *testing.T) {
 	for name, tc := range map[string]struct {
-		block emulator.Blockage
+		block gcpemulator.Blockage
 		want  diagnosis.Obstacle
 	}{
-		"API off": {block: emulator.APIDisabled, want: diagnosis.Obstacle{
+		"API off": {block: gcpemulator.APIDisabled, want: diagnosis.Obstacle{
 			Kind: diagnosis.APIOff, Detail: "the API artifactregistry.googleapis.com is not enabled for projects/417",
 		}},
-		"billing off": {block: emulator.BillingDisabled, want: diagnosis.Obstacle{
+		"billing off": {block: gcpemulator.BillingDisabled, want: diagnosis.Obstacle{
 			Kind: diagnosis.BillingOff, Detail: "billing is off for projects/417",
 		}},
-		"perimeter": {block: emulator.Perimeter, want: diagnosis.Obstacle{
+		"perimeter": {block: gcpemulator.Perimeter, want: diagnosis.Obstacle{
 			Kind: diagnosis.Perimeter, Detail: "VPC Service Controls keep the asking account out",
 		}},
 	} {

@@ -11,15 +11,15 @@ import (
 	"cloud.google.com/go/iam/apiv1/iampb"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
 
 func TestOverall(t *testing.T) {
 	letIn := &iampb.Policy{Bindings: []*iampb.Binding{bound(iampolicy.Role, nodesMember)}}
-	deny := emulator.DenyPolicy{
+	deny := gcpemulator.DenyPolicy{
 		Name:              "no-pulls",
 		DeniedPrincipals:  []string{"principal://iam.googleapis.com/projects/-/serviceAccounts/" + nodes},
 		DeniedPermissions: []string{"artifactregistry.googleapis.com/repositories.downloadArtifacts"},
@@ -51,7 +51,7 @@ func TestOverall(t *testing.T) {
 		},
 		"an answer of the future": {
 			prepare: func(g *google) {
-				g.InjectFault(emulator.Fault{Method: "iam.troubleshoot", HTTPStatus: http.StatusOK, Body: `{"overallAccessState":"PERHAPS"}`})
+				g.InjectFault(gcpemulator.Fault{Method: "iam.troubleshoot", HTTPStatus: http.StatusOK, Body: `{"overallAccessState":"PERHAPS"}`})
 			},
 			want: seesNot,
 		},

@@ -17,8 +17,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
@@ -112,7 +112,7 @@ func TestPoliciesAreRememberedBriefly(t *testing.T) {
 	g.clock.Step(time.Nanosecond)
 	g.wantAccess(t, batchMember, diagnosis.Present)
 	g.wantCalls(t, 2, 0, "others write too")
-	g.InjectFault(emulator.Fault{Method: "GetIamPolicy", HTTPStatus: http.StatusForbidden, Times: 1})
+	g.InjectFault(gcpemulator.Fault{Method: "GetIamPolicy", HTTPStatus: http.StatusForbidden, Times: 1})
 	g.clock.Step(time.Hour)
 	g.wantAccess(t, nodesMember, diagnosis.Unknown)
 	g.wantAccess(t, nodesMember, diagnosis.Present)
@@ -169,7 +169,7 @@ func TestMemoryIsNoReasonToDoNothing(t *testing.T) {
 		},
 		"was read without an etag": {
 			before: func(g *google) {
-				g.InjectFault(emulator.Fault{Method: "GetIamPolicy", HTTPStatus: http.StatusOK, Body: `{}`, Times: 1})
+				g.InjectFault(gcpemulator.Fault{Method: "GetIamPolicy", HTTPStatus: http.StatusOK, Body: `{}`, Times: 1})
 			},
 			since: func(*google) {},
 			edit:  add, want: iampolicy.Change{Added: []string{nodesMember}}, reads: 2, sets: 1,
@@ -235,24 +235,24 @@ func TestForeignWriteSinceTheRead(t *testing.T) {
 
 // TestAfterAnEditNothingOlderIsBelieved: whatever came of it.
 func TestAfterAnEditNothingOlderIsBelieved(t *testing.T) {
-	set := func(f emulator.Fault) emulator.Fault { f.Method = "SetIamPolicy"; return f }
+	set := func(f gcpemulator.Fault) gcpemulator.Fault { f.Method = "SetIamPolicy"; return f }
 	for name, tc := range map[string]struct {
-		fault   emulator.Fault
+		fault   gcpemulator.Fault
 		wantErr error
 		change  iampolicy.Change
 		access  diagnosis.State
 		reads   int
 		why     string
 	}{
-		"refused":          {fault: set(emulator.Fault{HTTPStatus: http.StatusForbidden}), wantErr: iampolicy.ErrForbidden, access: diagnosis.Missing, reads: 2, why: "the read before it is spent"},
-		"conflict, always": {fault: set(emulator.Fault{HTTPStatus: http.StatusConflict}), wantErr: iampolicy.ErrConflict, access: diagnosis.Missing, reads: maxConflicts + 1, why: "one attempt rests on what was known"},
+		"refused":          {fault: set(gcpemulator.Fault{HTTPStatus: http.StatusForbidden}), wantErr: iampolicy.ErrForbidden, access: diagnosis.Missing, reads: 2, why: "the read before it is spent"},
+		"conflict, always": {fault: set(gcpemulator.Fault{HTTPStatus: http.StatusConflict}), wantErr: iampolicy.ErrConflict, access: diagnosis.Missing, reads: maxConflicts + 1, why: "one attempt rests on what was known"},
 		"unavailable after the write": {
-			fault:  set(emulator.Fault{HTTPStatus: http.StatusServiceUnavailable, Times: 1, After: true}),
+			fault:  set(gcpemulator.Fault{HTTPStatus: http.StatusServiceUnavailable, Times: 1, After: true}),
 			change: iampolicy.Change{Added: []string{nodesMember}}, access: diagnosis.Present, reads: 3,
 			why: "it is read to see what became of the write, and for the next who asks",
 		},
 		"outcome never told": {
-			fault:   set(emulator.Fault{HTTPStatus: http.StatusServiceUnavailable}),
+			fault:   set(gcpemulator.Fault{HTTPStatus: http.StatusServiceUnavailable}),
 			wantErr: iampolicy.ErrUncertain, access: diagnosis.Missing, reads: maxAttempts + 1, why: "it may have been written",
 		},
 	} {

@@ -11,9 +11,9 @@ import (
 	"cloud.google.com/go/iam/apiv1/iampb"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 	"github.com/pull-access/pull-access-operator/internal/audit"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
@@ -131,7 +131,7 @@ func TestRepositories(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := newGoogle(t)
 			g.AddProject("example.com:web", 418)
-			for _, r := range []emulator.Repository{
+			for _, r := range []gcpemulator.Repository{
 				{Project: "acme", Location: "us-central1", Name: "tools"},
 				{Project: "acme", Location: "us", Name: "gcr.io"},
 				{Project: "acme", Location: "us", Name: "java", Format: "MAVEN"},
@@ -162,9 +162,9 @@ func TestRepositories(t *testing.T) {
 // TestRepositoriesOfOneLocationFail: the others are listed all the same.
 func TestRepositoriesOfOneLocationFail(t *testing.T) {
 	g := newGoogle(t)
-	g.AddRepository(emulator.Repository{Project: "acme", Location: "us", Name: "gcr.io"})
-	g.AddRepository(emulator.Repository{Project: "acme", Location: "europe", Name: "eu.gcr.io"})
-	g.InjectFault(emulator.Fault{Method: "ListRepositories", Match: "locations/europe", HTTPStatus: 503})
+	g.AddRepository(gcpemulator.Repository{Project: "acme", Location: "us", Name: "gcr.io"})
+	g.AddRepository(gcpemulator.Repository{Project: "acme", Location: "europe", Name: "eu.gcr.io"})
+	g.InjectFault(gcpemulator.Fault{Method: "ListRepositories", Match: "locations/europe", HTTPStatus: 503})
 	got, obstacle := g.client.Repositories(t.Context(), "acme", "*")
 	if len(got) != 2 || got[1].Location != "us" || obstacle.Kind != diagnosis.Unavailable {
 		t.Errorf("got %v and %+v", got, obstacle)
@@ -174,12 +174,12 @@ func TestRepositoriesOfOneLocationFail(t *testing.T) {
 // TestListsEndInTime: a list call that hangs ends with its time, as any other.
 func TestListsEndInTime(t *testing.T) {
 	g := newGoogle(t)
-	g.InjectFault(emulator.Fault{Method: "ListRepositories", Delay: time.Hour})
+	g.InjectFault(gcpemulator.Fault{Method: "ListRepositories", Delay: time.Hour})
 	hurried := newClient(t, Options{Endpoint: g.URL(), CallTimeout: 2 * time.Second})
 	if got, obstacle := hurried.Repositories(t.Context(), "acme", "us-central1"); len(got) > 0 || obstacle.Kind != diagnosis.Unavailable {
 		t.Errorf("got %v and %+v", got, obstacle)
 	}
-	g.InjectFault(emulator.Fault{Method: "ListVersions", Delay: time.Hour})
+	g.InjectFault(gcpemulator.Fault{Method: "ListVersions", Delay: time.Hour})
 	missing := imageref.Image{Repository: services, Package: "checkout", Tag: "none"}
 	if got := hurried.Content(t.Context(), missing); got.State != diagnosis.Missing || len(got.Nearest) > 0 {
 		t.Errorf("got %+v", got)

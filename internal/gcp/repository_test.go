@@ -8,17 +8,17 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
 
 func TestRepository(t *testing.T) {
 	g := newGoogle(t)
-	g.AddRepository(emulator.Repository{Project: "acme", Location: "us", Name: "java", Format: "MAVEN"})
-	g.AddRepository(emulator.Repository{Project: "acme", Location: "us", Name: "all", Mode: "VIRTUAL_REPOSITORY"})
-	g.AddRepository(emulator.Repository{Project: "acme", Location: "us", Name: "new", Mode: "CONNECTOR_REPOSITORY"})
-	g.AddRepository(emulator.Repository{Project: "example.com:web", Location: "europe", Name: "eu.gcr.io"})
+	g.AddRepository(gcpemulator.Repository{Project: "acme", Location: "us", Name: "java", Format: "MAVEN"})
+	g.AddRepository(gcpemulator.Repository{Project: "acme", Location: "us", Name: "all", Mode: "VIRTUAL_REPOSITORY"})
+	g.AddRepository(gcpemulator.Repository{Project: "acme", Location: "us", Name: "new", Mode: "CONNECTOR_REPOSITORY"})
+	g.AddRepository(gcpemulator.Repository{Project: "example.com:web", Location: "europe", Name: "eu.gcr.io"})
 	for name, tc := range map[string]struct {
 		repo imageref.Repository
 		want diagnosis.Repository

@@ -24,7 +24,7 @@ import (
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/golden"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
 
@@ -67,7 +67,7 @@ func (k kubernetes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 var reasons = map[int]metav1.StatusReason{http.StatusForbidden: metav1.StatusReasonForbidden, http.StatusNotFound: metav1.StatusReasonNotFound}
 
 // run runs the verb on a cluster and a cloud; nil is one that is not there.
-func run(t *testing.T, of http.Handler, cloud *emulator.Emulator, arguments ...string) (out string, err error) {
+func run(t *testing.T, of http.Handler, cloud *gcpemulator.Emulator, arguments ...string) (out string, err error) {
 	t.Helper()
 	var o bytes.Buffer
 	streams := genericiooptions.IOStreams{In: strings.NewReader(""), Out: &o, ErrOut: &o}
@@ -89,9 +89,9 @@ func run(t *testing.T, of http.Handler, cloud *emulator.Emulator, arguments ...s
 	return o.String(), err
 }
 
-func newCloud(t *testing.T) *emulator.Emulator {
+func newCloud(t *testing.T) *gcpemulator.Emulator {
 	t.Helper()
-	cloud, err := emulator.Start()
+	cloud, err := gcpemulator.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func newCloud(t *testing.T) *emulator.Emulator {
 	})
 	cloud.AddProject(project, 306)
 	for _, name := range []string{"services", "team-pay", "team-web", "tools"} {
-		cloud.AddRepository(emulator.Repository{Project: project, Location: "us-central1", Name: name})
+		cloud.AddRepository(gcpemulator.Repository{Project: project, Location: "us-central1", Name: name})
 	}
 	return cloud
 }
@@ -134,7 +134,7 @@ func policyOf(patterns ...v1alpha1.RepositoryPattern) v1alpha1.PullAccessPolicy 
 
 // acme is a cluster and a cloud in which much is worth a look: one policy names a
 // repository and by a wildcard two more, and nothing names the fourth but a grant.
-func acme(t *testing.T) (kubernetes, *emulator.Emulator) {
+func acme(t *testing.T) (kubernetes, *gcpemulator.Emulator) {
 	t.Helper()
 	cloud := newCloud(t)
 	office := bound("roles/artifactregistry.viewer", "group:dev@example.com")
@@ -254,7 +254,7 @@ func TestGone(t *testing.T) {
 		t.Errorf("without a cluster: %v, %q", err, out)
 	}
 	cluster, _ := acme(t)
-	cloud.InjectFault(emulator.Fault{Delay: time.Minute})
+	cloud.InjectFault(gcpemulator.Fault{Delay: time.Minute})
 	out, err := run(t, cluster, cloud, "--cloud-timeout=50ms")
 	if !errors.Is(err, exit.ErrFindings) || strings.Contains(out, "(nobody)") {
 		t.Errorf("without a cloud: %v\n%s", err, out)

@@ -16,15 +16,15 @@ import (
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/golden"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/outage"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
 // acme is a cloud in which one account runs a node and may read nothing.
-func acme(t *testing.T) *emulator.Emulator {
+func acme(t *testing.T) *gcpemulator.Emulator {
 	t.Helper()
-	cloud, err := emulator.Start()
+	cloud, err := gcpemulator.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,9 +36,9 @@ func acme(t *testing.T) *emulator.Emulator {
 	const project, account = "acme-prod-417", "gke-nodes@acme-prod-417.iam.gserviceaccount.com"
 	cloud.AddProject(project, 417)
 	cloud.AddServiceAccount(account)
-	cloud.AddInstance(emulator.Instance{Project: project, Zone: "us-central1-a", Name: "gke-prod-1", ServiceAccount: account})
+	cloud.AddInstance(gcpemulator.Instance{Project: project, Zone: "us-central1-a", Name: "gke-prod-1", ServiceAccount: account})
 	for name, image := range map[string]string{"ledger": "ledger:4", "services": "checkout:1.8.2", "tools": "shell:2"} {
-		cloud.AddRepository(emulator.Repository{Project: project, Location: "us-central1", Name: name})
+		cloud.AddRepository(gcpemulator.Repository{Project: project, Location: "us-central1", Name: name})
 		if err := cloud.PushImage("us-central1-docker.pkg.dev/" + project + "/" + name + "/" + image); err != nil {
 			t.Fatal(err)
 		}

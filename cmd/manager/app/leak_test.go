@@ -27,8 +27,8 @@ import (
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/hack/cluster"
 	"github.com/pull-access/pull-access-operator/hack/cluster/binary"
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 	"github.com/pull-access/pull-access-operator/hack/pulltext"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
 )
 
 const (
@@ -63,7 +63,7 @@ func TestRunLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cloud.InjectFault(emulator.Fault{Method: writeMethod, Times: 1, HTTPStatus: http.StatusServiceUnavailable})
+	cloud.InjectFault(gcpemulator.Fault{Method: writeMethod, Times: 1, HTTPStatus: http.StatusServiceUnavailable})
 	pod := fail(t, administrator)
 	// What stands around the operator is not its own. Nor is what controller-runtime leaves of a watch that is stopped while it
 	// hands on an object: apimachinery's watch.Filter then waits for ever for somebody to take it, at most one for each watch.
@@ -105,7 +105,7 @@ func TestRunLeavesNothing(t *testing.T) {
 }
 
 // wrote wants the operator to have tried so often.
-func wrote(cloud *emulator.Emulator, times int) error {
+func wrote(cloud *gcpemulator.Emulator, times int) error {
 	n := 0
 	for _, r := range cloud.Requests() {
 		if r.Method == writeMethod {
@@ -118,20 +118,20 @@ func wrote(cloud *emulator.Emulator, times int) error {
 	return nil
 }
 
-func startCloud(t *testing.T) *emulator.Emulator {
+func startCloud(t *testing.T) *gcpemulator.Emulator {
 	t.Helper()
-	cloud, err := emulator.Start()
+	cloud, err := gcpemulator.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cloud.Close() }) // A second time where the test came to its end.
 	cloud.AddProject(project, 417)
 	cloud.AddServiceAccount(account)
-	cloud.AddRepository(emulator.Repository{Project: project, Location: location, Name: repository})
+	cloud.AddRepository(gcpemulator.Repository{Project: project, Location: location, Name: repository})
 	if err := cloud.PushImage(image); err != nil {
 		t.Fatal(err)
 	}
-	cloud.AddInstance(emulator.Instance{Project: project, Zone: location + "-a", Name: nodeName, ServiceAccount: account})
+	cloud.AddInstance(gcpemulator.Instance{Project: project, Zone: location + "-a", Name: nodeName, ServiceAccount: account})
 	return cloud
 }
 

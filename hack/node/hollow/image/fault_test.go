@@ -19,8 +19,8 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
 
+	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 	"github.com/pull-access/pull-access-operator/hack/pulltext"
-	"github.com/pull-access/pull-access-operator/internal/gcp/emulator"
 )
 
 // writeTexts is for after a change of containerd's version or of the faults.
@@ -35,13 +35,13 @@ const (
 
 // faultLab is a cloud, and a node with an account and one without.
 type faultLab struct {
-	cloud           *emulator.Emulator
+	cloud           *gcpemulator.Emulator
 	node, anonymous *Puller
 }
 
 func newFaultLab(t *testing.T) *faultLab {
 	t.Helper()
-	cloud, err := emulator.Start()
+	cloud, err := gcpemulator.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func newFaultLab(t *testing.T) *faultLab {
 			t.Error(err)
 		}
 	})
-	metadata, err := cloud.StartMetadata(emulator.Instance{
+	metadata, err := cloud.StartMetadata(gcpemulator.Instance{
 		Project: "acme-prod-417", Zone: "us-central1-a", Name: "node", ServiceAccount: nodeAccount,
 	})
 	if err != nil {
@@ -77,7 +77,7 @@ func (l *faultLab) puller(t *testing.T, credentials Credentials) *Puller {
 
 // pull is one image that has a fault, and what came of its pull.
 type pull struct {
-	fault   emulator.ImageFault
+	fault   gcpemulator.ImageFault
 	image   string
 	secrets []corev1.Secret
 
@@ -90,7 +90,7 @@ func (l *faultLab) pulls() []*pull {
 	member := configSecret(fmt.Sprintf(`{"auths":{"registry.example.com":{"username":%q,"password":%q}}}`,
 		tokenUser, l.cloud.Token("member@acme-prod-417.iam.gserviceaccount.com")))
 	var pulls []*pull
-	for _, fault := range emulator.ImageFaults() {
+	for _, fault := range gcpemulator.ImageFaults() {
 		if fault.AtUnpacking() {
 			continue
 		}
@@ -169,8 +169,8 @@ func TestFaultsThroughResolver(t *testing.T) {
 // TestSecondCredential has the registry refuse the pod's own credential, and the node's after it.
 func TestSecondCredential(t *testing.T) {
 	l := newFaultLab(t)
-	image := pulltext.GoogleImage(emulator.TokenDenied)
-	if err := l.cloud.SetImageFault(image, emulator.TokenDenied); err != nil {
+	image := pulltext.GoogleImage(gcpemulator.TokenDenied)
+	if err := l.cloud.SetImageFault(image, gcpemulator.TokenDenied); err != nil {
 		t.Fatal(err)
 	}
 	named, err := reference.ParseDockerRef(image)

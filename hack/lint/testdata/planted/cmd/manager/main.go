@@ -9,8 +9,8 @@ import (
 	"os"
 	"time"
 
+	_ "github.com/pull-access/pull-access-operator/hack/gcpemulator" // want depguard
 	_ "github.com/pull-access/pull-access-operator/internal/gcp"
-	_ "github.com/pull-access/pull-access-operator/internal/gcp/emulator" // want depguard
 )
 
 func main() {
