@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/pull-access/pull-access-operator/internal/pullfailure"
+	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 )
 
 func repositoryFlags(f Facts) string {
@@ -64,5 +64,5 @@ func listTags(f Facts) string {
 
 func troubleshoot(f Facts) string {
 	return fmt.Sprintf("gcloud policy-intelligence troubleshoot-policy iam //artifactregistry.googleapis.com/%s --principal-email=%s --permission=%s",
-		f.Reference.Repository.ResourceName(), f.Puller.Email, pullfailure.DownloadPermission)
+		f.Reference.Repository.ResourceName(), f.Puller.Email, iampolicy.DownloadPermission)
 }

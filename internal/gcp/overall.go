@@ -10,8 +10,8 @@ import (
 	"google.golang.org/api/policytroubleshooter/v3"
 
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
-	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
 // Overall asks Policy Troubleshooter whether member may pull, by the allow and
@@ -33,7 +33,7 @@ func (c *Client) Overall(ctx context.Context, repo imageref.Repository, member s
 			AccessTuple: &policytroubleshooter.GoogleCloudPolicytroubleshooterIamV3AccessTuple{
 				Principal:        email,
 				FullResourceName: "//artifactregistry.googleapis.com/" + repo.ResourceName(),
-				Permission:       pullfailure.DownloadPermission,
+				Permission:       iampolicy.DownloadPermission,
 			},
 		}).Fields("overallAccessState", "denyPolicyExplanation(denyAccessState)").Context(ctx).Do()
 		return err

@@ -4,7 +4,7 @@
 // Package iampolicy is the one place that changes an IAM policy in memory, and
 // the guard that compares the change with what was meant before it is sent.
 //
-// It comes after the decision and is pure: reading and writing policies is the
+// It is pure and knows no stage of the flow: reading and writing policies is the
 // work of the cloud adapter, which may send nothing that Verify refuses.
 package iampolicy
 
@@ -18,6 +18,10 @@ import (
 
 // Role is the only role this operator ever writes.
 const Role = "roles/artifactregistry.reader"
+
+// DownloadPermission is the permission that a pull needs on Artifact Registry. Role
+// contains it.
+const DownloadPermission = "artifactregistry.repositories.downloadArtifacts"
 
 // MaxPrincipals is how many principals a policy may hold; every occurrence
 // counts. https://cloud.google.com/iam/quotas

@@ -9,8 +9,6 @@ import (
 	"strings"
 
 	"cloud.google.com/go/iam/apiv1/iampb"
-
-	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
 // Reach is what a role lets somebody do with images. The zero value is nothing.
@@ -25,7 +23,7 @@ type Reach struct {
 // ReachOf judges a role that was looked up by the permissions that it holds.
 func ReachOf(permissions []string) Reach {
 	return Reach{
-		Reads: slices.Contains(permissions, pullfailure.DownloadPermission),
+		Reads: slices.Contains(permissions, DownloadPermission),
 		More: slices.ContainsFunc(permissions, func(permission string) bool {
 			rest, of := strings.CutPrefix(permission, "artifactregistry.")
 			verb := rest[strings.LastIndexByte(rest, '.')+1:]

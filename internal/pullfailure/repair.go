@@ -6,6 +6,7 @@ package pullfailure
 import (
 	"strings"
 
+	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
 
@@ -69,7 +70,7 @@ func (s *scanner) repairable(v Verdict, image string) bool {
 		return false
 	case r.marks&(unlikely|notSent|many) != 0, r.marks&(asked|sent) == asked:
 		return false
-	case v.Permission != "" && v.Permission != DownloadPermission:
+	case v.Permission != "" && v.Permission != iampolicy.DownloadPermission:
 		return false
 	case v.Resource != "" && !serves(v.Resource, image), cut(s.text):
 		return false
@@ -103,9 +104,6 @@ func (s *scanner) refused(a *attempt, host string) bool {
 func cut(text string) bool {
 	return strings.Contains(text, ellipsis) || strings.Count(text, "[") != strings.Count(text, "]")
 }
-
-// DownloadPermission is the one that a pull needs on Artifact Registry.
-const DownloadPermission = "artifactregistry.repositories.downloadArtifacts"
 
 // serves tells whether resource is the repository that image is in. A text
 // that names another one speaks of an upstream, or is made up.
