@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
-	keyring "github.com/google/go-containerregistry/pkg/authn/kubernetes"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -20,6 +18,7 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
+	"github.com/pull-access/pull-access-operator/internal/pullsecret"
 )
 
 const (
@@ -44,7 +43,7 @@ func (o *Observer) readSecrets(ctx context.Context, namespace string, facts *dia
 	}
 	for i := range facts.Puller.Secrets[:min(len(facts.Puller.Secrets), maxSecrets)] {
 		secret := &facts.Puller.Secrets[i]
-		key := secretKey{namespace, secret.Name, target(facts.Reference).String()}
+		key := secretKey{namespace, secret.Name, repositoryOf(facts.Reference)}
 		known, ok := o.secrets.Get(key)
 		found, _ := known.(diagnosis.PullSecret)
 		if !ok {
@@ -78,47 +77,30 @@ func (o *Observer) readSecret(ctx context.Context, namespace, name string, image
 	case err != nil:
 		return found, fmt.Errorf("read pull secret %s/%s: %w", namespace, name, err)
 	}
-	credential, valid := credentialFor(ctx, secret, image)
+	credentials, err := pullsecret.Lookup([]corev1.Secret{secret}, repositoryOf(image))
 	switch {
-	case !valid:
+	case err != nil:
 		found.Obstacle = diagnosis.Obstacle{Kind: diagnosis.Unreadable, Detail: "what it holds is no pull secret"}
-	case credential == authn.Anonymous:
+	case len(credentials) == 0:
 		found.State = diagnosis.Missing
 	default:
-		found.State, found.Email = diagnosis.Present, keyOwner(credential)
+		found.State, found.Email = diagnosis.Present, keyOwner(credentials[0])
 	}
 	return found, nil
 }
 
-// credentialFor looks up the image as the kubelet does; authn.Anonymous if the
-// secret has nothing for it, and not valid if it is no pull secret.
-func credentialFor(ctx context.Context, secret corev1.Secret, image imageref.Image) (_ authn.Authenticator, valid bool) {
-	ring, err := keyring.NewFromPullSecrets(ctx, []corev1.Secret{secret})
-	if err != nil {
-		return nil, false
-	}
-	credential, err := ring.Resolve(target(image))
-	return credential, err == nil
-}
-
-// target is the image as credentials are looked up for it.
-type target imageref.Image
-
-func (t target) String() string      { return t.Registry + "/" + t.Path }
-func (t target) RegistryStr() string { return t.Registry }
+// repositoryOf returns the key for the lookup of an image's credentials.
+func repositoryOf(image imageref.Image) string { return image.Registry + "/" + image.Path }
 
 // keyOwner is the service account whose key serves as the password, "" if none does.
 // https://cloud.google.com/artifact-registry/docs/docker/authentication#json-key
-func keyOwner(credential authn.Authenticator) string {
-	config, err := credential.Authorization()
-	if err != nil {
-		return ""
-	}
-	key := []byte(config.Password)
-	switch config.Username {
+func keyOwner(credential pullsecret.Credential) string {
+	key := []byte(credential.Password)
+	switch credential.Username {
 	case "_json_key":
 	case "_json_key_base64":
-		if key, err = base64.StdEncoding.DecodeString(config.Password); err != nil {
+		var err error
+		if key, err = base64.StdEncoding.DecodeString(credential.Password); err != nil {
 			return ""
 		}
 	default:

@@ -194,3 +194,8 @@ func TestSecondCredential(t *testing.T) {
 		}
 	}
 }
+
+// configSecret is a pull secret with this docker configuration.
+func configSecret(text string) corev1.Secret {
+	return corev1.Secret{Type: corev1.SecretTypeDockerConfigJson, Data: map[string][]byte{corev1.DockerConfigJsonKey: []byte(text)}}
+}

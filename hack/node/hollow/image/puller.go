@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -33,6 +34,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/klog/v2"
+
+	"github.com/pull-access/pull-access-operator/internal/pullsecret"
 )
 
 // containerdNamespace is where containerd's CRI plugin keeps its images.
@@ -99,10 +102,18 @@ func (p *Puller) Close() error {
 // mirror containerd would go on to the true host.
 func (p *Puller) writeHosts(mirror string) error {
 	folder := filepath.Join(p.hostDir, "_default")
-	if err := os.MkdirAll(folder, 0o700); err != nil || mirror == "" {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(folder, "hosts.toml"), fmt.Appendf(nil, "server = %q\n", mirror), 0o600)
+	file := filepath.Join(folder, "hosts.toml")
+	if mirror != "" {
+		return os.WriteFile(file, fmt.Appendf(nil, "server = %q\n", mirror), 0o600)
+	}
+	// An earlier node of the same name may have left its mirror.
+	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // Pull fetches manifest, configuration and layers of the image and verifies them. It tries the credentials of the pod's
@@ -123,9 +134,13 @@ func (p *Puller) Pull(ctx context.Context, named reference.Named, secrets []core
 
 // credentialsFor lists what to try, in kubelet's order. What cannot be read is logged and left out, as kubelet does.
 func (p *Puller) credentialsFor(ctx context.Context, named reference.Named, secrets []corev1.Secret) []registry.Credentials {
-	found, err := fromSecrets(secrets, named.Name())
+	held, err := pullsecret.Lookup(secrets, named.Name())
 	if err != nil {
 		klog.FromContext(ctx).Error(err, "Looking up the pod's credentials", "image", named.String())
+	}
+	var found []registry.Credentials
+	for _, credential := range held {
+		found = append(found, registry.Credentials{Username: credential.Username, Secret: credential.Password})
 	}
 	user, password, err := p.credentials.lookup(ctx, reference.Domain(named))
 	if err != nil {

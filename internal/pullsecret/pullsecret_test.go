@@ -1,12 +1,12 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package image
+package pullsecret
 
 import (
+	"errors"
 	"testing"
 
-	"github.com/containerd/containerd/v2/core/transfer/registry"
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 )
@@ -19,7 +19,7 @@ func configSecret(text string) corev1.Secret {
 	return secret(corev1.SecretTypeDockerConfigJson, corev1.DockerConfigJsonKey, text)
 }
 
-func TestCredentialsFromSecrets(t *testing.T) {
+func TestLookup(t *testing.T) {
 	const repository = "us-central1-docker.pkg.dev/acme-prod-417/services/checkout"
 	for name, tc := range map[string]struct {
 		secrets    []corev1.Secret
@@ -38,13 +38,17 @@ func TestCredentialsFromSecrets(t *testing.T) {
 		"longer first": {secrets: []corev1.Secret{configSecret(`{"auths":{"us-central1-docker.pkg.dev":{"username":"a"}}}`), configSecret(`{"auths":{"us-central1-docker.pkg.dev/acme-prod-417":{"username":"b"}}}`)}, want: []string{"b", "a"}, why: "all that match are tried, the narrower first"},
 		"old type":     {secrets: []corev1.Secret{secret(corev1.SecretTypeDockercfg, corev1.DockerConfigKey, `{"us-central1-docker.pkg.dev":{"username":"a"}}`)}, want: []string{"a"}, why: "the older type has no auths around"},
 		"no type":      {secrets: []corev1.Secret{secret(corev1.SecretTypeOpaque, corev1.DockerConfigJsonKey, `{"auths":{"*.pkg.dev":{"username":"a"}}}`)}, why: "the type decides, not the key"},
+		"port":         {repository: "localhost:5000/app", secrets: []corev1.Secret{configSecret(`{"auths":{"localhost":{"username":"a"},"localhost:5000":{"username":"b"}}}`)}, want: []string{"b"}, why: "the port is part of the address"},
+		"not a URL":    {secrets: []corev1.Secret{configSecret(`{"auths":{"us-central1-docker.pkg.dev:x":{"username":"a"},"*.pkg.dev":{"username":"b"}}}`)}, want: []string{"b"}, why: "an address that is no URL is ignored"},
+		"bad pattern":  {secrets: []corev1.Secret{configSecret(`{"auths":{"[.pkg.dev":{"username":"a"}}}`)}, why: "a malformed pattern matches nothing"},
+		"unpadded":     {secrets: []corev1.Secret{configSecret(`{"auths":{"*.pkg.dev":{"auth":"YWI6eA"}}}`)}, want: []string{"ab"}, why: "auth may lack its padding"},
 		"Docker Hub":   {repository: "docker.io/library/busybox", secrets: []corev1.Secret{configSecret(`{"auths":{"https://index.docker.io/v1/":{"username":"a"}}}`)}, want: []string{"a"}, why: "Docker Hub is known by its first name"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if tc.repository == "" {
 				tc.repository = repository
 			}
-			found, err := fromSecrets(tc.secrets, tc.repository)
+			found, err := Lookup(tc.secrets, tc.repository)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -55,13 +59,21 @@ func TestCredentialsFromSecrets(t *testing.T) {
 	}
 }
 
-func TestUnreadableSecret(t *testing.T) {
-	if _, err := fromSecrets([]corev1.Secret{configSecret(`{"auths":`)}, "ghcr.io/acme/app"); err == nil {
-		t.Error("a secret that is no JSON is read without an error")
+func TestLookupRefusesMalformedSecrets(t *testing.T) {
+	for name, text := range map[string]string{
+		"cut off":          `{"auths":`,
+		"no configuration": `["auths"]`,
+		"auth not base64":  `{"auths":{"ghcr.io":{"auth":"s3cret!"}}}`,
+		"auth without ':'": `{"auths":{"ghcr.io":{"auth":"YQ=="}}}`,
+	} {
+		found, err := Lookup([]corev1.Secret{configSecret(text)}, "ghcr.io/acme/app")
+		if !errors.Is(err, ErrMalformed) || len(found) > 0 {
+			t.Errorf("%s: got %d credentials, %v; want ErrMalformed", name, len(found), err)
+		}
 	}
 }
 
-func users(found []registry.Credentials) []string {
+func users(found []Credential) []string {
 	var users []string
 	for _, credential := range found {
 		users = append(users, credential.Username)
