@@ -9,12 +9,13 @@ const (
 	// whether all that waited for it has recovered. It names the worst of the
 	// other conditions.
 	//
-	// Of a policy: True: InForce, Approve, DryRun. False: InvalidSelector, Paused,
+	// Of a policy: True: Enforcing, Approve, DryRun. False: InvalidSelector, Paused,
 	// and all of WithinLimits'. Unknown (in force, but it may not work):
 	// CloudForbidden, CloudUnreachable, RepositoryNotFound, RepositoryUnreadable.
 	//
 	// Of a grant: True: Recovered. False: Granting, WaitingForPropagation,
-	// Restarting, LeftToKubelet, Stuck, Ineffective, Ending, and all of Granted's.
+	// Restarting, LeftToKubelet, Stuck, Ineffective, RevocationScheduled,
+	// and all of Granted's.
 	// Unknown: Granting, NoWorkload (granted, and nobody on record has used it),
 	// and all of Granted's.
 	ConditionReady = "Ready"
@@ -26,16 +27,16 @@ const (
 	// CloudUnreachable, RepositoryNotFound, RepositoryUnreadable.
 	ConditionCloudAccess = "CloudAccess"
 
-	// ConditionWithinLimits says whether the policy's brakes hold anything back.
+	// ConditionWithinLimits says whether the policy's limits hold anything back.
 	//
-	// True: WithinLimits. False: GrantsPerHour, RestartsPerHour, Storm; the message
+	// True: WithinLimits. False: GrantsPerHour, RestartsPerHour, CircuitBreaker; the message
 	// says until when.
 	ConditionWithinLimits = "WithinLimits"
 )
 
 // Reasons of a policy's conditions.
 const (
-	ReasonInForce              = "InForce"
+	ReasonEnforcing            = "Enforcing"
 	ReasonDryRun               = "DryRun"
 	ReasonApprove              = "Approve"
 	ReasonPaused               = "Paused"
@@ -64,8 +65,8 @@ const (
 	// True: AccessGranted, AlreadyGranted. False: Granting, and why it cannot be
 	// done: CloudForbidden, AccountNotFound, OrganizationPolicy, RepositoryNotFound,
 	// RepositoryUnreadable, TooManyPrincipals, WriteRefused; why it waits:
-	// GrantsPerHour, Storm; why it has ended: PolicyGone, Expired, Unused, Revoked,
-	// RemovedExternally, Withdrawn, Denied, Lapsed, PolicyChanged. Unknown (goes on by itself):
+	// GrantsPerHour, CircuitBreaker; why it has ended: PolicyGone, Expired, Unused, Revoked,
+	// RemovedExternally, RemovedByOwner, Denied, Lapsed, PolicyChanged. Unknown (goes on by itself):
 	// CloudUnreachable, Conflict, WaitingForApproval.
 	ConditionGranted = "Granted"
 
@@ -77,17 +78,17 @@ const (
 )
 
 // Reasons of a grant's conditions and of the events that go with them; those of a
-// grant that has ended are EndReason's, those of one that waits for a brake are Brake's.
+// grant that has ended are EndReason's, those of one that waits for a limit are Limit's.
 const (
 	ReasonPolicyEnforces        = "PolicyEnforces"
 	ReasonWaitingForApproval    = "WaitingForApproval"
 	ReasonApproved              = "Approved"
 	ReasonPolicyGone            = "PolicyGone"
-	ReasonEnding                = "Ending"
+	ReasonRevocationScheduled   = "RevocationScheduled"
 	ReasonGranting              = "Granting"
 	ReasonAccessGranted         = "AccessGranted"
 	ReasonAlreadyGranted        = "AlreadyGranted"
-	ReasonAccessTakenBack       = "AccessTakenBack"
+	ReasonAccessRevoked         = "AccessRevoked"
 	ReasonAccountNotFound       = "AccountNotFound"
 	ReasonOrganizationPolicy    = "OrganizationPolicy"
 	ReasonTooManyPrincipals     = "TooManyPrincipals"

@@ -9,7 +9,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 const MaxHistory = 64
 
 // HistoryEvent is what has happened to a grant.
-// +kubebuilder:validation:Enum=Requested;Proposed;Approved;Denied;Lapsed;PolicyChanged;Granted;Found;PullWorked;Restarted;Ineffective;Renewed;Announced;Kept;Expired;PolicyGone;Unused;Revoked;RemovedExternally;Withdrawn
+// +kubebuilder:validation:Enum=Requested;Proposed;Approved;Denied;Lapsed;PolicyChanged;Granted;Found;PullWorked;Restarted;Ineffective;Renewed;RevocationScheduled;RevocationCancelled;Expired;PolicyGone;Unused;Revoked;RemovedExternally;RemovedByOwner
 type HistoryEvent string
 
 // What a history tells, besides the reasons for which a grant ends.
@@ -32,10 +32,10 @@ const (
 	HistoryIneffective HistoryEvent = "Ineffective"
 	// HistoryRenewed: it was in use when its time was over, and was given more.
 	HistoryRenewed HistoryEvent = "Renewed"
-	// HistoryAnnounced: its end was announced.
-	HistoryAnnounced HistoryEvent = "Announced"
-	// HistoryKept: the end that was announced was called off.
-	HistoryKept HistoryEvent = "Kept"
+	// HistoryRevocationScheduled: the grant will be revoked at the time in status.ending.
+	HistoryRevocationScheduled HistoryEvent = "RevocationScheduled"
+	// HistoryRevocationCancelled: the reason for the scheduled revocation is gone.
+	HistoryRevocationCancelled HistoryEvent = "RevocationCancelled"
 )
 
 // HistoryEntry is one thing that has happened to a grant.

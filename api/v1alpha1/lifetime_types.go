@@ -140,7 +140,7 @@ type Lifetime struct {
 }
 
 // EndReason says why a grant has come to its end.
-// +kubebuilder:validation:Enum=Expired;PolicyGone;Unused;Revoked;RemovedExternally;Withdrawn;Denied;Lapsed;PolicyChanged
+// +kubebuilder:validation:Enum=Expired;PolicyGone;Unused;Revoked;RemovedExternally;RemovedByOwner;Denied;Lapsed;PolicyChanged
 type EndReason string
 
 const (
@@ -155,9 +155,8 @@ const (
 	// EndRemovedExternally: the operator had added the member, and somebody else took
 	// it out.
 	EndRemovedExternally EndReason = "RemovedExternally"
-	// EndWithdrawn: the operator had found the member there, and whoever had added it
-	// took it out.
-	EndWithdrawn EndReason = "Withdrawn"
+	// EndRemovedByOwner: the member was there before the grant, and its owner removed it.
+	EndRemovedByOwner EndReason = "RemovedByOwner"
 	// EndDenied: a person has refused it.
 	EndDenied EndReason = "Denied"
 	// EndLapsed: nobody has answered.
@@ -167,7 +166,7 @@ const (
 	EndPolicyChanged EndReason = "PolicyChanged"
 )
 
-// Ending announces that a grant is going to be taken back.
+// Ending says why and when the operator will revoke a grant.
 type Ending struct {
 	// reason says why.
 	// +required

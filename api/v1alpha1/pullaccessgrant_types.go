@@ -126,6 +126,12 @@ const (
 
 // PullAccessGrantStatus is how far the grant has come.
 type PullAccessGrantStatus struct {
+	// observedGeneration is the generation of the grant that this status describes.
+	// Unset: the operator has not read the grant yet.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
 	// conditions are Approved (somebody who may has allowed it), Granted (the member
 	// is in the repository's policy), Effective (a pull was seen to work after) and
 	// Ready, which names the worst of them and says what happens next.
@@ -164,7 +170,7 @@ type PullAccessGrantStatus struct {
 	// write is the last change of the repository's IAM policy: meant, then done.
 	// Unset: none was begun, or the member was found there.
 	// +optional
-	Write *PolicyWrite `json:"write,omitempty"`
+	Write *IAMPolicyWrite `json:"write,omitempty"`
 
 	// grantedTime is when the member was first seen in the policy. Unset: it was not yet.
 	// +optional
@@ -193,10 +199,10 @@ type PullAccessGrantStatus struct {
 	// +optional
 	Usage Usage `json:"usage,omitzero"`
 
-	// refusedRemovals counts how often Google has refused to take the member out.
+	// refusedRevocations counts how often Google has refused to remove the member.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
-	RefusedRemovals int32 `json:"refusedRemovals,omitempty"`
+	RefusedRevocations int32 `json:"refusedRevocations,omitempty"`
 
 	// workloads are those that waited for this grant, in the order in which they
 	// came; when there are more than fit, the first that is done makes room.

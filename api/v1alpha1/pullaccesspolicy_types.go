@@ -3,11 +3,7 @@
 
 package v1alpha1
 
-import (
-	"time"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-)
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // PullAccessPolicy says which Artifact Registry repositories may be opened to
 // which node service accounts, for which pods.
@@ -24,7 +20,7 @@ import (
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Limits",type=string,JSONPath=`.status.conditions[?(@.type=="WithinLimits")].reason`
-// +kubebuilder:printcolumn:name="Until",type=string,priority=1,JSONPath=`.status.brakes.tripped[0].untilTime`
+// +kubebuilder:printcolumn:name="Until",type=string,priority=1,JSONPath=`.status.limits.reached[0].resetTime`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type PullAccessPolicy struct {
@@ -157,11 +153,16 @@ type PullAccessPolicySpec struct {
 	// +kubebuilder:default={}
 	Grant LifetimeSpec `json:"grant,omitzero"`
 
-	// brakes bound how much is done under this policy in a time. What waits behind
-	// a brake goes on by itself when it opens.
+	// limits bound how much the operator does under this policy in a given time. A
+	// grant or restart that exceeds a limit waits until the limit resets.
 	// +optional
 	// +kubebuilder:default={}
-	Brakes BrakesSpec `json:"brakes,omitzero"`
+	Limits LimitsSpec `json:"limits,omitzero"`
+
+	// brakes is the former name of limits. The API server refuses it.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="false",message="brakes was renamed: set limits instead"
+	Brakes *RenamedField `json:"brakes,omitempty"`
 }
 
 // RepositoryPattern names one repository, or by a trailing * several of one project.
@@ -191,71 +192,26 @@ type RepositoryPattern struct {
 	Name string `json:"name,omitempty"`
 }
 
-// What an unset field of RestartSpec means, as the schema's defaults have it.
-const (
-	DefaultRestartDelay = time.Minute
-	DefaultMaxAttempts  = 3
-)
-
-// RestartStrategy says how a stuck workload is brought back.
-// +kubebuilder:validation:Enum=RolloutRestart;DeleteStuckPods;None
-type RestartStrategy string
-
-const (
-	// RestartRollout does what kubectl rollout restart does, on the owning
-	// Deployment, StatefulSet or DaemonSet.
-	RestartRollout RestartStrategy = "RolloutRestart"
-	// RestartDeletePods deletes only the pods that cannot pull and changes no template.
-	RestartDeletePods RestartStrategy = "DeleteStuckPods"
-	// RestartNone leaves the pods to the kubelet's own retries.
-	RestartNone RestartStrategy = "None"
-)
-
-// RestartSpec says how stuck workloads are brought back after a grant.
-type RestartSpec struct {
-	// strategy says what is done to a workload that is still stuck. RolloutRestart
-	// restarts the owning Deployment, StatefulSet or DaemonSet; DeleteStuckPods
-	// deletes only the pods that cannot pull; None leaves them to the kubelet's
-	// own retries. Unset means RolloutRestart. Paused Deployments, Jobs, bare pods
-	// and owners of unknown kinds are always left to the kubelet.
-	// +optional
-	// +kubebuilder:default=RolloutRestart
-	Strategy RestartStrategy `json:"strategy,omitempty"`
-
-	// delay is how long after the grant a workload is restarted, unless a pull is
-	// seen to work sooner. IAM typically needs 2 minutes, at times 7, to spread a
-	// change. From 0s to 1h; unset means 60s.
-	// +optional
-	// +kubebuilder:default="60s"
-	// +kubebuilder:validation:Type=string
-	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('1h')",message="delay must be from 0s to 1h"
-	Delay *metav1.Duration `json:"delay,omitempty"`
-
-	// maxAttempts is how often one workload is restarted for one grant while its
-	// pods keep failing: 5 minutes after the first restart, then twice as long each
-	// time. From 1 to 6; unset means 3.
-	// +optional
-	// +kubebuilder:default=3
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=6
-	MaxAttempts int32 `json:"maxAttempts,omitempty"`
-}
-
 // PullAccessPolicyStatus is what the operator found when it read the policy.
 type PullAccessPolicyStatus struct {
+	// observedGeneration is the generation of the policy that this status describes.
+	// Unset: the operator has not read the policy yet.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
 	// conditions are Ready (the policy is in force, or what hinders it),
 	// CloudAccess (the operator can read the repositories named without a wildcard)
-	// and WithinLimits (no brake holds anything back).
+	// and WithinLimits (no limit is reached).
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=8
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// brakes counts what was done under this policy in the last hour.
+	// limits counts the grants and restarts under this policy in the last hour.
 	// +optional
-	Brakes BrakesStatus `json:"brakes,omitzero"`
+	Limits LimitsStatus `json:"limits,omitzero"`
 
 	// wouldGrant lists what the operator would have granted in mode Enforce, each
 	// once, the first that it met. It is emptied when the mode is no longer DryRun.

@@ -45,7 +45,7 @@ func (r *Reconciler) holdBack(ctx context.Context, w *work) error {
 			continue
 		}
 		held := waiting[free:]
-		sentence := limit.Sentence(which, name, limit.LimitsOf(policy.Spec.Brakes), until)
+		sentence := limit.Sentence(which, name, limit.LimitsOf(policy.Spec.Limits), until)
 		for _, g := range held {
 			w.void[g] = refusal{string(which), metav1.ConditionFalse, sentence}
 		}
@@ -60,16 +60,16 @@ func (r *Reconciler) holdBack(ctx context.Context, w *work) error {
 
 // brakeOn tells how many of those that wait may go on, and which brake holds the
 // rest until when.
-func (r *Reconciler) brakeOn(policy *v1alpha1.PullAccessPolicy, asked map[imageref.Repository]time.Time, waiting int) (which v1alpha1.Brake, free int, until time.Time) {
-	now, limits := r.Clock.Now(), limit.LimitsOf(policy.Spec.Brakes)
+func (r *Reconciler) brakeOn(policy *v1alpha1.PullAccessPolicy, asked map[imageref.Repository]time.Time, waiting int) (which v1alpha1.Limit, free int, until time.Time) {
+	now, limits := r.Clock.Now(), limit.LimitsOf(policy.Spec.Limits)
 	if until := limit.Storm(asked, limits, now); !until.IsZero() {
-		return v1alpha1.BrakeStorm, 0, until
+		return v1alpha1.LimitCircuitBreaker, 0, until
 	}
-	counts := policy.Status.Brakes.Grants
+	counts := policy.Status.Limits.Grants
 	free = min(limit.Left(counts, limits.GrantsPerHour, now), waiting)
 	// What goes on now is counted by then.
 	until = limit.Opens(limit.Add(counts, free, now), limits.GrantsPerHour, now)
-	return v1alpha1.BrakeGrants, free, until
+	return v1alpha1.LimitGrants, free, until
 }
 
 // asked says of each policy when each repository was last asked for under it.
@@ -93,10 +93,10 @@ func (r *Reconciler) asked(ctx context.Context) (map[string]map[imageref.Reposit
 }
 
 // trip notes on the policy that a brake holds something back.
-func (r *Reconciler) trip(ctx context.Context, name string, which v1alpha1.Brake, until time.Time) error {
+func (r *Reconciler) trip(ctx context.Context, name string, which v1alpha1.Limit, until time.Time) error {
 	news := false
 	_, err := r.Policies.Change(ctx, r.Client, name, func(policy *v1alpha1.PullAccessPolicy) error {
-		news = limit.Trip(&policy.Status.Brakes, which, until)
+		news = limit.Trip(&policy.Status.Limits, which, until)
 		return nil
 	})
 	if err == nil && news {
@@ -116,10 +116,10 @@ func (r *Reconciler) spend(ctx context.Context, w *work, adding []*v1alpha1.Pull
 	}
 	for name, grants := range due {
 		_, err := r.Policies.Change(ctx, r.Client, name, func(policy *v1alpha1.PullAccessPolicy) error {
-			if len(grants) > limit.Left(policy.Status.Brakes.Grants, limit.LimitsOf(policy.Spec.Brakes).GrantsPerHour, r.Clock.Now()) {
+			if len(grants) > limit.Left(policy.Status.Limits.Grants, limit.LimitsOf(policy.Spec.Limits).GrantsPerHour, r.Clock.Now()) {
 				return errBraked
 			}
-			policy.Status.Brakes.Grants = limit.Add(policy.Status.Brakes.Grants, len(grants), r.Clock.Now())
+			policy.Status.Limits.Grants = limit.Add(policy.Status.Limits.Grants, len(grants), r.Clock.Now())
 			return nil
 		})
 		if err != nil {
@@ -141,7 +141,7 @@ func (r *Reconciler) refund(ctx context.Context, w *work, g *v1alpha1.PullAccess
 	}
 	delete(w.counted, g.Name)
 	_, err := r.Policies.Change(ctx, r.Client, name, func(policy *v1alpha1.PullAccessPolicy) error {
-		policy.Status.Brakes.Grants = limit.Add(policy.Status.Brakes.Grants, -1, r.Clock.Now())
+		policy.Status.Limits.Grants = limit.Add(policy.Status.Limits.Grants, -1, r.Clock.Now())
 		return nil
 	})
 	return err

@@ -34,14 +34,14 @@ func (w *world) policy() *v1alpha1.PullAccessPolicy {
 func (w *world) counted() int {
 	w.Helper()
 	const most = 1000
-	return most - limit.Left(w.policy().Status.Brakes.Grants, most, w.r.Clock.Now())
+	return most - limit.Left(w.policy().Status.Limits.Grants, most, w.r.Clock.Now())
 }
 
 // braked is a policy that allows so many grants in an hour, of which some are done.
 func braked(most int32, done int) *v1alpha1.PullAccessPolicy {
 	p := enforcing()
-	p.Spec.Brakes.MaxGrantsPerHour = most
-	p.Status.Brakes.Grants = limit.Add(nil, done, now.Add(-30*time.Minute))
+	p.Spec.Limits.MaxGrantsPerHour = most
+	p.Status.Limits.Grants = limit.Add(nil, done, now.Add(-30*time.Minute))
 	return p
 }
 
@@ -62,8 +62,8 @@ func TestBrakeHoldsGrants(t *testing.T) {
 		held = nodes
 	}
 	w.wantCondition(held, v1alpha1.ConditionGranted, "False GrantsPerHour")
-	tripped := w.policy().Status.Brakes.Tripped
-	if len(tripped) != 1 || tripped[0].Brake != v1alpha1.BrakeGrants || tripped[0].UntilTime.Time.Before(opens.Add(-5*time.Minute)) {
+	tripped := w.policy().Status.Limits.Reached
+	if len(tripped) != 1 || tripped[0].Limit != v1alpha1.LimitGrants || tripped[0].ResetTime.Time.Before(opens.Add(-5*time.Minute)) {
 		t.Errorf("tripped %+v, want GrantsPerHour until about %v", tripped, opens)
 	}
 	w.restart()
@@ -71,7 +71,7 @@ func TestBrakeHoldsGrants(t *testing.T) {
 	if w.counted() != 2 || len(w.cloud.readers()) != 2 {
 		t.Errorf("%d counted, readers %v: the limit of 2 did not outlive the process", w.counted(), w.cloud.readers())
 	}
-	w.at(tripped[0].UntilTime.Time)
+	w.at(tripped[0].ResetTime.Time)
 	w.mustPass()
 	w.wantCondition(held, v1alpha1.ConditionGranted, "True AccessGranted")
 	if w.counted() != 2 {
@@ -117,7 +117,7 @@ func TestBrakeCountsWritesOnly(t *testing.T) {
 // for honest; nothing is written until that is over.
 func TestStormHoldsAll(t *testing.T) {
 	p := enforcing()
-	p.Spec.Brakes.Storm = v1alpha1.StormSpec{MaxRepositories: 2, Window: &metav1.Duration{Duration: 10 * time.Minute}}
+	p.Spec.Limits.CircuitBreaker = v1alpha1.CircuitBreakerSpec{MaxRepositories: 2, Window: &metav1.Duration{Duration: 10 * time.Minute}}
 	mine := requested(nodes)
 	mine.CreationTimestamp = metav1.NewTime(now)
 	objects := []client.Object{p, mine}
@@ -146,7 +146,7 @@ func TestBrakeIsSpentOnce(t *testing.T) {
 	w.cloud.OnRead = func(int) {
 		w.cloud.OnRead = nil
 		p := w.policy()
-		p.Status.Brakes.Grants = limit.Add(p.Status.Brakes.Grants, 1, now)
+		p.Status.Limits.Grants = limit.Add(p.Status.Limits.Grants, 1, now)
 		if err := w.client.Status().Update(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}

@@ -59,7 +59,7 @@ type Recorder = interface {
 // +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccesspolicies,verbs=list;watch
 // +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccesspolicies/status,verbs=patch
 // +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccessgrants,verbs=list;watch;patch
-// +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccessgrants,verbs=record
+// +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccessgrants,verbs=write-status
 // +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccessgrants/status,verbs=patch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 

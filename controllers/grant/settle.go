@@ -216,7 +216,7 @@ func (r *Reconciler) ended(ctx context.Context, w *work, g *v1alpha1.PullAccessG
 // the two does no harm.
 func (r *Reconciler) revoked(ctx context.Context, g *v1alpha1.PullAccessGrant) error {
 	events.AccessTakenBack(r.Recorder, g)
-	metrics.Grant(v1alpha1.ReasonAccessTakenBack)
+	metrics.Grant(v1alpha1.ReasonAccessRevoked)
 	return r.release(ctx, g)
 }
 

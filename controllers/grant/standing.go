@@ -85,7 +85,7 @@ func (r *Reconciler) begin(w *work, g *v1alpha1.PullAccessGrant) {
 func (r *Reconciler) gone(w *work, g *v1alpha1.PullAccessGrant) {
 	reason := v1alpha1.EndRemovedExternally
 	if g.Status.Origin == v1alpha1.OriginFound {
-		reason = v1alpha1.EndWithdrawn
+		reason = v1alpha1.EndRemovedByOwner
 	}
 	w.change(g, func() { grantstatus.End(g, reason, r.Clock.Now()) }, func() { r.tellEnd(w, g, reason) })
 }

@@ -131,7 +131,7 @@ func TestUsedAgain(t *testing.T) {
 	w.at(now.Add(48 * time.Hour))
 	w.mustPass()
 	w.wantReaders(foreign, nodes)
-	if g := w.grant(nodes); g.Status.Ending != nil || told(g)[len(g.Status.History)-1] != v1alpha1.HistoryKept {
+	if g := w.grant(nodes); g.Status.Ending != nil || told(g)[len(g.Status.History)-1] != v1alpha1.HistoryRevocationCancelled {
 		t.Errorf("ending %+v, history %v", g.Status.Ending, told(g))
 	}
 }
@@ -272,7 +272,7 @@ func TestRefusalsAreToldOnce(t *testing.T) {
 	if n := len(w.recorder.said); n != 2 {
 		t.Errorf("%d events, want one on the grant and one on its policy: %v", n, w.recorder.said)
 	}
-	if refusals := w.grant(nodes).Status.RefusedRemovals; refusals != 10 {
+	if refusals := w.grant(nodes).Status.RefusedRevocations; refusals != 10 {
 		t.Errorf("%d refusals are on record, want 10", refusals)
 	}
 }

@@ -49,7 +49,7 @@ func (r *Reconciler) request(ctx context.Context, pod *corev1.Pod, failure pullf
 			return nil // The grant is about to end.
 		case withdrawn(object, d) || outranked(object, grant):
 			if grantstatus.Granted(object) {
-				grantstatus.End(object, v1alpha1.EndWithdrawn, r.Clock.Now())
+				grantstatus.End(object, v1alpha1.EndRemovedByOwner, r.Clock.Now())
 			}
 			grantstatus.Reopen(object, owner, grant.Policy(), r.Clock.Now())
 			return nil

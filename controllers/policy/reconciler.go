@@ -64,7 +64,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, policy *v1alpha1.PullAccessP
 	before := policy.DeepCopy()
 	now := r.Clock.Now()
 	access := r.observeCloud(ctx, policy)
-	opens := limit.Open(&policy.Status.Brakes, limit.LimitsOf(policy.Spec.Brakes), now)
+	opens := limit.Open(&policy.Status.Limits, limit.LimitsOf(policy.Spec.Limits), now)
 	limits := decideLimits(policy)
 	if policy.Spec.Mode == v1alpha1.ModeEnforce || policy.Spec.Mode == v1alpha1.ModeApprove {
 		policy.Status.WouldGrant = nil
@@ -85,13 +85,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, policy *v1alpha1.PullAccessP
 
 // decideLimits names the brake that holds something back for longest.
 func decideLimits(policy *v1alpha1.PullAccessPolicy) metav1.Condition {
-	if len(policy.Status.Brakes.Tripped) == 0 {
+	if len(policy.Status.Limits.Reached) == 0 {
 		return metav1.Condition{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonWithinLimits, Message: "No brake holds anything back."}
 	}
-	last := policy.Status.Brakes.Tripped[0]
+	last := policy.Status.Limits.Reached[0]
 	return metav1.Condition{
-		Status: metav1.ConditionFalse, Reason: string(last.Brake),
-		Message: limit.Sentence(last.Brake, policy.Name, limit.LimitsOf(policy.Spec.Brakes), last.UntilTime.Time),
+		Status: metav1.ConditionFalse, Reason: string(last.Limit),
+		Message: limit.Sentence(last.Limit, policy.Name, limit.LimitsOf(policy.Spec.Limits), last.ResetTime.Time),
 	}
 }
 
@@ -180,7 +180,7 @@ func decideReady(policy *v1alpha1.PullAccessPolicy, cloud access, limits metav1.
 		}
 	case policy.Spec.Mode == v1alpha1.ModeEnforce:
 		return metav1.Condition{
-			Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonInForce,
+			Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonEnforcing,
 			Message: "When a pod that it covers cannot pull, the operator opens the listed repository to the listed node account.",
 		}
 	default:
@@ -216,7 +216,7 @@ func others() predicate.Funcs {
 			before, known := e.ObjectOld.(*v1alpha1.PullAccessPolicy)
 			after, ok := e.ObjectNew.(*v1alpha1.PullAccessPolicy)
 			return known && ok && (len(before.Status.WouldGrant) != len(after.Status.WouldGrant) ||
-				!equality.Semantic.DeepEqual(before.Status.Brakes.Tripped, after.Status.Brakes.Tripped))
+				!equality.Semantic.DeepEqual(before.Status.Limits.Reached, after.Status.Limits.Reached))
 		},
 	}
 }

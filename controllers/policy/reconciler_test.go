@@ -256,10 +256,10 @@ func TestBrakesAndPauses(t *testing.T) {
 	policy := policyOf(nil)
 	until := metav1.NewTime(now.Add(20 * time.Minute))
 	sooner := metav1.NewTime(now.Add(5 * time.Minute))
-	policy.Status.Brakes.Grants = limit.Add(nil, 20, now.Add(-45*time.Minute))
-	policy.Status.Brakes.Restarts = limit.Add(nil, 60, now.Add(-time.Hour))
-	policy.Status.Brakes.Tripped = []v1alpha1.TrippedBrake{
-		{Brake: v1alpha1.BrakeGrants, UntilTime: until}, {Brake: v1alpha1.BrakeRestarts, UntilTime: sooner},
+	policy.Status.Limits.Grants = limit.Add(nil, 20, now.Add(-45*time.Minute))
+	policy.Status.Limits.Restarts = limit.Add(nil, 60, now.Add(-time.Hour))
+	policy.Status.Limits.Reached = []v1alpha1.ReachedLimit{
+		{Limit: v1alpha1.LimitGrants, ResetTime: until}, {Limit: v1alpha1.LimitRestarts, ResetTime: sooner},
 	}
 	r, recorder, _ := setUp(t, policy, fakeCloud{"services": present, "tools": present}, nil)
 	for i, step := range []struct {

@@ -47,12 +47,12 @@ func (r *Reconciler) holdBack(ctx context.Context, grant *v1alpha1.PullAccessGra
 			j.planned[i] = grant.Status.Workloads[i]
 			delete(j.waits, i)
 		}
-		limits := limit.LimitsOf(got.policy.Spec.Brakes)
-		opens := limit.Opens(got.policy.Status.Brakes.Restarts, limits.RestartsPerHour, r.Clock.Now())
+		limits := limit.LimitsOf(got.policy.Spec.Limits)
+		opens := limit.Opens(got.policy.Status.Limits.Restarts, limits.RestartsPerHour, r.Clock.Now())
 		for _, i := range braked {
 			w := grant.Status.Workloads[i]
 			if w.State != v1alpha1.WorkloadRestarting {
-				w.State, w.Message = v1alpha1.WorkloadWaiting, limit.Sentence(v1alpha1.BrakeRestarts, name, limits, opens)
+				w.State, w.Message = v1alpha1.WorkloadWaiting, limit.Sentence(v1alpha1.LimitRestarts, name, limits, opens)
 			}
 			j.planned[i], j.waits[i] = w, opens.Sub(r.Clock.Now())
 			j.sooner(j.waits[i])
@@ -66,8 +66,8 @@ func (r *Reconciler) holdBack(ctx context.Context, grant *v1alpha1.PullAccessGra
 func (r *Reconciler) spend(ctx context.Context, name string, due []int, mayBegin func(int) bool) (got spent, braked []int, _ error) {
 	var news bool
 	policy, err := r.Policies.Change(ctx, r.Client, name, func(policy *v1alpha1.PullAccessPolicy) error {
-		now, most := r.Clock.Now(), limit.LimitsOf(policy.Spec.Brakes).RestartsPerHour
-		counts := &policy.Status.Brakes.Restarts
+		now, most := r.Clock.Now(), limit.LimitsOf(policy.Spec.Limits).RestartsPerHour
+		counts := &policy.Status.Limits.Restarts
 		left := limit.Left(*counts, most, now)
 		for _, i := range due {
 			if got.n == left {
@@ -77,14 +77,14 @@ func (r *Reconciler) spend(ctx context.Context, name string, due []int, mayBegin
 			}
 		}
 		*counts = limit.Add(*counts, got.n, now)
-		news = len(braked) > 0 && limit.Trip(&policy.Status.Brakes, v1alpha1.BrakeRestarts, limit.Opens(*counts, most, now))
+		news = len(braked) > 0 && limit.Trip(&policy.Status.Limits, v1alpha1.LimitRestarts, limit.Opens(*counts, most, now))
 		return nil
 	})
 	if err != nil {
 		return spent{}, nil, fmt.Errorf("count restarts under policy %s: %w", name, err)
 	}
 	if news {
-		metrics.BrakeTripped(string(v1alpha1.BrakeRestarts))
+		metrics.BrakeTripped(string(v1alpha1.LimitRestarts))
 	}
 	got.policy = policy
 	return got, braked, nil
@@ -99,7 +99,7 @@ func (r *Reconciler) refund(ctx context.Context, counted []spent, why error) err
 	var errs []error
 	for _, s := range counted {
 		_, err := r.Policies.Change(ctx, r.Client, s.policy.Name, func(policy *v1alpha1.PullAccessPolicy) error {
-			policy.Status.Brakes.Restarts = limit.Add(policy.Status.Brakes.Restarts, -s.n, r.Clock.Now())
+			policy.Status.Limits.Restarts = limit.Add(policy.Status.Limits.Restarts, -s.n, r.Clock.Now())
 			return nil
 		})
 		errs = append(errs, err)

@@ -31,8 +31,8 @@ func TestBrakeHoldsRestarts(t *testing.T) {
 		t.Fatal(err)
 	}
 	policy := &v1alpha1.PullAccessPolicy{ObjectMeta: metav1.ObjectMeta{Name: "prod"}}
-	policy.Spec.Brakes.MaxRestartsPerHour = 3
-	policy.Status.Brakes.Restarts = limit.Add(nil, 1, granted.Add(-30*time.Minute))
+	policy.Spec.Limits.MaxRestartsPerHour = 3
+	policy.Status.Limits.Restarts = limit.Add(nil, 1, granted.Add(-30*time.Minute))
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(policy).WithStatusSubresource(policy).Build()
 	r := New(Reconciler{Client: c, Clock: clocktesting.NewFakePassiveClock(granted), Policies: outcome.NewPolicies()})
 	grant, views := grantedAt(nil), map[int]view{}
@@ -67,11 +67,11 @@ func TestBrakeHoldsRestarts(t *testing.T) {
 	if err := c.Get(t.Context(), client.ObjectKey{Name: "prod"}, found); err != nil {
 		t.Fatal(err)
 	}
-	tripped := found.Status.Brakes.Tripped
-	if len(tripped) != 1 || tripped[0].Brake != v1alpha1.BrakeRestarts || limit.Left(found.Status.Brakes.Restarts, 3, granted) != 0 {
-		t.Errorf("on record are %+v", found.Status.Brakes)
+	tripped := found.Status.Limits.Reached
+	if len(tripped) != 1 || tripped[0].Limit != v1alpha1.LimitRestarts || limit.Left(found.Status.Limits.Restarts, 3, granted) != 0 {
+		t.Errorf("on record are %+v", found.Status.Limits)
 	}
-	r.Clock = clocktesting.NewFakePassiveClock(tripped[0].UntilTime.Time)
+	r.Clock = clocktesting.NewFakePassiveClock(tripped[0].ResetTime.Time)
 	for i := range 2 {
 		delete(views, i) // They have recovered.
 	}
@@ -104,7 +104,7 @@ func TestRefundGoesByWhatWasCounted(t *testing.T) {
 				t.Fatal(err)
 			}
 			stale := &v1alpha1.PullAccessPolicy{ObjectMeta: metav1.ObjectMeta{Name: "prod"}}
-			stale.Spec.Brakes.MaxRestartsPerHour = 15
+			stale.Spec.Limits.MaxRestartsPerHour = 15
 			server := fake.NewClientBuilder().WithScheme(scheme).WithObjects(stale).WithStatusSubresource(stale).Build()
 			if err := server.Get(t.Context(), client.ObjectKey{Name: "prod"}, stale); err != nil {
 				t.Fatal(err)
@@ -133,7 +133,7 @@ func TestRefundGoesByWhatWasCounted(t *testing.T) {
 			if err := server.Get(t.Context(), client.ObjectKey{Name: "prod"}, found); err != nil {
 				t.Fatal(err)
 			}
-			if left := limit.Left(found.Status.Brakes.Restarts, 15, granted); left != tc.want || err != nil {
+			if left := limit.Left(found.Status.Limits.Restarts, 15, granted); left != tc.want || err != nil {
 				t.Errorf("%d of 15 are left, %v; want %d", left, err, tc.want)
 			}
 		})
@@ -148,7 +148,7 @@ func TestRestartsArePaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	policy := &v1alpha1.PullAccessPolicy{ObjectMeta: metav1.ObjectMeta{Name: "prod"}}
-	policy.Spec.Brakes.MaxRestartsPerHour = 1000
+	policy.Spec.Limits.MaxRestartsPerHour = 1000
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(policy).WithStatusSubresource(policy).Build()
 	clock := clocktesting.NewFakePassiveClock(granted)
 	r := New(Reconciler{Client: c, Clock: clock, Policies: outcome.NewPolicies()})
@@ -185,8 +185,8 @@ func TestABrakeSlowsNobodyElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	braked := &v1alpha1.PullAccessPolicy{ObjectMeta: metav1.ObjectMeta{Name: "braked"}}
-	braked.Spec.Brakes.MaxRestartsPerHour = 1
-	braked.Status.Brakes.Restarts = limit.Add(nil, 1, granted)
+	braked.Spec.Limits.MaxRestartsPerHour = 1
+	braked.Status.Limits.Restarts = limit.Add(nil, 1, granted)
 	open := &v1alpha1.PullAccessPolicy{ObjectMeta: metav1.ObjectMeta{Name: "open"}}
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(braked, open).WithStatusSubresource(braked).Build()
 	r := New(Reconciler{Client: c, Clock: clocktesting.NewFakePassiveClock(granted), Policies: outcome.NewPolicies()})

@@ -138,7 +138,7 @@ func specOf(policy *v1alpha1.PullAccessPolicy) restartSpec {
 	said := policy.Spec.Restart
 	spec := restartSpec{
 		strategy: said.Strategy, delay: v1alpha1.DefaultRestartDelay, maxAttempts: said.MaxAttempts,
-		cooldown: limit.LimitsOf(policy.Spec.Brakes).Cooldown,
+		cooldown: limit.LimitsOf(policy.Spec.Limits).Cooldown,
 	}
 	if said.Strategy == "" {
 		spec.strategy = v1alpha1.RestartRollout

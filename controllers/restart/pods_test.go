@@ -81,7 +81,7 @@ func TestWhatProvesAPull(t *testing.T) {
 			grant.Spec.Repository = v1alpha1.Repository{Project: "acme-prod-417", Location: "us-central1", Name: "services"}
 			grant.Spec.Member = v1alpha1.ServiceAccountMember(email)
 			grant.Status.RequestedTime = after(-time.Hour) // Asked for anew; a person took their time.
-			grant.Status.Write = &v1alpha1.PolicyWrite{IntendedTime: *after(0)}
+			grant.Status.Write = &v1alpha1.IAMPolicyWrite{IntentTime: *after(0)}
 			w := v1alpha1.Workload{Kind: workload.Pod, Namespace: "shop", Name: "web"}
 			live, err := workload.Read(t.Context(), c, w)
 			if err != nil {

@@ -100,8 +100,8 @@ func policy() *v1alpha1.PullAccessPolicy {
 		NamespaceSelector: &metav1.LabelSelector{},
 		Repositories:      []v1alpha1.RepositoryPattern{{Project: imageProject, Location: location, Name: "team-*"}},
 		Restart:           v1alpha1.RestartSpec{Delay: &metav1.Duration{Duration: restartDelay}},
-		Brakes: v1alpha1.BrakesSpec{
-			MaxGrantsPerHour: 1000, MaxRestartsPerHour: 10000, Storm: v1alpha1.StormSpec{MaxRepositories: 1000},
+		Limits: v1alpha1.LimitsSpec{
+			MaxGrantsPerHour: 1000, MaxRestartsPerHour: 10000, CircuitBreaker: v1alpha1.CircuitBreakerSpec{MaxRepositories: 1000},
 		},
 	}
 	for _, pool := range pools {

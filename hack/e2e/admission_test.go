@@ -70,7 +70,7 @@ func ended(s *v1alpha1.PullAccessGrantStatus) {
 }
 
 func intended(s *v1alpha1.PullAccessGrantStatus) {
-	s.Write = &v1alpha1.PolicyWrite{IntendedTime: metav1.Unix(1700000000, 0), EtagBefore: "BwYx"}
+	s.Write = &v1alpha1.IAMPolicyWrite{IntentTime: metav1.Unix(1700000000, 0), EtagBefore: "BwYx"}
 }
 
 func approves(user string) state { return review(v1alpha1.ReviewApproved, user) }
@@ -95,7 +95,7 @@ var (
 	denied   = append(slices.Clone(waiting), step{approver, denies(approver)})
 	granted  = append(recorded(v1alpha1.ConditionGranted, metav1.ConditionTrue, v1alpha1.ReasonAccessGranted), step{admin, added})
 	approved = slices.Concat(waiting, []step{{approver, approves(approver)}, {admin, trueNow}}, granted)
-	braked   = recorded(v1alpha1.ConditionGranted, metav1.ConditionFalse, string(v1alpha1.BrakeStorm))
+	braked   = recorded(v1alpha1.ConditionGranted, metav1.ConditionFalse, string(v1alpha1.LimitCircuitBreaker))
 	broken   = append(recorded(v1alpha1.ConditionGranted, metav1.ConditionUnknown, v1alpha1.ReasonGranting), step{admin, intended})
 )
 

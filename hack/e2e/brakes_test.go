@@ -25,7 +25,7 @@ func sharing(a, b *site) *v1alpha1.PullAccessPolicy {
 	return policy
 }
 
-func held(by v1alpha1.Brake) func(*v1alpha1.PullAccessGrant) bool {
+func held(by v1alpha1.Limit) func(*v1alpha1.PullAccessGrant) bool {
 	return func(g *v1alpha1.PullAccessGrant) bool {
 		return is(g, v1alpha1.ConditionGranted, metav1.ConditionFalse, string(by))
 	}
@@ -39,16 +39,16 @@ func TestBrakesHold(t *testing.T) {
 	o := l.operator(t)
 	first, second := l.site(t, "brake-first", nodeProject), l.site(t, "brake-second", nodeProject)
 	policy := sharing(first, second)
-	policy.Spec.Brakes.MaxGrantsPerHour = 1
+	policy.Spec.Limits.MaxGrantsPerHour = 1
 	create(t, policy, first.deployment("quick", 1))
 	first.grant(t, "is Ready", healed)
 	policyCondition(t, policy.Name, v1alpha1.ConditionWithinLimits, metav1.ConditionTrue, v1alpha1.ReasonWithinLimits)
 
 	create(t, second.deployment("quick", 1))
-	second.grant(t, "waits behind the brake", held(v1alpha1.BrakeGrants))
-	c := policyCondition(t, policy.Name, v1alpha1.ConditionWithinLimits, metav1.ConditionFalse, string(v1alpha1.BrakeGrants))
-	wantWords(t, c.Message, "allows 1 grants in an hour", "spec.brakes.maxGrantsPerHour", "goes on at 20")
-	event(t, "default", "PullAccessPolicy", policy.Name, string(v1alpha1.BrakeGrants))
+	second.grant(t, "waits behind the brake", held(v1alpha1.LimitGrants))
+	c := policyCondition(t, policy.Name, v1alpha1.ConditionWithinLimits, metav1.ConditionFalse, string(v1alpha1.LimitGrants))
+	wantWords(t, c.Message, "allows 1 grants in an hour", "spec.limits.maxGrantsPerHour", "goes on at 20")
+	event(t, "default", "PullAccessPolicy", policy.Name, string(v1alpha1.LimitGrants))
 	eventually(t, "the brake is counted", func(ctx context.Context) (bool, any) {
 		got := o.metric(ctx, `pullaccess_brakes_total{brake="GrantsPerHour"}`)
 		return got == "1", got
@@ -60,7 +60,7 @@ func TestBrakesHold(t *testing.T) {
 	o.Stop()
 	l.operator(t)
 	event(t, second.namespace, "Pod", "", "AccessRequested") // The next operator has judged it.
-	second.grant(t, "still waits", held(v1alpha1.BrakeGrants))
+	second.grant(t, "still waits", held(v1alpha1.LimitGrants))
 	if n := l.writes(second.resource()); n != 0 {
 		t.Fatalf("the second policy was written %d times", n)
 	}
@@ -72,18 +72,18 @@ func TestBrakesHold(t *testing.T) {
 			return false, err
 		}
 		before := found.DeepCopy()
-		for i := range found.Status.Brakes.Grants {
-			start := &found.Status.Brakes.Grants[i].StartTime
+		for i := range found.Status.Limits.Grants {
+			start := &found.Status.Limits.Grants[i].StartTime
 			*start = metav1.NewTime(start.Add(-2 * time.Hour))
 		}
 		past := metav1.NewTime(time.Now().Add(-time.Second))
-		for i := range found.Status.Brakes.Tripped {
-			found.Status.Brakes.Tripped[i].UntilTime = past
+		for i := range found.Status.Limits.Reached {
+			found.Status.Limits.Reached[i].ResetTime = past
 		}
 		err := shared.client.Status().Patch(ctx, found, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 		return err == nil, err
 	})
-	first.editPolicy(t, func(spec *v1alpha1.PullAccessPolicySpec) { spec.Brakes.MaxRestartsPerHour = 61 })
+	first.editPolicy(t, func(spec *v1alpha1.PullAccessPolicySpec) { spec.Limits.MaxRestartsPerHour = 61 })
 	second.grant(t, "is Ready", healed)
 	policyCondition(t, policy.Name, v1alpha1.ConditionWithinLimits, metav1.ConditionTrue, v1alpha1.ReasonWithinLimits)
 }
@@ -95,7 +95,7 @@ func TestRestartBrake(t *testing.T) {
 	l.operator(t)
 	s := l.site(t, "brake-restarts", nodeProject)
 	policy := s.policy()
-	policy.Spec.Brakes.MaxRestartsPerHour = 1
+	policy.Spec.Limits.MaxRestartsPerHour = 1
 	other := s.deployment("slow", 1)
 	other.Name = "other"
 	other.Spec.Selector.MatchLabels["app"], other.Spec.Template.Labels["app"] = "other", "other"
@@ -118,9 +118,9 @@ func TestRestartBrake(t *testing.T) {
 			wantWords(t, w.Message, "allows 1 restarts in an hour")
 		}
 	}
-	policyCondition(t, policy.Name, v1alpha1.ConditionWithinLimits, metav1.ConditionFalse, string(v1alpha1.BrakeRestarts))
+	policyCondition(t, policy.Name, v1alpha1.ConditionWithinLimits, metav1.ConditionFalse, string(v1alpha1.LimitRestarts))
 	s.wantRestarts(t, 1)
-	s.editPolicy(t, func(spec *v1alpha1.PullAccessPolicySpec) { spec.Brakes.MaxRestartsPerHour = 2 })
+	s.editPolicy(t, func(spec *v1alpha1.PullAccessPolicySpec) { spec.Limits.MaxRestartsPerHour = 2 })
 	s.grant(t, "is Ready", healed)
 }
 
@@ -136,7 +136,7 @@ func TestStorm(t *testing.T) {
 	o.Stop()
 	policy := sharing(first, second)
 	policy.Spec.Mode = v1alpha1.ModeApprove // Both have asked before either may be written.
-	policy.Spec.Brakes.Storm = v1alpha1.StormSpec{MaxRepositories: 1, Window: &metav1.Duration{Duration: 30 * time.Minute}}
+	policy.Spec.Limits.CircuitBreaker = v1alpha1.CircuitBreakerSpec{MaxRepositories: 1, Window: &metav1.Duration{Duration: 30 * time.Minute}}
 	create(t, policy)
 	l.operator(t)
 	p := newPlugin(t, "")
@@ -145,9 +145,9 @@ func TestStorm(t *testing.T) {
 	}
 	p.must(t, "approve", first.name(), second.name())
 	for _, s := range []*site{first, second} {
-		s.grant(t, "waits for the storm to pass", held(v1alpha1.BrakeStorm))
+		s.grant(t, "waits for the storm to pass", held(v1alpha1.LimitCircuitBreaker))
 	}
-	c := policyCondition(t, policy.Name, v1alpha1.ConditionWithinLimits, metav1.ConditionFalse, string(v1alpha1.BrakeStorm))
+	c := policyCondition(t, policy.Name, v1alpha1.ConditionWithinLimits, metav1.ConditionFalse, string(v1alpha1.LimitCircuitBreaker))
 	wantWords(t, c.Message, "More than 1 repositories are asked for within 30m0s", "look for one cause behind all")
 	if n := l.writes(first.resource()) + l.writes(second.resource()); n != 0 {
 		t.Errorf("%d writes in a storm", n)

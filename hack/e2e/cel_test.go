@@ -193,17 +193,17 @@ var policyCases = map[string]schemaCase{
 	"renewed by another word":       {change{"spec.grant.renew", "Always"}, enumMessage},
 	"several clusters":              {change{"spec.grant.accountsUsedBy", "SeveralClusters"}, ""},
 	"clusters by another word":      {change{"spec.grant.accountsUsedBy", "Nobody"}, enumMessage},
-	"one grant an hour":             {change{"spec.brakes.maxGrantsPerHour", int64(1)}, ""},
-	"no grant an hour":              {change{"spec.brakes.maxGrantsPerHour", int64(0)}, "should be greater than or equal to 1"},
-	"too many grants an hour":       {change{"spec.brakes.maxGrantsPerHour", int64(1001)}, "should be less than or equal to 1000"},
-	"no restart an hour":            {change{"spec.brakes.maxRestartsPerHour", int64(0)}, "should be greater than or equal to 1"},
-	"too many restarts an hour":     {change{"spec.brakes.maxRestartsPerHour", int64(10001)}, "should be less than or equal to 10000"},
-	"no cooldown":                   {change{"spec.brakes.cooldown", "0s"}, ""},
-	"more than a day's cooldown":    {change{"spec.brakes.cooldown", "24h1s"}, cooldownMessage},
-	"a negative cooldown":           {change{"spec.brakes.cooldown", "-1s"}, cooldownMessage},
-	"a storm of none":               {change{"spec.brakes.storm.maxRepositories", int64(0)}, "should be greater than or equal to 1"},
-	"a storm of a minute":           {change{"spec.brakes.storm.window", "1m"}, ""},
-	"a storm of a moment":           {change{"spec.brakes.storm.window", "59s"}, windowMessage},
+	"one grant an hour":             {change{"spec.limits.maxGrantsPerHour", int64(1)}, ""},
+	"no grant an hour":              {change{"spec.limits.maxGrantsPerHour", int64(0)}, "should be greater than or equal to 1"},
+	"too many grants an hour":       {change{"spec.limits.maxGrantsPerHour", int64(1001)}, "should be less than or equal to 1000"},
+	"no restart an hour":            {change{"spec.limits.maxRestartsPerHour", int64(0)}, "should be greater than or equal to 1"},
+	"too many restarts an hour":     {change{"spec.limits.maxRestartsPerHour", int64(10001)}, "should be less than or equal to 10000"},
+	"no cooldown":                   {change{"spec.limits.cooldown", "0s"}, ""},
+	"more than a day's cooldown":    {change{"spec.limits.cooldown", "24h1s"}, cooldownMessage},
+	"a negative cooldown":           {change{"spec.limits.cooldown", "-1s"}, cooldownMessage},
+	"a storm of none":               {change{"spec.limits.circuitBreaker.maxRepositories", int64(0)}, "should be greater than or equal to 1"},
+	"a storm of a minute":           {change{"spec.limits.circuitBreaker.window", "1m"}, ""},
+	"a storm of a moment":           {change{"spec.limits.circuitBreaker.window", "59s"}, windowMessage},
 	"an unknown field":              {change{"spec.repository", "services"}, `unknown field "spec.repository"`},
 }
 
@@ -352,7 +352,7 @@ func TestPolicyDefaults(t *testing.T) {
 		g.WhenPolicyGone != v1alpha1.Revoke || g.GracePeriod.Duration != v1alpha1.DefaultGracePeriod {
 		t.Errorf("grant %+v, want one that ends with its policy", g)
 	}
-	unset := v1alpha1.BrakesSpec{}
+	unset := v1alpha1.LimitsSpec{}
 	if got.Pause != nil || got.Approval.Timeout.Duration != v1alpha1.DefaultApprovalTimeout || limit.LimitsOf(got.Brakes) != limit.LimitsOf(unset) || got.Brakes.MaxGrantsPerHour == 0 {
 		t.Errorf("pause %v, approval %+v, brakes %+v, want none, a day, and what unset means", got.Pause, got.Approval, got.Brakes)
 	}

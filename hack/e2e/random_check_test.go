@@ -253,8 +253,8 @@ func (r *randomRun) grantRests(p *place, g *v1alpha1.PullAccessGrant) error {
 	switch is.Reason {
 	case v1alpha1.ReasonPolicyGone:
 		return nil
-	case string(v1alpha1.BrakeGrants):
-		if p.policy != nil && p.policy.Spec.Brakes.MaxGrantsPerHour == 1 {
+	case string(v1alpha1.LimitGrants):
+		if p.policy != nil && p.policy.Spec.Limits.MaxGrantsPerHour == 1 {
 			return nil
 		}
 	case v1alpha1.ReasonWaitingForApproval:
@@ -315,7 +315,7 @@ func (r *randomRun) podRests(p *place, pod *corev1.Pod) error {
 		return nil
 	}
 	grant, err := grantOf(who, p)
-	if err == nil && grant != nil && is(grant, v1alpha1.ConditionGranted, metav1.ConditionFalse, string(v1alpha1.BrakeGrants)) {
+	if err == nil && grant != nil && is(grant, v1alpha1.ConditionGranted, metav1.ConditionFalse, string(v1alpha1.LimitGrants)) {
 		return nil // grantRests has looked whether it may.
 	}
 	return errors.Join(err, fmt.Errorf("pod %s/%s cannot pull, and a policy allows its account to", pod.Namespace, pod.Name))

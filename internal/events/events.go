@@ -102,7 +102,7 @@ func GrantRefused(r Recorder, about, related runtime.Object, reason, sentence st
 // AccessTakenBack tells that the record is deleted, and its member was taken out of
 // the repository's policy.
 func AccessTakenBack(r Recorder, g *v1alpha1.PullAccessGrant) {
-	emit(r, g, nil, corev1.EventTypeNormal, v1alpha1.ReasonAccessTakenBack, actionRevoke,
+	emit(r, g, nil, corev1.EventTypeNormal, v1alpha1.ReasonAccessRevoked, actionRevoke,
 		"Took back read access to "+repository(g)+" from "+account(g)+"; while a policy allows it, the next pod that cannot pull has it granted again.")
 }
 
@@ -113,7 +113,7 @@ func AccessKept(r Recorder, g *v1alpha1.PullAccessGrant, fate string) {
 
 // GrantEnding tells that the grant is about to be taken back, why and when.
 func GrantEnding(r Recorder, about, related runtime.Object, sentence string) {
-	emit(r, about, related, corev1.EventTypeNormal, v1alpha1.ReasonEnding, actionRevoke, sentence)
+	emit(r, about, related, corev1.EventTypeNormal, v1alpha1.ReasonRevocationScheduled, actionRevoke, sentence)
 }
 
 // GrantEnded tells that the grant has come to its end, and why.

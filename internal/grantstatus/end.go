@@ -30,7 +30,7 @@ func End(g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason, now time.Time) 
 	ended := metav1.NewTime(now)
 	g.Status.EndedTime, g.Status.Ending = &ended, nil
 	g.Status.GrantedTime, g.Status.EffectiveTime, g.Status.Origin, g.Status.Write = nil, nil, "", nil
-	g.Status.Usage, g.Status.RefusedRemovals = v1alpha1.Usage{}, 0
+	g.Status.Usage, g.Status.RefusedRevocations = v1alpha1.Usage{}, 0
 	set(g, v1alpha1.ConditionGranted, metav1.ConditionFalse, string(reason), sentence)
 	if meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionEffective) != nil {
 		set(g, v1alpha1.ConditionEffective, metav1.ConditionUnknown, string(reason), "The grant has ended.")
@@ -56,7 +56,7 @@ func RemovedExternally(g *v1alpha1.PullAccessGrant) bool {
 // nobody answered is asked again for a pod that came after.
 func MayReopen(g *v1alpha1.PullAccessGrant, made time.Time) bool {
 	switch v1alpha1.EndReason(Reason(g)) {
-	case v1alpha1.EndExpired, v1alpha1.EndPolicyGone, v1alpha1.EndUnused, v1alpha1.EndPolicyChanged, v1alpha1.EndWithdrawn:
+	case v1alpha1.EndExpired, v1alpha1.EndPolicyGone, v1alpha1.EndUnused, v1alpha1.EndPolicyChanged, v1alpha1.EndRemovedByOwner:
 		return true
 	case v1alpha1.EndLapsed:
 		return Ended(g) && !made.Before(g.Status.EndedTime.Time.Truncate(time.Second)) // Pods bear whole seconds.
@@ -103,7 +103,7 @@ func endSentence(g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason) string 
 	case v1alpha1.EndRemovedExternally:
 		return "The operator had added the member, and somebody else took it out, most likely what keeps the whole policy (Terraform's iam_policy or iam_binding, Config Connector's IAMPolicy). " +
 			"The operator does not put it back: declare it there, as kubectl pullaccess grants " + g.Name + " -o terraform (or config-connector, crossplane, gcloud) shows." + stands
-	case v1alpha1.EndWithdrawn:
+	case v1alpha1.EndRemovedByOwner:
 		return "The member had been there before, and whoever had added it took it out." + again
 	case v1alpha1.EndDenied:
 		return said(g, "Denied") + " Nothing was written." + stands
@@ -158,9 +158,9 @@ func Why(g *v1alpha1.PullAccessGrant) string {
 func Announce(g *v1alpha1.PullAccessGrant, end *v1alpha1.Ending, now time.Time) {
 	switch {
 	case end != nil && (g.Status.Ending == nil || *g.Status.Ending != *end):
-		Note(g, v1alpha1.HistoryAnnounced, EndingSentence(end), now)
+		Note(g, v1alpha1.HistoryRevocationScheduled, EndingSentence(end), now)
 	case end == nil && g.Status.Ending != nil:
-		Note(g, v1alpha1.HistoryKept, "What was announced is called off.", now)
+		Note(g, v1alpha1.HistoryRevocationCancelled, "What was announced is called off.", now)
 	}
 	g.Status.Ending = end
 	Summarise(g)

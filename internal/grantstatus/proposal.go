@@ -31,7 +31,7 @@ func AskedTime(g *v1alpha1.PullAccessGrant) time.Time {
 // earliest; when it was asked for, if it was found there.
 func WrittenTime(g *v1alpha1.PullAccessGrant) time.Time {
 	if g.Status.Write != nil {
-		return g.Status.Write.IntendedTime.Time
+		return g.Status.Write.IntentTime.Time
 	}
 	return AskedTime(g)
 }

@@ -41,7 +41,7 @@ func State(g *v1alpha1.PullAccessGrant) string {
 	case !Granted(g):
 		return whyNot(g)
 	case g.Status.Ending != nil:
-		return v1alpha1.ReasonEnding
+		return v1alpha1.ReasonRevocationScheduled
 	case Ineffective(g):
 		return StateIneffective
 	default:

@@ -57,7 +57,7 @@ func TestState(t *testing.T) {
 		"granted":           {[]status{granted}, StateGranted, false},
 		"approved, granted": {[]status{granted, said(v1alpha1.ReviewApproved)}, StateGranted, false},
 		"ineffective":       {[]status{granted, is(v1alpha1.ConditionEffective, metav1.ConditionFalse, v1alpha1.ReasonIneffective)}, StateIneffective, false},
-		"ending":            {[]status{granted, ending}, v1alpha1.ReasonEnding, false},
+		"ending":            {[]status{granted, ending}, v1alpha1.ReasonRevocationScheduled, false},
 		"revoked, unread":   {[]status{granted, ending, said(v1alpha1.ReviewRevoked)}, StateRevoking, false},
 		"revoked":           {[]status{granted, said(v1alpha1.ReviewRevoked), ended(v1alpha1.EndRevoked)}, string(v1alpha1.EndRevoked), false},
 		"expired":           {[]status{granted, ended(v1alpha1.EndExpired)}, "Expired", false},

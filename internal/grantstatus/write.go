@@ -34,7 +34,7 @@ func Effective(g *v1alpha1.PullAccessGrant) bool { return g.Status.EffectiveTime
 // the policy with this etag. It comes before the write. What is added is added
 // for the grant's first workload, which so comes to stand on the record.
 func Intend(g *v1alpha1.PullAccessGrant, adding bool, etag string, now time.Time) {
-	g.Status.Write = &v1alpha1.PolicyWrite{IntendedTime: metav1.NewTime(now), EtagBefore: etag}
+	g.Status.Write = &v1alpha1.IAMPolicyWrite{IntentTime: metav1.NewTime(now), EtagBefore: etag}
 	if !adding {
 		return
 	}
@@ -66,7 +66,7 @@ func Grant(g *v1alpha1.PullAccessGrant, origin v1alpha1.GrantOrigin, etag string
 		reason, message = v1alpha1.ReasonAlreadyGranted, "The member was in the repository's policy already; the operator changed nothing and will take nothing back."
 	} else {
 		if g.Status.Write == nil {
-			g.Status.Write = &v1alpha1.PolicyWrite{IntendedTime: granted}
+			g.Status.Write = &v1alpha1.IAMPolicyWrite{IntentTime: granted}
 		}
 		g.Status.Write.EtagAfter = etag
 		Note(g, v1alpha1.HistoryGranted, fmt.Sprintf("Etag before %s, after %s; request reason: %s.", g.Status.Write.EtagBefore, etag, RequestReason(g.Name)), now)
@@ -103,7 +103,7 @@ func Refuse(g *v1alpha1.PullAccessGrant, status metav1.ConditionStatus, reason, 
 	}
 	if toRemove {
 		if status == metav1.ConditionFalse { // Of an outage nobody is to blame.
-			g.Status.RefusedRemovals++
+			g.Status.RefusedRevocations++
 		}
 		set(g, v1alpha1.ConditionReady, status, reason, message+force(g))
 		return
@@ -125,10 +125,10 @@ const forceAfter = 3
 
 // force says how a record is let go of whose member cannot be taken out.
 func force(g *v1alpha1.PullAccessGrant) string {
-	if g.Status.RefusedRemovals < forceAfter {
+	if g.Status.RefusedRevocations < forceAfter {
 		return ""
 	}
-	by := fmt.Sprintf(" That was refused %d times. It can be done by hand (%s).", g.Status.RefusedRemovals, RemoveCommand(g))
+	by := fmt.Sprintf(" That was refused %d times. It can be done by hand (%s).", g.Status.RefusedRevocations, RemoveCommand(g))
 	if g.DeletionTimestamp != nil {
 		by += fmt.Sprintf(` Then let the record go (kubectl patch pullaccessgrant %s --type=merge --patch='{"metadata":{"finalizers":null}}').`, g.Name)
 	}

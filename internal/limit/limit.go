@@ -36,13 +36,13 @@ type Limits struct {
 }
 
 // LimitsOf reads them.
-func LimitsOf(spec v1alpha1.BrakesSpec) Limits {
+func LimitsOf(spec v1alpha1.LimitsSpec) Limits {
 	return Limits{
 		GrantsPerHour:     number(spec.MaxGrantsPerHour, v1alpha1.DefaultMaxGrantsPerHour),
 		RestartsPerHour:   number(spec.MaxRestartsPerHour, v1alpha1.DefaultMaxRestartsPerHour),
-		Cooldown:          duration(spec.Cooldown, v1alpha1.DefaultCooldown),
-		StormRepositories: number(spec.Storm.MaxRepositories, v1alpha1.DefaultStormRepositories),
-		StormWindow:       duration(spec.Storm.Window, v1alpha1.DefaultStormWindow),
+		Cooldown:          duration(spec.RestartCooldown, v1alpha1.DefaultRestartCooldown),
+		StormRepositories: number(spec.CircuitBreaker.MaxRepositories, v1alpha1.DefaultCircuitBreakerRepositories),
+		StormWindow:       duration(spec.CircuitBreaker.Window, v1alpha1.DefaultCircuitBreakerWindow),
 	}
 }
 
@@ -61,7 +61,7 @@ func duration(said *metav1.Duration, otherwise time.Duration) time.Duration {
 }
 
 // Left is how many more acts the limit allows now; never less than 0.
-func Left(counts []v1alpha1.BrakeCount, limit int, now time.Time) int {
+func Left(counts []v1alpha1.IntervalCount, limit int, now time.Time) int {
 	done := 0
 	for _, c := range current(counts, now) {
 		done += int(c.Count)
@@ -71,7 +71,7 @@ func Left(counts []v1alpha1.BrakeCount, limit int, now time.Time) int {
 
 // Add counts n more acts, or fewer where n is negative, and forgets what no longer
 // counts. What is taken back is taken from the latest.
-func Add(counts []v1alpha1.BrakeCount, n int, now time.Time) []v1alpha1.BrakeCount {
+func Add(counts []v1alpha1.IntervalCount, n int, now time.Time) []v1alpha1.IntervalCount {
 	kept := slices.Clone(current(counts, now))
 	for i := len(kept) - 1; n < 0 && i >= 0; i-- {
 		back := min(-n, int(kept[i].Count))
@@ -84,13 +84,13 @@ func Add(counts []v1alpha1.BrakeCount, n int, now time.Time) []v1alpha1.BrakeCou
 	case last >= 0 && !kept[last].StartTime.Time.Before(start): // A clock that was set back counts on in the latest.
 		kept[last].Count += int32(n)
 	default:
-		kept = append(kept, v1alpha1.BrakeCount{StartTime: metav1.NewTime(start), Count: int32(n)})
+		kept = append(kept, v1alpha1.IntervalCount{StartTime: metav1.NewTime(start), Count: int32(n)})
 	}
-	return slices.DeleteFunc(kept, func(c v1alpha1.BrakeCount) bool { return c.Count == 0 })
+	return slices.DeleteFunc(kept, func(c v1alpha1.IntervalCount) bool { return c.Count == 0 })
 }
 
 // Opens is when the limit next allows an act; now, if it does.
-func Opens(counts []v1alpha1.BrakeCount, limit int, now time.Time) time.Time {
+func Opens(counts []v1alpha1.IntervalCount, limit int, now time.Time) time.Time {
 	kept := current(counts, now)
 	for i := range kept {
 		if Left(kept[i:], limit, now) > 0 {
@@ -102,8 +102,8 @@ func Opens(counts []v1alpha1.BrakeCount, limit int, now time.Time) time.Time {
 }
 
 // current are the counts that still bear on the hour before now.
-func current(counts []v1alpha1.BrakeCount, now time.Time) []v1alpha1.BrakeCount {
-	first := slices.IndexFunc(counts, func(c v1alpha1.BrakeCount) bool { return now.Before(c.StartTime.Add(hour + stretch)) })
+func current(counts []v1alpha1.IntervalCount, now time.Time) []v1alpha1.IntervalCount {
+	first := slices.IndexFunc(counts, func(c v1alpha1.IntervalCount) bool { return now.Before(c.StartTime.Add(hour + stretch)) })
 	if first < 0 {
 		return nil
 	}
@@ -128,46 +128,46 @@ func Storm[R comparable](asked map[R]time.Time, limits Limits, now time.Time) ti
 
 // Trip notes on the policy that a brake holds something back until then, and reports
 // whether that is news: a brake that was noted already may only hold for longer.
-func Trip(status *v1alpha1.BrakesStatus, which v1alpha1.Brake, until time.Time) bool {
+func Trip(status *v1alpha1.LimitsStatus, which v1alpha1.Limit, until time.Time) bool {
 	at := metav1.NewTime(until.Add(time.Second - 1).Truncate(time.Second)) // Whole seconds, never early.
-	i := slices.IndexFunc(status.Tripped, func(t v1alpha1.TrippedBrake) bool { return t.Brake == which })
+	i := slices.IndexFunc(status.Reached, func(t v1alpha1.ReachedLimit) bool { return t.Limit == which })
 	if i < 0 {
-		status.Tripped = append(status.Tripped, v1alpha1.TrippedBrake{Brake: which, UntilTime: at})
-	} else if status.Tripped[i].UntilTime.Before(&at) {
-		status.Tripped[i].UntilTime = at
+		status.Reached = append(status.Reached, v1alpha1.ReachedLimit{Limit: which, ResetTime: at})
+	} else if status.Reached[i].ResetTime.Before(&at) {
+		status.Reached[i].ResetTime = at
 	}
 	// The one that holds for longest comes first.
-	slices.SortStableFunc(status.Tripped, func(a, b v1alpha1.TrippedBrake) int { return b.UntilTime.Time.Compare(a.UntilTime.Time) })
+	slices.SortStableFunc(status.Reached, func(a, b v1alpha1.ReachedLimit) int { return b.ResetTime.Time.Compare(a.ResetTime.Time) })
 	return i < 0
 }
 
 // Open takes those off that hold no longer, because their time is over or the policy
 // has been given more room, and says when the next one opens, zero if none is left.
-func Open(status *v1alpha1.BrakesStatus, limits Limits, now time.Time) time.Time {
+func Open(status *v1alpha1.LimitsStatus, limits Limits, now time.Time) time.Time {
 	var next time.Time
-	status.Tripped = slices.DeleteFunc(status.Tripped, func(t v1alpha1.TrippedBrake) bool {
-		return !now.Before(t.UntilTime.Time) ||
-			t.Brake == v1alpha1.BrakeGrants && Left(status.Grants, limits.GrantsPerHour, now) > 0 ||
-			t.Brake == v1alpha1.BrakeRestarts && Left(status.Restarts, limits.RestartsPerHour, now) > 0
+	status.Reached = slices.DeleteFunc(status.Reached, func(t v1alpha1.ReachedLimit) bool {
+		return !now.Before(t.ResetTime.Time) ||
+			t.Limit == v1alpha1.LimitGrants && Left(status.Grants, limits.GrantsPerHour, now) > 0 ||
+			t.Limit == v1alpha1.LimitRestarts && Left(status.Restarts, limits.RestartsPerHour, now) > 0
 	})
-	for _, t := range status.Tripped {
-		if next.IsZero() || t.UntilTime.Time.Before(next) {
-			next = t.UntilTime.Time
+	for _, t := range status.Reached {
+		if next.IsZero() || t.ResetTime.Time.Before(next) {
+			next = t.ResetTime.Time
 		}
 	}
 	return next
 }
 
 // Sentence says what a brake holds back, by which field, and until when.
-func Sentence(which v1alpha1.Brake, policy string, limits Limits, until time.Time) string {
+func Sentence(which v1alpha1.Limit, policy string, limits Limits, until time.Time) string {
 	at := until.UTC().Format(time.RFC3339)
 	switch which {
-	case v1alpha1.BrakeGrants:
-		return fmt.Sprintf("Policy %s allows %d grants in an hour (spec.brakes.maxGrantsPerHour); what waits goes on at %s.", policy, limits.GrantsPerHour, at)
-	case v1alpha1.BrakeRestarts:
-		return fmt.Sprintf("Policy %s allows %d restarts in an hour (spec.brakes.maxRestartsPerHour); what waits goes on at %s.", policy, limits.RestartsPerHour, at)
+	case v1alpha1.LimitGrants:
+		return fmt.Sprintf("Policy %s allows %d grants in an hour (spec.limits.maxGrantsPerHour); what waits goes on at %s.", policy, limits.GrantsPerHour, at)
+	case v1alpha1.LimitRestarts:
+		return fmt.Sprintf("Policy %s allows %d restarts in an hour (spec.limits.maxRestartsPerHour); what waits goes on at %s.", policy, limits.RestartsPerHour, at)
 	default:
-		return fmt.Sprintf("More than %d repositories are asked for within %s under policy %s (spec.brakes.storm): look for one cause behind all; if there is none, what waits goes on at %s.",
+		return fmt.Sprintf("More than %d repositories are asked for within %s under policy %s (spec.limits.circuitBreaker): look for one cause behind all; if there is none, what waits goes on at %s.",
 			limits.StormRepositories, limits.StormWindow, policy, at)
 	}
 }

@@ -16,13 +16,13 @@ import (
 var now = time.Date(2026, 11, 1, 3, 2, 30, 0, time.UTC)
 
 func TestLimitsOf(t *testing.T) {
-	unset := LimitsOf(v1alpha1.BrakesSpec{})
+	unset := LimitsOf(v1alpha1.LimitsSpec{})
 	if want := (Limits{20, 60, 5 * time.Minute, 10, 10 * time.Minute}); unset != want {
 		t.Errorf("what is unset means %+v, want %+v", unset, want)
 	}
-	said := LimitsOf(v1alpha1.BrakesSpec{
-		MaxGrantsPerHour: 1, MaxRestartsPerHour: 2, Cooldown: &metav1.Duration{},
-		Storm: v1alpha1.StormSpec{MaxRepositories: 3, Window: &metav1.Duration{Duration: time.Minute}},
+	said := LimitsOf(v1alpha1.LimitsSpec{
+		MaxGrantsPerHour: 1, MaxRestartsPerHour: 2, RestartCooldown: &metav1.Duration{},
+		CircuitBreaker: v1alpha1.CircuitBreakerSpec{MaxRepositories: 3, Window: &metav1.Duration{Duration: time.Minute}},
 	})
 	if want := (Limits{1, 2, 0, 3, time.Minute}); said != want {
 		t.Errorf("LimitsOf = %+v, want %+v", said, want)
@@ -35,7 +35,7 @@ func TestLimitsOf(t *testing.T) {
 func TestNoHourHoldsMore(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		limit := rapid.IntRange(1, 20).Draw(t, "limit")
-		var counts []v1alpha1.BrakeCount
+		var counts []v1alpha1.IntervalCount
 		var acts []time.Time
 		at := now
 		for range rapid.IntRange(1, 80).Draw(t, "steps") {
@@ -125,22 +125,22 @@ func TestStorm(t *testing.T) {
 
 func TestTripAndOpen(t *testing.T) {
 	limits := Limits{GrantsPerHour: 2}
-	status := v1alpha1.BrakesStatus{Grants: Add(nil, 2, now)}
-	if !Trip(&status, v1alpha1.BrakeGrants, now.Add(time.Minute)) || Trip(&status, v1alpha1.BrakeGrants, now) {
+	status := v1alpha1.LimitsStatus{Grants: Add(nil, 2, now)}
+	if !Trip(&status, v1alpha1.LimitGrants, now.Add(time.Minute)) || Trip(&status, v1alpha1.LimitGrants, now) {
 		t.Error("only the first of two trips is news")
 	}
-	Trip(&status, v1alpha1.BrakeStorm, now.Add(time.Second/2))
-	if next := Open(&status, limits, now); !next.Equal(now.Add(time.Second)) || len(status.Tripped) != 2 {
-		t.Errorf("the next opens at %v of %+v", next, status.Tripped)
+	Trip(&status, v1alpha1.LimitCircuitBreaker, now.Add(time.Second/2))
+	if next := Open(&status, limits, now); !next.Equal(now.Add(time.Second)) || len(status.Reached) != 2 {
+		t.Errorf("the next opens at %v of %+v", next, status.Reached)
 	}
 	if next := Open(&status, limits, now.Add(time.Second)); !next.Equal(now.Add(time.Minute)) {
 		t.Errorf("the next opens at %v", next)
 	}
-	if next := Open(&status, limits, now.Add(time.Minute)); !next.IsZero() || len(status.Tripped) != 0 {
-		t.Errorf("open at %v: %+v", next, status.Tripped)
+	if next := Open(&status, limits, now.Add(time.Minute)); !next.IsZero() || len(status.Reached) != 0 {
+		t.Errorf("open at %v: %+v", next, status.Reached)
 	}
-	Trip(&status, v1alpha1.BrakeGrants, now.Add(time.Minute))
-	if Open(&status, Limits{GrantsPerHour: 3}, now); len(status.Tripped) != 0 {
-		t.Errorf("with more room it still holds: %+v", status.Tripped)
+	Trip(&status, v1alpha1.LimitGrants, now.Add(time.Minute))
+	if Open(&status, Limits{GrantsPerHour: 3}, now); len(status.Reached) != 0 {
+		t.Errorf("with more room it still holds: %+v", status.Reached)
 	}
 }

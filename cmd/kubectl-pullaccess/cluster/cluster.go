@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// queriesPerSecond and burst are those of kubectl: the API server has its own brakes.
+	// queriesPerSecond and burst are those of kubectl: the API server has its own limits.
 	queriesPerSecond, burst = 50, 300
 )
 

@@ -74,10 +74,10 @@ func facts(text *bytes.Buffer, g *v1alpha1.PullAccessGrant, shown *grant, now ti
 	fact("First pull", stamp(g.Status.EffectiveTime))
 	fact("Review", strings.TrimSuffix(shown.Review.String()+": "+shown.Review.Reason, ": "))
 	if write := g.Status.Write; write != nil {
-		fact("Last write", fmt.Sprintf("%s, etag %s before, %s after", stamp(&write.IntendedTime),
+		fact("Last write", fmt.Sprintf("%s, etag %s before, %s after", stamp(&write.IntentTime),
 			orNone(report.Clean(write.EtagBefore)), cmp.Or(report.Clean(write.EtagAfter), "not known")))
 	}
-	if n := g.Status.RefusedRemovals; n > 0 {
+	if n := g.Status.RefusedRevocations; n > 0 {
 		fact("Refused removals", strconv.Itoa(int(n)))
 	}
 	fact("Workloads", fmt.Sprintf("%d of %d recovered", shown.Workloads.Recovered, shown.Workloads.Count))

@@ -213,7 +213,7 @@ func TestNoPolicyAllows(t *testing.T) {
 	}{
 		"not written": {v1alpha1.ReasonPolicyGone, nil, []string{"kubectl get pullaccesspolicies"}},
 		"ended":       {v1alpha1.ReasonPolicyGone, &at, nil},
-		"storm":       {string(v1alpha1.BrakeStorm), nil, []string{"kubectl describe pullaccesspolicy prod"}},
+		"storm":       {string(v1alpha1.LimitCircuitBreaker), nil, []string{"kubectl describe pullaccesspolicy prod"}},
 		"refused": {v1alpha1.ReasonCloudForbidden, nil, []string{
 			"gcloud artifacts repositories add-iam-policy-binding services --project=acme-images-306 --location=europe --member=serviceAccount:gke-nodes@acme-prod-417.iam.gserviceaccount.com --role=roles/artifactregistry.reader",
 		}},

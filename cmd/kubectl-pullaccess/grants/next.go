@@ -48,7 +48,7 @@ var stepsOf = map[string]func(*v1alpha1.PullAccessGrant, func(why, command strin
 		offer("To refuse it:", "kubectl pullaccess deny "+g.Name)
 	},
 	grantstatus.StateGranted: inForce,
-	v1alpha1.ReasonEnding: func(g *v1alpha1.PullAccessGrant, offer func(why, command string)) {
+	v1alpha1.ReasonRevocationScheduled: func(g *v1alpha1.PullAccessGrant, offer func(why, command string)) {
 		if g.Status.Ending != nil && g.Status.Ending.Reason == v1alpha1.EndPolicyGone {
 			offer("To keep it, let a policy name its repository and account again:", "kubectl get pullaccesspolicies")
 		}
@@ -59,7 +59,7 @@ var stepsOf = map[string]func(*v1alpha1.PullAccessGrant, func(why, command strin
 		inForce(g, offer)
 	},
 	grantstatus.StateRevoking: func(g *v1alpha1.PullAccessGrant, offer func(why, command string)) {
-		if g.Status.RefusedRemovals > 0 {
+		if g.Status.RefusedRevocations > 0 {
 			offer("Google refuses; who may can take the member out by hand:", declaration.Remove(g))
 		}
 	},
@@ -68,14 +68,14 @@ var stepsOf = map[string]func(*v1alpha1.PullAccessGrant, func(why, command strin
 		offer("To declare the member where the policy is declared (or -o config-connector, crossplane, gcloud):", "kubectl pullaccess grants "+g.Name+" -o terraform")
 		forget(g, offer)
 	},
-	string(v1alpha1.EndDenied):     forget,
-	string(v1alpha1.EndRevoked):    forget,
-	grantstatus.StateApproved:      func(*v1alpha1.PullAccessGrant, func(why, command string)) {},
-	v1alpha1.ReasonGranting:        func(*v1alpha1.PullAccessGrant, func(why, command string)) {},
-	string(v1alpha1.BrakeGrants):   braked,
-	string(v1alpha1.BrakeStorm):    braked,
-	string(v1alpha1.EndPolicyGone): unnamed,
-	string(v1alpha1.EndLapsed):     func(*v1alpha1.PullAccessGrant, func(why, command string)) {},
+	string(v1alpha1.EndDenied):           forget,
+	string(v1alpha1.EndRevoked):          forget,
+	grantstatus.StateApproved:            func(*v1alpha1.PullAccessGrant, func(why, command string)) {},
+	v1alpha1.ReasonGranting:              func(*v1alpha1.PullAccessGrant, func(why, command string)) {},
+	string(v1alpha1.LimitGrants):         limited,
+	string(v1alpha1.LimitCircuitBreaker): limited,
+	string(v1alpha1.EndPolicyGone):       unnamed,
+	string(v1alpha1.EndLapsed):           func(*v1alpha1.PullAccessGrant, func(why, command string)) {},
 }
 
 func inForce(g *v1alpha1.PullAccessGrant, offer func(why, command string)) {
@@ -90,9 +90,9 @@ func forget(g *v1alpha1.PullAccessGrant, offer func(why, command string)) {
 	offer("It is not asked for again. To forget it, so that the next pod that cannot pull asks anew:", "kubectl delete pullaccessgrant "+g.Name)
 }
 
-func braked(g *v1alpha1.PullAccessGrant, offer func(why, command string)) {
+func limited(g *v1alpha1.PullAccessGrant, offer func(why, command string)) {
 	if policy := grantstatus.PolicyName(g); isName(policy) {
-		offer("It goes on by itself when the brake of its policy opens:", "kubectl describe pullaccesspolicy "+policy)
+		offer("It goes on by itself when its policy's limit resets:", "kubectl describe pullaccesspolicy "+policy)
 	}
 }
 

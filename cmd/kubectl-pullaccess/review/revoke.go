@@ -28,7 +28,7 @@ import (
 
 const revokeLong = `Take grants back: the operator takes the member out of the repository's policy.
 The record stays, and the same access is not asked for again until it is deleted
-with kubectl delete pullaccessgrant NAME. What is not written yet, since a brake
+with kubectl delete pullaccessgrant NAME. What is not written yet, since a limit
 holds it or Google refuses, will not be. What waits for approval is denied.
 
 A member stays where it is if the operator found it there, or if the policy says

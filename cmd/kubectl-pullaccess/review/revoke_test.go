@@ -29,7 +29,7 @@ func TestRevoke(t *testing.T) {
 	}{
 		"granted":          {[]status{granted}, "revoked: gke-nodes@acme-prod-417.iam.gserviceaccount.com on acme-images-306/us-central1/services, for Deployment shop/web\n", "Revoked " + ada + " moved"},
 		"not written yet":  {nil, "for Deployment shop/web; nothing was written\n", "Revoked " + ada + " moved"},
-		"braked":           {[]status{braked}, "for Deployment shop/web; nothing was written\n", "Revoked " + ada + " moved"},
+		"limited":          {[]status{limited}, "for Deployment shop/web; nothing was written\n", "Revoked " + ada + " moved"},
 		"refused":          {[]status{forbidden}, "for Deployment shop/web; nothing was written\n", "Revoked " + ada + " moved"},
 		"interrupted":      {[]status{interrupted}, "for Deployment shop/web\n", "Revoked " + ada + " moved"},
 		"found":            {[]status{found}, "; the member stays: the operator found it there", "Revoked " + ada + " moved"},
@@ -72,7 +72,7 @@ func TestRevokeWithoutWaiting(t *testing.T) {
 		"waiting":       {[]status{waiting}, []string{"--wait=false"}, "denied: ", "Denied " + ada},
 		"found":         {[]status{found}, []string{"--wait=false"}, "; the member stays: ", "Revoked " + ada},
 		"going already": {[]status{granted, word(v1alpha1.ReviewRevoked, "bob", "")}, []string{"--wait=false"}, "is being taken back already\n", "Revoked bob"},
-		"braked":        {[]status{braked}, []string{"--wait=false"}, "is to be revoked: gke-nodes@acme-prod-417.iam.gserviceaccount.com on acme-images-306/us-central1/services, for Deployment shop/web; nothing was written\n", "Revoked " + ada},
+		"limited":       {[]status{limited}, []string{"--wait=false"}, "is to be revoked: gke-nodes@acme-prod-417.iam.gserviceaccount.com on acme-images-306/us-central1/services, for Deployment shop/web; nothing was written\n", "Revoked " + ada},
 		"dry run":       {[]status{granted}, []string{"--dry-run=server"}, " (server dry run)\n", ""},
 	}
 	for name, tc := range tests {
@@ -117,7 +117,7 @@ func everything() []client.Object {
 	other.Spec.Member = "serviceAccount:gke-web@acme-prod-417.iam.gserviceaccount.com"
 	return []client.Object{
 		shared, other, deleted, grantOf("base", found), grantOf("tools", severalClusters), grantOf("ledger", waiting),
-		grantOf("new"), grantOf("braked", braked), grantOf("torn", interrupted), grantOf("gone", granted, ended(v1alpha1.EndExpired)), grantOf("told", granted, word(v1alpha1.ReviewRevoked, "bob", "")),
+		grantOf("new"), grantOf("limited", limited), grantOf("torn", interrupted), grantOf("gone", granted, ended(v1alpha1.EndExpired)), grantOf("told", granted, word(v1alpha1.ReviewRevoked, "bob", "")),
 		policyOf("prod", v1alpha1.ModeEnforce, nil), policyOf("asks", v1alpha1.ModeApprove, nil), policyOf("dry", v1alpha1.ModeDryRun, nil),
 		policyOf("held", v1alpha1.ModeEnforce, &v1alpha1.PauseSpec{Reason: "r"}),
 	}
@@ -159,7 +159,7 @@ func TestRevokeAll(t *testing.T) {
 	w.operator = func(turn int) {
 		switch turn {
 		case 1:
-			for _, name := range []string{"services", "web", "base", "tools", "ledger", "new", "braked", "torn", "told"} {
+			for _, name := range []string{"services", "web", "base", "tools", "ledger", "new", "limited", "torn", "told"} {
 				w.end(name)
 			}
 		case 2:
@@ -174,7 +174,7 @@ func TestRevokeAll(t *testing.T) {
 	if err != nil {
 		t.Fatalf("got %v\n%s", err, errOut)
 	}
-	wantWords(t, "output", out, "/services revoked: ", "/web revoked: ", "/ledger denied: ", "/new revoked: ", "/braked revoked: ", "/torn revoked: ", "/told revoked: ", "/leaving is gone\n",
+	wantWords(t, "output", out, "/services revoked: ", "/web revoked: ", "/ledger denied: ", "/new revoked: ", "/limited revoked: ", "/torn revoked: ", "/told revoked: ", "/leaving is gone\n",
 		"for Deployment shop/web; the member stays: the operator found it there\n", "; the member stays: other clusters may use the account\n")
 	if strings.Contains(out, "/gone ") || strings.Contains(errOut, "[y/N]") {
 		t.Errorf("it says\n%s%s", out, errOut)
@@ -195,7 +195,7 @@ func TestRevokeAll(t *testing.T) {
 // TestRevokeAllGoesOn: a grant that the API server refuses keeps no other from being
 // taken back, whoever may touch only some by their names.
 func TestRevokeAllGoesOn(t *testing.T) {
-	w := newWorld(t, grantOf("a", granted), grantOf("b", braked), grantOf("c", granted))
+	w := newWorld(t, grantOf("a", granted), grantOf("b", limited), grantOf("c", granted))
 	w.faults.SubResourcePatch = func(ctx context.Context, inner client.Client, resource string, o client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
 		if o.GetName() == "a" {
 			return apierrors.NewForbidden(grants, "a", errors.New("it takes the verb revoke"))
@@ -261,7 +261,7 @@ func TestGoldenRefused(t *testing.T) {
 			w.end("web")
 		}
 		w.change("services", func(g *v1alpha1.PullAccessGrant) {
-			g.Status.RefusedRemovals++
+			g.Status.RefusedRevocations++
 			is(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonCloudForbidden, "The operator may not change the policy of the repository.")(g)
 		})
 	}

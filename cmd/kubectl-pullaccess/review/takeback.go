@@ -198,12 +198,12 @@ func (r *revoker) tellRefusal(w *waiter) {
 
 // refusalOf is why the member could not be taken out, "" if it was not refused.
 func refusalOf(g *v1alpha1.PullAccessGrant) string {
-	if g.Status.RefusedRemovals == 0 {
+	if g.Status.RefusedRevocations == 0 {
 		return ""
 	}
 	ready := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionReady)
 	if ready == nil || ready.Message == "" {
-		return fmt.Sprintf("Google has refused it %d times.", g.Status.RefusedRemovals)
+		return fmt.Sprintf("Google has refused it %d times.", g.Status.RefusedRevocations)
 	}
 	return report.Clean(ready.Message)
 }

@@ -158,9 +158,9 @@ func found(g *v1alpha1.PullAccessGrant) {
 	g.Status.Origin = v1alpha1.OriginFound
 }
 
-// braked is held back by a brake of its policy, and nothing is written.
-func braked(g *v1alpha1.PullAccessGrant) {
-	is(v1alpha1.ConditionGranted, metav1.ConditionFalse, string(v1alpha1.BrakeStorm), "")(g)
+// limited is held back by a limit of its policy, and nothing is written.
+func limited(g *v1alpha1.PullAccessGrant) {
+	is(v1alpha1.ConditionGranted, metav1.ConditionFalse, string(v1alpha1.LimitCircuitBreaker), "")(g)
 }
 
 // forbidden is what Google has refused to add.
@@ -172,7 +172,7 @@ func forbidden(g *v1alpha1.PullAccessGrant) {
 // interrupted may or may not be written.
 func interrupted(g *v1alpha1.PullAccessGrant) {
 	is(v1alpha1.ConditionGranted, metav1.ConditionFalse, v1alpha1.ReasonGranting, "")(g)
-	g.Status.Write = &v1alpha1.PolicyWrite{IntendedTime: metav1.NewTime(now), EtagBefore: "BwYx"}
+	g.Status.Write = &v1alpha1.IAMPolicyWrite{IntentTime: metav1.NewTime(now), EtagBefore: "BwYx"}
 }
 
 func severalClusters(g *v1alpha1.PullAccessGrant) {

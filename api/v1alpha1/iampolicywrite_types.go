@@ -5,13 +5,13 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// PolicyWrite is one change of a repository's IAM policy. It is recorded before
-// the change is sent, and completed after: when only the first half is there,
-// the operator died in between and looks for itself what became of it.
-type PolicyWrite struct {
-	// intendedTime is when the change was about to be sent.
+// IAMPolicyWrite is one change of a repository's IAM policy. The operator records the
+// intent before it sends the change, and the outcome after. If the operator stops in
+// between, only the intent is here, and the next one reads the outcome from Google.
+type IAMPolicyWrite struct {
+	// intentTime is when the operator recorded that it was about to send the change.
 	// +required
-	IntendedTime metav1.Time `json:"intendedTime,omitzero"`
+	IntentTime metav1.Time `json:"intentTime,omitzero"`
 
 	// etagBefore is the policy's etag as read before the change.
 	// +optional
