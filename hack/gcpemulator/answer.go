@@ -128,11 +128,22 @@ func refuseRegistry(w http.ResponseWriter, r *refusal) {
 func refuseText(w http.ResponseWriter, r *refusal) { http.Error(w, r.message, r.http) }
 
 func writeJSON(w http.ResponseWriter, status int, body any) {
-	encode := json.Marshal
-	if message, ok := body.(proto.Message); ok {
-		encode = func(any) ([]byte, error) { return protojson.Marshal(message) }
+	writeEncoded(w, status, func() ([]byte, error) { return json.Marshal(body) })
+}
+
+// writeAnswer is writeJSON with the enums of a message in the form that r requests.
+func writeAnswer(w http.ResponseWriter, r *http.Request, body any) {
+	message, ok := body.(proto.Message)
+	if !ok {
+		writeJSON(w, http.StatusOK, body)
+		return
 	}
-	data, err := encode(body)
+	encoding := protojson.MarshalOptions{UseEnumNumbers: wantsEnumNumbers(r)}
+	writeEncoded(w, http.StatusOK, func() ([]byte, error) { return encoding.Marshal(message) })
+}
+
+func writeEncoded(w http.ResponseWriter, status int, encode func() ([]byte, error)) {
+	data, err := encode()
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return

@@ -42,7 +42,7 @@ func (e *Emulator) createRepository(who identity, parent string, r *http.Request
 		return nil, alreadyExists("the repository already exists")
 	}
 	response := map[string]any{"@type": "type.googleapis.com/google.devtools.artifactregistry.v1.Repository"}
-	described := e.describe(made)
+	described := e.describe(made, r)
 	response["name"], response["format"], response["mode"] = described.Name, described.Format, described.Mode
 	response["createTime"], response["registryUri"] = described.CreateTime, described.RegistryURI
 	return e.state.operate(project, location, strings.ToLower(rand.Text())+"-", func(name, _ string, _ time.Time) map[string]any {

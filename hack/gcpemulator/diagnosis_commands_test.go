@@ -105,6 +105,10 @@ func obstructed(kind diagnosis.ObstacleKind) func(*diagnosis.Facts) {
 	}
 }
 
+func unread(o diagnosis.Obstacle) func(*diagnosis.Facts) {
+	return func(f *diagnosis.Facts) { f.Repository = diagnosis.Repository{Obstacle: o} }
+}
+
 // variants are all ways to a command besides those of the plain causes.
 var variants = map[string]variant{
 	"no access":                        {image: image, want: diagnosis.AccessMissing, prints: account},
@@ -179,6 +183,22 @@ var variants = map[string]variant{
 	"no such image, domain": {image: scoped, want: "ImageNotFound", prints: "checkout", edit: missing(diagnosis.Content{NoPackage: true})},
 	"nothing read":          {image: image, want: "PermissionDenied", prints: "explains checkout-6dcc996c79-t4r72", edit: func(f *diagnosis.Facts) { f.Puller, f.Repository = diagnosis.Puller{}, diagnosis.Repository{} }},
 	"bad name":              {image: "not an image", want: "InvalidReference", prints: describe},
+	"image name forgotten":  {image: "us-central1-docker.pkg.dev/acme-images-306/services:1.4.2", want: "InvalidReference", prints: "checkout"},
+	"repository forgotten":  {image: "us-central1-docker.pkg.dev/acme-images-306:1.4.2", want: "InvalidReference", prints: "services"},
+	"quota project denied": {
+		image: image, want: diagnosis.RepositoryUnreadable, prints: "roles/serviceusage.serviceUsageConsumer",
+		edit: unread(diagnosis.Obstacle{Kind: diagnosis.QuotaProjectDenied, Consumer: nodes}),
+	},
+	"consumer invalid": {image: image, want: diagnosis.RepositoryUnreadable, prints: "306", edit: unread(diagnosis.Obstacle{Kind: diagnosis.ConsumerInvalid, Consumer: images})},
+	"location invalid": {image: image, want: diagnosis.RepositoryUnreadable, prints: "us-central1", edit: unread(diagnosis.Obstacle{Kind: diagnosis.InvalidLocation})},
+	"API off in the caller's project": {
+		image: image, want: diagnosis.RepositoryUnreadable,
+		edit: unread(diagnosis.Obstacle{Kind: diagnosis.Unreadable, Consumer: nodes, Service: "artifactregistry.googleapis.com"}),
+	},
+	"API of the nodes off": {image: image, want: diagnosis.PullerUnknown, edit: func(f *diagnosis.Facts) {
+		f.Puller = diagnosis.Puller{Obstacle: diagnosis.Obstacle{Kind: diagnosis.APIOff, Consumer: "417", Service: "compute.googleapis.com"}}
+	}},
+	"perimeter, by its identifier": {image: image, want: "VPCServiceControls", edit: unread(diagnosis.Obstacle{Kind: diagnosis.Perimeter, Identifier: "UA_Y-7"})},
 }
 
 // plain are the causes by themselves, of an image in Artifact Registry and of another.
@@ -282,7 +302,7 @@ func paste(t *testing.T, command string) string {
 	switch program {
 	case "gcloud":
 		e := site(t)
-		environment = gcpemulator.GcloudEnvironment(e.URL(), t.TempDir())
+		environment = append(gcpemulator.GcloudEnvironment(e.URL(), t.TempDir()), "MEMBER=serviceAccount:"+account)
 		asked = func() int { return len(e.Requests()) }
 	case "kubectl":
 		environment = kubectlEnvironment(t)

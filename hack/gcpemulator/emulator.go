@@ -28,8 +28,9 @@ type Emulator struct {
 	faults   faultList
 	requests requestLog
 
-	url  string
-	done chan struct{}
+	url     string
+	handler http.Handler
+	done    chan struct{}
 
 	mu      sync.Mutex
 	closed  bool
@@ -57,12 +58,17 @@ func Start(options ...Option) (*Emulator, error) {
 		return nil, fmt.Errorf("start the emulator: %w", err)
 	}
 	e.url = "http://" + listener.Addr().String()
-	e.serve(listener, e.routes())
+	e.handler = e.routes()
+	e.serve(listener, e.handler)
 	return e, nil
 }
 
 // URL is where Google's APIs are found by their paths, and the registry under /v2/.
 func (e *Emulator) URL() string { return e.url }
+
+// Handler serves the same as URL, for a server that clients reach by Google's own names.
+// The Host header then names the registry.
+func (e *Emulator) Handler() http.Handler { return e.handler }
 
 // Close ends all listeners, metadata servers included, and the requests in
 // flight. It may be called more than once.

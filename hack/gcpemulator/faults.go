@@ -151,11 +151,12 @@ func (e *Emulator) untilClosed() (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// reset drops the connection so that the client reads a reset, not an end.
+// reset drops the connection so that the client reads a reset, not an end. Over HTTP/2 it
+// resets the stream, because the handler does not own the connection.
 func reset(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		return
+		panic(http.ErrAbortHandler) //nolint:forbidigo // A handler aborts a response this way, and the server recovers.
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)

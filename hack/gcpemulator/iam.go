@@ -119,7 +119,7 @@ func (s *state) replace(resource string, in *iampb.SetIamPolicyRequest) (*iampb.
 }
 
 // normalized is a policy as Google stores it: one binding a role and condition,
-// no member twice, no binding without members.
+// no member twice, no binding without members, and a version also when it is empty.
 func normalized(p *iampb.Policy) *iampb.Policy {
 	out := &iampb.Policy{}
 	if p != nil {
@@ -137,17 +137,13 @@ func normalized(p *iampb.Policy) *iampb.Policy {
 		}
 		out.Bindings[at].Members = append(out.Bindings[at].Members, binding.GetMembers()...)
 	}
-	out.Version = 0
 	for _, binding := range out.Bindings {
 		binding.Members = distinct(binding.GetMembers())
-		out.Version = max(out.Version, 1)
-		if binding.GetCondition() != nil {
-			out.Version = 3
-		}
 	}
 	out.Bindings = slices.DeleteFunc(out.Bindings, func(b *iampb.Binding) bool { return len(b.GetMembers()) == 0 })
-	if len(out.Bindings) == 0 {
-		out.Version = 0
+	out.Version = 1
+	if slices.ContainsFunc(out.Bindings, func(b *iampb.Binding) bool { return b.GetCondition() != nil }) {
+		out.Version = 3
 	}
 	return out
 }

@@ -67,8 +67,7 @@ func (l *faultList) imageFault(paths ...string) (setImageFault, bool) {
 
 // playImage serves a pull of an image that has a fault.
 func (e *Emulator) playImage(w http.ResponseWriter, r *http.Request, who identity, p pull, fault setImageFault) {
-	if !who.registry && who.email == "" {
-		e.challenge(w, p.host, "not authenticated: No valid credential was supplied.")
+	if !authenticated(w, r, who, p) {
 		return
 	}
 	if fault.stage == atManifest && p.kind == "manifest" || fault.stage == atBlob && p.kind == "blob" {

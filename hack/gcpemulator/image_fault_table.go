@@ -26,7 +26,7 @@ var imageFaults = map[ImageFault]imageFaultSpec{
 
 	ManifestDenied:             {stage: atManifest, cause: pullfailure.PermissionDenied, refuses: true, play: deny},
 	ManifestDeniedAnonymous:    {stage: atManifest, cause: pullfailure.Unauthenticated, anonymous: true, play: deny},
-	ManifestBadCredential:      {stage: atManifest, cause: pullfailure.Unauthenticated, play: say(http.StatusUnauthorized, "not authenticated: No valid credential was supplied.")},
+	ManifestBadCredential:      {stage: atManifest, cause: pullfailure.Unauthenticated, play: say(http.StatusUnauthorized, "No valid credential was supplied.")},
 	ManifestVPCServiceControls: {stage: atManifest, cause: pullfailure.VPCServiceControls, refuses: true, play: forbid(perimeterMessage)},
 	ManifestAPIDisabled:        {stage: atManifest, cause: pullfailure.APIDisabled, refuses: true, play: forbid(apiMessage)},
 	ManifestBillingDisabled:    {stage: atManifest, cause: pullfailure.APIDisabled, refuses: true, play: forbid(billingMessage)},

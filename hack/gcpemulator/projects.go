@@ -74,10 +74,10 @@ func denial(service, permission, resource string) *refusal {
 	r := &refusal{
 		http: http.StatusForbidden, code: "PERMISSION_DENIED",
 		permission: permission, resource: resource, service: service,
-		message: "The caller does not have permission",
+		message: fmt.Sprintf("Permission '%s' denied on resource '//%s/%s' (or it may not exist).", permission, service, resource),
 	}
-	if !strings.HasSuffix(permission, "IamPolicy") {
-		r.message = fmt.Sprintf("Permission '%s' denied on resource '//%s/%s' (or it may not exist).", permission, service, resource)
+	if service == serviceProjects && strings.HasSuffix(permission, "IamPolicy") {
+		r.message = "The caller does not have permission" // The older text, which Artifact Registry no longer uses.
 	}
 	return r
 }

@@ -6,8 +6,8 @@ package gcpemulator
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/pull-access/pull-access-operator/internal/imageref"
@@ -15,6 +15,7 @@ import (
 
 // pull is one request to the registry: /v2/PATH/KIND/REFERENCE on HOST.
 type pull struct {
+	asked      string // The registry's name in the request.
 	host, path string
 	kind       string // "ping", "manifest", "blob", "tags" or "unknown".
 	reference  string // Tag or digest.
@@ -29,23 +30,36 @@ func registryHost(r *http.Request) string {
 	return r.Host
 }
 
-func parsePull(r *http.Request) pull {
-	p := pull{host: registryHost(r), kind: "ping"}
+func (e *Emulator) parsePull(r *http.Request) pull {
+	asked := registryHost(r)
+	p := pull{asked: asked, host: asked, kind: "ping"}
 	rest := strings.Trim(strings.TrimPrefix(r.URL.Path, "/v2"), "/")
 	if rest == "" {
 		return p
 	}
 	segments := strings.Split(rest, "/")
 	p.path, p.kind = rest, "unknown"
-	if len(segments) < 3 {
-		return p
+	if last := len(segments) - 1; last >= 2 {
+		kinds := map[string]string{"manifests": "manifest", "blobs": "blob", "tags": "tags"}
+		if kind, ok := kinds[segments[last-1]]; ok && (kind != "tags" || segments[last] == "list") {
+			p.path, p.kind, p.reference = strings.Join(segments[:last-1], "/"), kind, segments[last]
+		}
 	}
-	last := len(segments) - 1
-	kinds := map[string]string{"manifests": "manifest", "blobs": "blob", "tags": "tags"}
-	if kind, ok := kinds[segments[last-1]]; ok && (kind != "tags" || segments[last] == "list") {
-		p.path, p.kind, p.reference = strings.Join(segments[:last-1], "/"), kind, segments[last]
-	}
+	p.host = e.registryOf(asked, p.path)
 	return p
+}
+
+// registryOf returns the registry that serves a path. The emulator's own address names no
+// location, so it then returns the registry that has the repository.
+func (e *Emulator) registryOf(asked, path string) string {
+	if name, port, _ := net.SplitHostPort(asked); name != "127.0.0.1" && name != "localhost" || !strings.HasSuffix(e.url, ":"+port) {
+		return asked
+	}
+	found := e.state.registriesOf(path)
+	if len(found) != 1 {
+		return asked
+	}
+	return found[0]
 }
 
 // resource names what is asked for, as it stands in Request.
@@ -62,7 +76,7 @@ func (p pull) resource() string {
 }
 
 func (e *Emulator) registryEndpoint(r *http.Request) endpoint {
-	p := parsePull(r)
+	p := e.parsePull(r)
 	return endpoint{
 		method: p.kind, resource: p.resource(), refuse: refuseRegistry,
 		serve: func(w http.ResponseWriter, r *http.Request, who identity) {
@@ -78,10 +92,12 @@ func (e *Emulator) servePull(w http.ResponseWriter, r *http.Request, who identit
 		return
 	}
 	if p.kind == "ping" {
-		e.ping(w, who, p)
+		if authenticated(w, r, who, p) {
+			writeJSON(w, http.StatusOK, map[string]string{})
+		}
 		return
 	}
-	image, err := imageref.Parse(p.host + "/" + p.path)
+	image, err := parseImage(p.host + "/" + p.path)
 	if err != nil {
 		refuseRegistry(w, nameInvalid(p.path, err))
 		return
@@ -91,12 +107,14 @@ func (e *Emulator) servePull(w http.ResponseWriter, r *http.Request, who identit
 		return
 	}
 	stored := storedPath(r, image, p)
-	anonymous := !who.registry && who.email == ""
-	if image.Google() && anonymous || !image.Google() && !e.images.has(r, stored) {
-		e.challenge(w, p.host, "not authenticated: No valid credential was supplied.")
+	if !image.Google() && !e.images.has(r, stored) {
+		challenge(w, r, p)
 		return
 	}
 	if image.Google() {
+		if !authenticated(w, r, who, p) {
+			return
+		}
 		if refused := e.judgePull(image, who); refused != nil {
 			refuseRegistry(w, refused)
 			return
@@ -120,32 +138,68 @@ func storedPath(r *http.Request, image imageref.Image, p pull) string {
 	return "/v2/" + storedName(image) + strings.TrimPrefix(r.URL.Path, "/v2/"+p.path)
 }
 
-func (e *Emulator) ping(w http.ResponseWriter, who identity, p pull) {
-	if who.invalid || !who.registry && who.email == "" {
-		e.challenge(w, p.host, "not authenticated: No credential was supplied.")
-		return
+// authenticated answers a request without a valid credential itself. Nobody in
+// particular, with an anonymous token of the registry's, counts as valid.
+func authenticated(w http.ResponseWriter, r *http.Request, who identity, p pull) bool {
+	switch {
+	case who.invalid:
+		// Omit the challenge, because the client already knows the token endpoint.
+		refuseRegistry(w, &refusal{http: http.StatusUnauthorized, message: "No valid credential was supplied."})
+		return false
+	case !who.registry && who.email == "":
+		challenge(w, r, p)
+		return false
 	}
-	writeJSON(w, http.StatusOK, map[string]string{})
+	return true
 }
 
-// challenge sends the client to the token endpoint.
-func (e *Emulator) challenge(w http.ResponseWriter, host, message string) {
-	w.Header().Set("Www-Authenticate", fmt.Sprintf(`Bearer realm="%s/v2/token",service="%s"`, e.url, host))
+// challenge directs the client to the token endpoint of the requested host, with the scheme
+// of the request. The challenge of a ping has no service and scope.
+func challenge(w http.ResponseWriter, r *http.Request, p pull) {
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	parameters, message := fmt.Sprintf("Bearer realm=%q", scheme+"://"+r.Host+"/v2/token"), "not authenticated: No credential was supplied."
+	if p.kind != "ping" {
+		parameters += fmt.Sprintf(",service=%q,scope=%q", p.asked, "repository:"+p.scope()+":pull")
+		message = "not authenticated: No valid credential was supplied."
+	}
+	w.Header().Set("Www-Authenticate", parameters)
 	refuseRegistry(w, &refusal{http: http.StatusUnauthorized, message: message})
 }
 
-// judgePull decides one pull, at the token endpoint and again at each request:
-// a token of the registry's says who asks, and for what, not that it may.
+// forgotten replaces the image's name if a path only has a repository, as in
+// HOST/PROJECT/REPOSITORY:TAG.
+const forgotten = "/pkg"
+
+// scope returns the path that the token must cover.
+func (p pull) scope() string {
+	if image, err := parseImage(p.host + "/" + p.path); err == nil && image.Google() {
+		return image.Path
+	}
+	return p.path
+}
+
+// parseImage is imageref.Parse of a path that may lack the image's name.
+func parseImage(path string) (imageref.Image, error) {
+	image, err := imageref.Parse(path)
+	if errors.Is(err, imageref.ErrPath) || err == nil && image.Google() && image.Package == "" {
+		if completed, err := imageref.Parse(path + forgotten); err == nil {
+			return completed, nil
+		}
+	}
+	return image, err
+}
+
+// judgePull decides one pull, at the token endpoint and again at each request. A token of
+// the registry identifies the caller only.
 func (e *Emulator) judgePull(image imageref.Image, who identity) *refusal {
 	if refused := e.state.blocked(image.Repository.Project); refused != nil {
 		return refused
 	}
 	repository := image.Repository.ResourceName()
-	granted := e.state.mayPull(who, repository)
-	if who.registry && !slices.Contains(who.paths, image.Registry+"/"+image.Path) {
-		granted = false
-	}
-	if !granted {
+	if !e.state.mayPull(who, repository) {
 		return denied(image, who)
 	}
 	if r, ok := e.state.repository(repository); !ok || r.Format != "DOCKER" {

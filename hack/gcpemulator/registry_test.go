@@ -137,62 +137,56 @@ func TestRegistryAnswers(t *testing.T) {
 	}
 }
 
-func TestChallenge(t *testing.T) {
+// A node that reaches the registry at another address gets its token there too.
+func TestChallengeThroughAMirror(t *testing.T) {
 	e, _ := newEmulator(t)
-	want := `Bearer realm="` + e.URL() + `/v2/token",service="us-central1-docker.pkg.dev"`
-	for name, tc := range map[string]struct{ target, host, auth string }{
-		"ping, by query":   {"/v2/?ns=us-central1-docker.pkg.dev", "", ""},
-		"ping, by host":    {"/v2/", "us-central1-docker.pkg.dev", ""},
-		"manifest":         {"/v2/acme/services/app/manifests/1.0", "us-central1-docker.pkg.dev", ""},
-		"unknown bearer":   {"/v2/acme/services/app/manifests/1.0", "us-central1-docker.pkg.dev", "Bearer nobody's"},
-		"blob":             {"/v2/acme/services/app/blobs/sha256:00", "us-central1-docker.pkg.dev", ""},
-		"tags":             {"/v2/acme/services/app/tags/list", "us-central1-docker.pkg.dev", ""},
-		"Basic of no user": {"/v2/", "us-central1-docker.pkg.dev", "Basic bm9ib2R5OnNlY3JldA=="},
+	realm := `Bearer realm="` + e.URL() + `/v2/token"`
+	for path, want := range map[string]string{
+		"/v2/?ns=" + registryDomain:                                realm,
+		"/v2/acme/services/app/manifests/1.0?ns=" + registryDomain: realm + `,service="` + registryDomain + `",scope="repository:acme/services/app:pull"`,
+		"/v2/team/app/manifests/1?ns=ghcr.io":                      realm + `,service="ghcr.io",scope="repository:team/app:pull"`,
 	} {
-		t.Run(name, func(t *testing.T) {
-			got := get(t, e.URL()+tc.target, tc.host, tc.auth)
-			if got.status != http.StatusUnauthorized || got.header.Get("Www-Authenticate") != want {
-				t.Errorf("got %d %q, want 401 %q", got.status, got.header.Get("Www-Authenticate"), want)
-			}
-		})
-	}
-	if got := send(t, http.MethodPost, e.URL()+"/v2/token", "", ""); got.status != http.StatusNotFound {
-		t.Errorf("POST to the token endpoint: got %d, want 404", got.status)
+		got := get(t, e.URL()+path, "", "")
+		if got.status != http.StatusUnauthorized || got.header.Get("Www-Authenticate") != want {
+			t.Errorf("%s: got %d %q, want 401 %q", path, got.status, got.header.Get("Www-Authenticate"), want)
+		}
 	}
 }
 
-// A token of the registry's is for the images it was asked for, for some minutes,
-// and never for the APIs.
-func TestRegistryTokenIsBound(t *testing.T) {
+// A token of the registry identifies the caller for twelve hours. The registry authorizes
+// each request, and the APIs reject the token.
+func TestRegistryTokenNamesTheCaller(t *testing.T) {
 	e, clock := newEmulator(t)
-	if err := e.PushImage("us-central1-docker.pkg.dev/acme/services/other:1.0"); err != nil {
-		t.Fatal(err)
+	for _, repository := range []string{"services", "others"} {
+		e.AddRepository(Repository{Project: "acme", Location: "us-central1", Name: repository})
+		if err := e.PushImage(registryDomain + "/acme/" + repository + "/other:1.0"); err != nil {
+			t.Fatal(err)
+		}
 	}
 	e.SetPolicy(services, policyOf(reader, "serviceAccount:"+node))
 	r := &http.Request{Header: http.Header{}}
 	r.SetBasicAuth("_token", e.Token(node))
-	query := url.Values{"service": {"us-central1-docker.pkg.dev"}, "scope": {"repository:acme/services/app:pull"}}
+	query := url.Values{"service": {registryDomain}, "scope": {"repository:acme/services/app:pull"}}
 	granted := get(t, e.URL()+"/v2/token?"+query.Encode(), "", r.Header.Get("Authorization"))
 	var token struct{ Token string }
 	if err := json.Unmarshal([]byte(granted.body), &token); err != nil {
 		t.Fatalf("%d %s", granted.status, granted.body)
 	}
-	status := func(path string) int {
-		return get(t, e.URL()+path, "us-central1-docker.pkg.dev", "Bearer "+token.Token).status
+	wants := func(when, path string, want int) {
+		t.Helper()
+		if got := get(t, e.URL()+path, registryDomain, "Bearer "+token.Token); got.status != want {
+			t.Errorf("%s: got %d %s, want %d", when, got.status, got.body, want)
+		}
 	}
-	if got := status("/v2/acme/services/app/manifests/1.0"); got != http.StatusOK {
-		t.Errorf("its own image: got %d, want 200", got)
-	}
-	if got := status("/v2/acme/services/other/manifests/1.0"); got != http.StatusForbidden {
-		t.Errorf("another image: got %d, want 403", got)
-	}
-	if got := status("/v1/" + services); got != http.StatusUnauthorized {
-		t.Errorf("the API: got %d, want 401", got)
-	}
+	wants("its own image", "/v2/acme/services/app/manifests/1.0", http.StatusOK)
+	wants("another image of the repository", "/v2/acme/services/other/manifests/1.0", http.StatusOK)
+	wants("another repository", "/v2/acme/others/other/manifests/1.0", http.StatusForbidden)
+	wants("the API", "/v1/"+services, http.StatusUnauthorized)
+	e.SetPolicy(services, nil)
+	wants("after the grant is gone", "/v2/acme/services/app/manifests/1.0", http.StatusForbidden)
+	e.SetPolicy(services, policyOf(reader, "serviceAccount:"+node))
 	clock.SetTime(clock.Now().Add(registryTokenLife))
-	if got := status("/v2/acme/services/app/manifests/1.0"); got != http.StatusUnauthorized {
-		t.Errorf("lapsed: got %d, want 401", got)
-	}
+	wants("expired", "/v2/acme/services/app/manifests/1.0", http.StatusUnauthorized)
 }
 
 func TestPropagation(t *testing.T) {

@@ -4,16 +4,15 @@
 package gcpemulator
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"time"
-
-	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
 
 // tokenEndpoint is where the challenge sends clients: GET /v2/token?service=HOST&scope=repository:PATH:pull.
 func (e *Emulator) tokenEndpoint(r *http.Request) endpoint {
-	host, paths := tokenScope(r)
+	host, paths := e.tokenScope(r)
 	resource := host
 	if len(paths) > 0 {
 		resource = strings.Join(paths, " ")
@@ -21,9 +20,11 @@ func (e *Emulator) tokenEndpoint(r *http.Request) endpoint {
 	return endpoint{
 		method: "token", resource: resource, refuse: refuseRegistry,
 		serve: func(w http.ResponseWriter, r *http.Request, who identity) {
+			w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
 			if r.Method != http.MethodGet {
-				// The OAuth2 form of the token request does not exist at Artifact Registry.
-				refuseRegistry(w, &refusal{http: http.StatusNotFound, message: "The requested URL was not found on this server."})
+				// Artifact Registry has no OAuth2 form of the token request.
+				w.Header().Set("Allow", http.MethodGet)
+				w.WriteHeader(http.StatusMethodNotAllowed)
 				return
 			}
 			e.serveRegistryToken(w, r, who, paths)
@@ -32,16 +33,14 @@ func (e *Emulator) tokenEndpoint(r *http.Request) endpoint {
 }
 
 // tokenScope reads the registry and the HOST/PATHs that a token is asked for.
-func tokenScope(r *http.Request) (host string, paths []string) {
+func (e *Emulator) tokenScope(r *http.Request) (host string, paths []string) {
 	query := r.URL.Query()
-	if host = query.Get("service"); host == "" {
-		host = registryHost(r)
-	}
+	host = cmp.Or(query.Get("ns"), query.Get("service"), r.Host)
 	for _, scopes := range query["scope"] {
 		for scope := range strings.FieldsSeq(scopes) {
 			path, ok := strings.CutPrefix(scope, "repository:")
 			if end := strings.LastIndex(path, ":"); ok && end > 0 {
-				paths = append(paths, host+"/"+path[:end])
+				paths = append(paths, e.registryOf(host, path[:end])+"/"+path[:end])
 			}
 		}
 	}
@@ -57,25 +56,19 @@ func (e *Emulator) serveRegistryToken(w http.ResponseWriter, r *http.Request, wh
 		refuseRegistry(w, &refusal{http: http.StatusUnauthorized, message: "authentication failed"})
 		return
 	}
-	if len(paths) == 0 && who.email == "" {
-		refuseRegistry(w, &refusal{http: http.StatusUnauthorized, message: "not authenticated: No credential was supplied."})
-		return
-	}
 	for _, path := range paths {
 		if refused := e.judgeScope(who, path); refused != nil && !faulty {
 			refuseRegistry(w, refused)
 			return
 		}
 	}
-	holder := identity{email: who.email, scopes: who.scopes, registry: true, paths: paths}
+	holder := identity{email: who.email, scopes: who.scopes, registry: true}
 	token := e.state.mint(e.state.registryTokens, holder, registryTokenLife)
-	writeJSON(w, http.StatusOK, map[string]any{
-		"token": token, "access_token": token, "expires_in": int(registryTokenLife / time.Second),
-	})
+	writeJSON(w, http.StatusOK, map[string]any{"token": token, "expires_in": int(registryTokenLife / time.Second)})
 }
 
 func (e *Emulator) judgeScope(who identity, path string) *refusal {
-	image, err := imageref.Parse(path)
+	image, err := parseImage(path)
 	if err != nil {
 		_, name, _ := strings.Cut(path, "/")
 		return nameInvalid(name, err)

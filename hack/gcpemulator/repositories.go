@@ -6,7 +6,6 @@ package gcpemulator
 import (
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -46,29 +45,34 @@ func (e *Emulator) repositoryEndpoint(r *http.Request) endpoint {
 	return unknownEndpoint(r)
 }
 
-// repositoryJSON is the part of the API's repository that is emulated. Its mode
-// is free text: Google adds modes that the clients' enums do not know.
+// repositoryJSON is the emulated part of the API's repository. Format and Mode are names or
+// numbers.
 type repositoryJSON struct {
 	Name        string `json:"name"`
-	Format      string `json:"format"`
-	Mode        string `json:"mode"`
+	Format      any    `json:"format"`
+	Mode        any    `json:"mode"`
 	CreateTime  string `json:"createTime"`
 	UpdateTime  string `json:"updateTime"`
 	SizeBytes   string `json:"sizeBytes"`
 	RegistryURI string `json:"registryUri"`
 }
 
-func (e *Emulator) describe(r storedRepository) repositoryJSON {
+// describe returns a repository in the form that the request asks for.
+func (e *Emulator) describe(r storedRepository, request *http.Request) repositoryJSON {
 	size := int64(0)
 	for _, a := range e.state.artifactsOf(r.resourceName()) {
 		size += a.size
 	}
 	created := r.created.UTC().Format(time.RFC3339Nano)
-	return repositoryJSON{
+	described := repositoryJSON{
 		Name: r.resourceName(), Format: r.Format, Mode: r.Mode,
 		CreateTime: created, UpdateTime: created, SizeBytes: fmt.Sprint(size),
 		RegistryURI: r.registryURI(),
 	}
+	if wantsEnumNumbers(request) {
+		described.Format, described.Mode = enumNumber(formatNumbers, r.Format), enumNumber(modeNumbers, r.Mode)
+	}
+	return described
 }
 
 // registryURI is the repository's canonical place; for gcr.io repositories too.
@@ -94,12 +98,12 @@ func (e *Emulator) reach(who identity, permission, name string) (storedRepositor
 	return r, nil
 }
 
-func (e *Emulator) getRepository(who identity, name string, _ *http.Request) (any, error) {
+func (e *Emulator) getRepository(who identity, name string, request *http.Request) (any, error) {
 	r, err := e.reach(who, permissionGet, name)
 	if err != nil {
 		return nil, err
 	}
-	return e.describe(r), nil
+	return e.describe(r, request), nil
 }
 
 func (e *Emulator) listRepositories(who identity, parent string, r *http.Request) (any, error) {
@@ -109,7 +113,7 @@ func (e *Emulator) listRepositories(who identity, parent string, r *http.Request
 	project, location, _ := strings.Cut(strings.TrimPrefix(parent, "projects/"), "/locations/")
 	list := []repositoryJSON{}
 	for _, known := range e.state.repositoriesOf(project, location) {
-		list = append(list, e.describe(known))
+		list = append(list, e.describe(known, r))
 	}
 	return paged(r, "repositories", list)
 }
@@ -118,13 +122,8 @@ func (e *Emulator) listLocations(who identity, parent string, r *http.Request) (
 	if err := e.authorize(who, permissionLocations, parent); err != nil {
 		return nil, err
 	}
-	var ids []string
-	for _, known := range e.state.repositoriesOf(strings.TrimPrefix(parent, "projects/"), "-") {
-		ids = append(ids, known.Location)
-	}
-	slices.Sort(ids)
-	list := []map[string]string{}
-	for _, id := range slices.Compact(ids) {
+	list := make([]map[string]string, 0, len(locations))
+	for _, id := range locations {
 		list = append(list, map[string]string{"name": parent + "/locations/" + id, "locationId": id})
 	}
 	return paged(r, "locations", list)

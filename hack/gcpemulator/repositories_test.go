@@ -60,7 +60,7 @@ func TestGetRepository(t *testing.T) {
 		},
 		"a mode that the client does not know": {
 			name: "projects/acme/locations/us/repositories/proxy", wantURI: "us-docker.pkg.dev/acme/proxy",
-			wantForm: artifactregistrypb.Repository_DOCKER, wantMode: artifactregistrypb.Repository_MODE_UNSPECIFIED,
+			wantForm: artifactregistrypb.Repository_DOCKER, wantMode: unlistedEnum,
 		},
 		"missing":        {name: "projects/acme/locations/us-central1/repositories/none", wantCode: codes.NotFound},
 		"other location": {name: "projects/acme/locations/us/repositories/services", wantCode: codes.NotFound},
@@ -116,7 +116,7 @@ func TestPolicyEtag(t *testing.T) {
 	}
 	written.Etag = nil
 	emptied, err := client.SetIamPolicy(ctx, &iampb.SetIamPolicyRequest{Resource: services, Policy: written})
-	if err != nil || len(emptied.GetBindings()) != 0 || emptied.GetVersion() != 0 {
+	if err != nil || len(emptied.GetBindings()) != 0 || emptied.GetVersion() != 1 {
 		t.Errorf("a write without etag overwrites: got %v, %v", emptied, err)
 	}
 }
@@ -256,8 +256,8 @@ func TestCallers(t *testing.T) {
 	if err := getRepository(member); err != nil {
 		t.Errorf("as reader: %v", err)
 	}
-	if err := getPolicy(member); status.Code(err) != codes.PermissionDenied || !strings.Contains(err.Error(), "The caller does not have permission") {
-		t.Errorf("as reader, the policy: got %v, want PermissionDenied", err)
+	if err := getPolicy(member); status.Code(err) != codes.PermissionDenied || !strings.Contains(err.Error(), permissionGetIAM) {
+		t.Errorf("as reader, the policy: got %v, want PermissionDenied that names the permission", err)
 	}
 	e.SetProjectPolicy("acme", policyOf("roles/viewer", "serviceAccount:"+node))
 	if err := getPolicy(member); err != nil {

@@ -90,6 +90,7 @@ var roles = map[string][]string{
 	"roles/iam.denyReviewer":                    {permissionDenials, "iam.denypolicies.list"},
 	"roles/iam.roleViewer":                      {permissionRole, permissionProject, permissionProjectIAM},
 	"roles/compute.viewer":                      {permissionInstance, "compute.instances.list"},
+	"roles/serviceusage.serviceUsageConsumer":   {permissionUseServices},
 	"roles/storage.objectViewer":                {"storage.objects.get", "storage.objects.list"},
 }
 

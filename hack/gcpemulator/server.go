@@ -91,11 +91,14 @@ func (e *Emulator) dispatch(locate func(*http.Request) endpoint) http.Handler {
 type rpc func(who identity, name string, r *http.Request) (any, error)
 
 // api makes an endpoint of a method of Artifact Registry's API, which a blocked
-// project answers none of.
+// project answers none of, nor a location that does not exist.
 func (e *Emulator) api(method, resource string, call rpc) endpoint {
 	return rpcEndpoint(method, resource, func(who identity, name string, r *http.Request) (any, error) {
 		if refused := e.state.blockedAt(name); refused != nil {
 			return nil, refused
+		}
+		if !isLocated(name) {
+			return nil, invalidArgument("Request contains an invalid argument.")
 		}
 		return call(who, name, r)
 	}, refuseAPI)
@@ -114,7 +117,7 @@ func rpcEndpoint(method, resource string, call rpc, refuse func(http.ResponseWri
 				refuse(w, asRefusal(err))
 				return
 			}
-			writeJSON(w, http.StatusOK, answer)
+			writeAnswer(w, r, answer)
 		},
 	}
 }

@@ -159,3 +159,17 @@ func (s *state) repositoriesOf(project, location string) []storedRepository {
 	slices.SortFunc(found, func(a, b storedRepository) int { return cmp.Compare(a.resourceName(), b.resourceName()) })
 	return found
 }
+
+// registriesOf returns the registries that have the repository of a path,
+// PROJECT/REPOSITORY/IMAGE.
+func (s *state) registriesOf(path string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []string
+	for _, r := range s.repositories {
+		if host, repository, _ := strings.Cut(r.registryURI(), "/"); strings.HasPrefix(path+"/", repository+"/") {
+			found = append(found, host)
+		}
+	}
+	return found
+}

@@ -13,16 +13,14 @@ import (
 
 const (
 	accessTokenLife   = time.Hour
-	registryTokenLife = 5 * time.Minute
+	registryTokenLife = 12 * time.Hour
 )
 
 // identity is who sent a request.
 type identity struct {
 	email  string   // Empty: nobody that is known.
 	scopes []string // OAuth scopes of the token.
-	// paths are the HOST/PATHs that a token of the registry's own was given for.
-	paths []string
-	// registry is set for such a token; an anonymous one has no email.
+	// registry is true for a token of the registry. An anonymous token has no email.
 	registry bool
 	// invalid is set when a credential was sent that is none of the emulator's.
 	invalid bool
