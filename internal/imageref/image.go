@@ -9,6 +9,7 @@
 package imageref
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -56,6 +57,9 @@ func Parse(image string) (Image, error) {
 		return Image{}, fmt.Errorf("image %q: %w", cut(image), err)
 	}
 	parsed := Image{Registry: reference.Domain(named), Path: reference.Path(named)}
+	if len(parsed.Registry) > maxHost {
+		return Image{}, fmt.Errorf("image %q: %w", cut(image), errHost)
+	}
 	if tagged, ok := named.(reference.Tagged); ok {
 		parsed.Tag = tagged.Tag()
 	}
@@ -65,12 +69,19 @@ func Parse(image string) (Image, error) {
 	if !parsed.Google() {
 		return parsed, nil
 	}
-	parsed.Repository, parsed.Package, err = locate(parsed.Registry, strings.Split(parsed.Path, "/"))
-	if err != nil {
-		return Image{}, fmt.Errorf("image %q: %w", cut(image), err)
+	repository, name, missing := locate(parsed.Registry, strings.Split(parsed.Path, "/"))
+	if len(missing) > 0 {
+		parsed.Path += "/" + strings.Join(missing, "/")
+		return Image{}, fmt.Errorf("image %q: %w", cut(image), &NoImageError{Repository: repository, Complete: parsed.String()})
 	}
+	parsed.Repository, parsed.Package = repository, name
 	return parsed, nil
 }
+
+// maxHost is the length of the longest DNS name with a port.
+const maxHost = 253 + len(":65535")
+
+var errHost = errors.New("the host is longer than any name of a host")
 
 // maxShown bounds what an error repeats of a string from outside, in bytes.
 const maxShown = 256

@@ -4,6 +4,7 @@
 package imageref
 
 import (
+	"errors"
 	"regexp"
 	"strings"
 	"testing"
@@ -137,6 +138,38 @@ func TestParseRefuses(t *testing.T) {
 				t.Errorf("the error is %d bytes long", len(err.Error()))
 			}
 		})
+	}
+}
+
+// TestParseNamesNoImage parses references that name no image. They are valid to the kubelet, which
+// tries to pull them.
+func TestParseNamesNoImage(t *testing.T) {
+	for image, want := range map[string]NoImageError{
+		"us-docker.pkg.dev/acme/services:1":           {Repository{"acme", "us", "services"}, "us-docker.pkg.dev/acme/services/IMAGE:1"},
+		"us-docker.pkg.dev/acme/services@" + digest:   {Repository{"acme", "us", "services"}, "us-docker.pkg.dev/acme/services/IMAGE@" + digest},
+		"docker.us-east4.rep.pkg.dev/acme/services":   {Repository{"acme", "us-east4", "services"}, "docker.us-east4.rep.pkg.dev/acme/services/IMAGE:latest"},
+		"us-west1-docker.pkg.dev/example.com/web/app": {Repository{"example.com:web", "us-west1", "app"}, "us-west1-docker.pkg.dev/example.com/web/app/IMAGE:latest"},
+		"us-docker.pkg.dev/example.com/web:1":         {Repository{"example.com:web", "us", ""}, "us-docker.pkg.dev/example.com/web/REPOSITORY/IMAGE:1"},
+		"us-docker.pkg.dev/acme:1":                    {Repository{"acme", "us", ""}, "us-docker.pkg.dev/acme/REPOSITORY/IMAGE:1"},
+		"us-docker.pkg.dev/example.com:1":             {Repository{"", "us", ""}, "us-docker.pkg.dev/example.com/PROJECT/REPOSITORY/IMAGE:1"},
+		"eu.gcr.io/acme:1":                            {Repository{"acme", "europe", "eu.gcr.io"}, "eu.gcr.io/acme/IMAGE:1"},
+		"gcr.io/example.com:1":                        {Repository{"", "us", "gcr.io"}, "gcr.io/example.com/PROJECT/IMAGE:1"},
+	} {
+		got, err := Parse(image)
+		var nameless *NoImageError
+		if !errors.As(err, &nameless) || !errors.Is(err, ErrPath) || got != (Image{}) {
+			t.Errorf("Parse(%q) = %+v, %v; want no image, and why", image, got, err)
+			continue
+		}
+		if diff := cmp.Diff(want, *nameless); diff != "" {
+			t.Errorf("Parse(%q) (-want +got)\n%s", image, diff)
+		}
+	}
+	for name, image := range map[string]string{"upper case": "us-docker.pkg.dev/acme/Services:1", "other registry": "ghcr.io/acme:1"} {
+		var nameless *NoImageError
+		if _, err := Parse(image); errors.As(err, &nameless) {
+			t.Errorf("%s: Parse(%q) = %v", name, image, err)
+		}
 	}
 }
 

@@ -60,6 +60,25 @@ func ParseResourceName(name string) (Repository, error) {
 // names no project, repository and image.
 var ErrPath = errors.New("the path names no project, repository and image")
 
+// NoImageError is the error for a valid reference to an Artifact Registry host that names
+// no image, such as HOST/PROJECT/REPOSITORY:TAG. The kubelet tries to pull it.
+type NoImageError struct {
+	// Repository is the repository in the reference. Its Project and Name are "" if the
+	// reference lacks them.
+	Repository Repository
+	// Complete is the reference with PROJECT, REPOSITORY and IMAGE in place of the missing
+	// parts.
+	Complete string
+}
+
+// Error implements error.
+func (e *NoImageError) Error() string {
+	return "the reference is valid and names no image: " + ErrPath.Error()
+}
+
+// Unwrap returns ErrPath.
+func (e *NoImageError) Unwrap() error { return ErrPath }
+
 // gcrRepositories maps the hosts of Container Registry to the repositories that
 // serve them since its end. The location of eu.gcr.io is "europe", not "eu".
 // https://cloud.google.com/artifact-registry/docs/transition/gcr-repositories
@@ -93,25 +112,34 @@ func locationOf(host string) string {
 	return location
 }
 
-// locate finds the repository and the image's name in it.
-// The first segment of a domain-scoped project's path holds a dot, and its
-// colon has become a slash: example.com/web/services/app.
-func locate(host string, path []string) (Repository, string, error) {
-	project := path[0]
-	path = path[1:]
-	if strings.Contains(project, ".") && len(path) > 0 {
-		project += ":" + path[0]
-		path = path[1:]
+// locate returns the repository and the name of the image in it. If the path is too short,
+// missing lists the parts that it lacks. The first segment of a domain-scoped project's
+// path holds a dot, and its colon has become a slash: example.com/web/services/app.
+func locate(host string, path []string) (repository Repository, image string, missing []string) {
+	repository, gcr := gcrRepositories[host]
+	if !gcr {
+		repository.Location = locationOf(host)
 	}
-	if repository, gcr := gcrRepositories[host]; gcr {
-		if len(path) == 0 {
-			return Repository{}, "", ErrPath
-		}
+	project, path := path[0], path[1:]
+	switch {
+	case !strings.Contains(project, "."):
 		repository.Project = project
-		return repository, strings.Join(path, "/"), nil
+	case len(path) > 0:
+		repository.Project = project + ":" + path[0]
+		path = path[1:]
+	default:
+		missing = append(missing, "PROJECT")
 	}
-	if len(path) < 2 {
-		return Repository{}, "", ErrPath
+	switch {
+	case gcr:
+	case len(path) > 0:
+		repository.Name = path[0]
+		path = path[1:]
+	default:
+		missing = append(missing, "REPOSITORY")
 	}
-	return Repository{Project: project, Location: locationOf(host), Name: path[0]}, strings.Join(path[1:], "/"), nil
+	if len(path) == 0 {
+		missing = append(missing, "IMAGE")
+	}
+	return repository, strings.Join(path, "/"), missing
 }

@@ -21,8 +21,8 @@ type Text struct {
 // The part of a long text that is looked at: runtimes put the frame first and
 // the last error last.
 const (
-	maxHead = 12 << 10
-	maxTail = 4 << 10
+	maxHead = 6 << 10
+	maxTail = 2 << 10
 )
 
 // Classify tells the cause that a text supports. It never fails: a text that
@@ -30,7 +30,7 @@ const (
 func Classify(t Text) Verdict {
 	text, whole := t.Message, true
 	if len(text) > maxHead+maxTail {
-		text, whole = text[:maxHead]+"\n"+text[len(text)-maxTail:], false
+		text, whole = Truncate(text), false
 	}
 	if own := ownAnswer(text); len(own) < len(text) {
 		text, whole = own, false

@@ -100,7 +100,7 @@ func TestClassifyCause(t *testing.T) {
 		"connect: permission denied":   {message: frame + `failed to do request: Head "https://x/v2/": dial tcp 10.0.0.1:443: connect: permission denied`, want: Network},
 		"a handshake that timed out":   {message: frame + `failed to do request: Head "https://x/v2/": net/http: TLS handshake timeout`, want: Network},
 		"a proxy's 403":                {message: `Get "https://us-docker.pkg.dev/v2/": Forbidden`, image: google1, want: Network},
-		"the kubelet's own brake":      {message: "pull QPS exceeded", image: google1, reason: "ErrImagePull", want: RateLimited},
+		"the kubelet's own rate limit": {message: "pull QPS exceeded", image: google1, reason: "ErrImagePull", want: RateLimited},
 		"a snapshot is not found":      {message: frame + `failed to prepare extraction snapshot "x": parent snapshot sha256:0 does not exist: not found`, want: CorruptContent},
 		"a size that looks like a 403": {message: frame + "failed size validation: 403 != 404: failed precondition", want: CorruptContent},
 		"the runtime was stopped":      {message: "rpc error: code = Unavailable desc = error reading from server: EOF", image: google1, reason: "ErrImagePull", want: Cancelled},

@@ -64,7 +64,7 @@ func FromEvent(pod *corev1.Pod, event *corev1.Event) (Failure, bool) {
 	if !ok || !lastSeen(event).After(lastStart(c.status)) {
 		return Failure{}, false
 	}
-	return Failure{Container: c.name, Role: c.role, Image: c.image, Reason: reason, Message: message}, true
+	return bounded(Failure{Container: c.name, Role: c.role, Image: c.image, Reason: reason, Message: message}), true
 }
 
 // combined is what client-go puts before the message of many Events made one.
@@ -118,6 +118,10 @@ type container struct {
 // an image volume is told of the whole pod: it is a failure of the first
 // container that mounts the volume.
 func containerAt(pod *corev1.Pod, path, message string) (found container, ok bool) {
+	var volumes []*corev1.Volume
+	if path == "" {
+		volumes = quotedVolumes(pod, message)
+	}
 	eachContainer(pod, func(role Role, field string, i int, c *corev1.Container, statuses []corev1.ContainerStatus) {
 		if ok {
 			return
@@ -126,7 +130,7 @@ func containerAt(pod *corev1.Pod, path, message string) (found container, ok boo
 		switch path {
 		case field + "{" + c.Name + "}", field + "[" + strconv.Itoa(i) + "]":
 		case "":
-			if image = volumeImage(pod, c, message); image == "" {
+			if image = volumeImage(volumes, c); image == "" {
 				return
 			}
 		default:
@@ -138,13 +142,9 @@ func containerAt(pod *corev1.Pod, path, message string) (found container, ok boo
 	return found, ok
 }
 
-// volumeImage gives the image of a volume that c mounts and message names.
-func volumeImage(pod *corev1.Pod, c *corev1.Container, message string) string {
-	for i := range pod.Spec.Volumes {
-		volume := &pod.Spec.Volumes[i]
-		if volume.Image == nil || !strings.Contains(message, strconv.Quote(volume.Image.Reference)) {
-			continue
-		}
+// volumeImage gives the image of the first of the volumes that c mounts.
+func volumeImage(volumes []*corev1.Volume, c *corev1.Container) string {
+	for _, volume := range volumes {
 		for k := range c.VolumeMounts {
 			if c.VolumeMounts[k].Name == volume.Name {
 				return volume.Image.Reference

@@ -56,26 +56,30 @@ var waitingOnPull = map[string]bool{
 	"SignatureValidationFailed": true,
 }
 
-// InPod lists the containers of pod that wait on a pull: init containers,
-// containers and ephemeral containers, each in the order of the spec.
+// InPod lists the containers of pod that wait on a pull: init containers, containers and
+// ephemeral containers, each in the order of the spec, at most 64. If an image reference is
+// too long, Image is empty and Reason is InvalidImageName.
 func InPod(pod *corev1.Pod) []Failure {
 	if pod == nil {
 		return nil
 	}
 	var failures []Failure
 	eachContainer(pod, func(role Role, _ string, _ int, c *corev1.Container, statuses []corev1.ContainerStatus) {
+		if len(failures) == maxFailures {
+			return
+		}
 		status := statusOf(statuses, c.Name)
 		if status == nil || status.State.Waiting == nil || !waitingOnPull[status.State.Waiting.Reason] {
 			return
 		}
 		waiting := status.State.Waiting
-		failures = append(failures, Failure{
+		failures = append(failures, bounded(Failure{
 			Container: c.Name,
 			Role:      role,
 			Image:     failingImage(pod, c.Image, waiting.Message),
 			Reason:    waiting.Reason,
 			Message:   waiting.Message,
-		})
+		}))
 	})
 	return failures
 }
@@ -107,16 +111,20 @@ func statusOf(statuses []corev1.ContainerStatus, name string) *corev1.ContainerS
 
 // failingImage is the container's own image, or that of an image volume of the
 // pod: the kubelet reports a volume's failed pull as the container's, and only
-// the text tells them apart. Either way the reference is the spec's.
+// the text tells them apart. Either way the reference is the spec's. It is "" where
+// the text may be about a volume whose reference is too long.
 func failingImage(pod *corev1.Pod, own, message string) string {
-	for i := range pod.Spec.Volumes {
-		source := pod.Spec.Volumes[i].Image
-		if source == nil || source.Reference == "" || source.Reference == own {
-			continue
-		}
-		if strings.Contains(message, `"`+source.Reference+`"`) && !strings.Contains(message, `"`+own+`"`) {
-			return source.Reference
-		}
+	if strings.Contains(Truncate(message), `"`+own+`"`) {
+		return own
+	}
+	for _, volume := range quotedVolumes(pod, message) {
+		return volume.Image.Reference
+	}
+	if hasInvalidVolume(pod) {
+		return ""
 	}
 	return own
 }
+
+// IsPullReason tells whether a container that waits for this reason waits on a pull.
+func IsPullReason(reason string) bool { return waitingOnPull[reason] }

@@ -54,7 +54,7 @@ var kubeletRules = slices.Concat(
 	say(invalidReference, kubelet, pulls, "invalid reference format", "invalid tag format", "repository name must be", "parse image name",
 		"parse image reference", "cannot parse input", "failed to apply default image tag", "invalidimagename", "invalid checksum digest", "unsupported digest algorithm"),
 	say(neverPull, kubelet, pulls, "errimageneverpull", "with pull policy of never"),
-	say(rateLimited, kubelet, pulls, "pull qps exceeded"), // Its own brake, registryPullQPS.
+	say(rateLimited, kubelet, pulls, "pull qps exceeded"), // Its own rate limit, registryPullQPS.
 )
 
 // otherRules know texts that are about something else than pulling.
