@@ -97,7 +97,7 @@ func (r *Reconciler) handle(ctx context.Context, pod *corev1.Pod, failure pullfa
 	grant, refusal := decision.Decide(in)
 	if refusal != nil {
 		r.explain(ctx, pod, failure, in.Diagnosis, refusal)
-		return in.Diagnosis.Retry, r.noteRefusal(ctx, in.Diagnosis, refusal)
+		return in.Diagnosis.RetryAfter > 0, r.noteRefusal(ctx, in.Diagnosis, refusal)
 	}
 	return r.request(ctx, pod, failure, in.Diagnosis, grant)
 }

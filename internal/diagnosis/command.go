@@ -4,6 +4,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -33,10 +34,12 @@ var commands = map[Reason]func(Facts) string{
 	RemovedExternally:     readPolicy,
 	AlreadyGranted:        troubleshoot,
 	DeniedByPolicy:        troubleshoot,
-	AccessUnreadable:      readPolicy,
-	NotArtifactRegistry:   createSecret,
-	SandboxImage:          describeNode,
-	MirrorRefused:         describeNode,
+	AccessUnreadable: func(f Facts) string {
+		return cmp.Or(f.Access.Obstacle.command(f.Reference.Repository.Project), readPolicy(f))
+	},
+	NotArtifactRegistry: createSecret,
+	SandboxImage:        describeNode,
+	MirrorRefused:       describeNode,
 	FederatedPuller: func(f Facts) string {
 		if f.Cause.Cause == pullfailure.Unauthenticated {
 			return describeNode(f) // Nobody was refused: a binding would open the repository for nothing.
@@ -56,14 +59,18 @@ var commands = map[Reason]func(Facts) string{
 		if f.Puller.Member() != "" && f.Puller.Federated == Unknown && f.Puller.Account != "" {
 			return kubectl(f, "get serviceaccount "+f.Puller.Account+" --output=yaml")
 		}
-		return describeInstance(f)
+		of, _, _ := strings.Cut(f.Puller.Instance, "/")
+		return cmp.Or(f.Puller.Obstacle.command(of), describeInstance(f))
 	},
 	ScopesMissing:         createPool,
 	RepositoryNotFound:    findRepository,
 	RepositoryNotDocker:   listRepositories,
 	RepositoryModeUnknown: describeRepository,
 	RegistryMismatch:      describeRepository,
-	RepositoryUnreadable:  describeRepository,
+	RepositoryUnreadable: func(f Facts) string {
+		return cmp.Or(f.Repository.Obstacle.command(f.Reference.Repository.Project), describeRepository(f))
+	},
+	invalidReference: listNamed,
 
 	permissionDenied: func(f Facts) string {
 		if f.Pod == "" || f.Namespace == "" {
@@ -78,16 +85,15 @@ var commands = map[Reason]func(Facts) string{
 			return ""
 		}
 		if f.Repository.Obstacle.Kind == BillingOff || strings.Contains(strings.ToLower(f.Cause.Evidence), "billing") {
-			return "gcloud billing projects describe " + f.Reference.Repository.Project
+			return describeBilling(f.Reference.Repository.Project)
 		}
-		return "gcloud services enable artifactregistry.googleapis.com --project=" + f.Reference.Repository.Project
+		return enableAPI(artifactRegistryAPI, f.Reference.Repository.Project)
 	},
 	vpcServiceControls: func(f Facts) string {
 		if f.Reference.Repository.IsZero() {
 			return ""
 		}
-		return "gcloud logging read 'protoPayload.metadata.\"@type\"=\"type.googleapis.com/google.cloud.audit.VpcServiceControlAuditMetadata\"' --project=" +
-			f.Reference.Repository.Project + " --freshness=1h --limit=10"
+		return readDenials(f.Repository.Obstacle.Identifier, f.Reference.Repository.Project)
 	},
 	Reason(pullfailure.Unauthenticated): func(f Facts) string {
 		if f.Reference.Google() {

@@ -4,10 +4,12 @@
 package diagnosis
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
+	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
 
 func repositoryFlags(f Facts) string {
@@ -37,6 +39,20 @@ func listRepositories(f Facts) string {
 		return ""
 	}
 	return "gcloud artifacts repositories list --project=" + r.Project
+}
+
+// listNamed returns a command that lists candidates for the missing part of an image
+// reference.
+func listNamed(f Facts) string {
+	var nameless *imageref.NoImageError
+	if !errors.As(f.ReferenceErr, &nameless) || nameless.Repository.Project == "" {
+		return ""
+	}
+	r := nameless.Repository
+	if r.Name == "" {
+		return "gcloud artifacts repositories list --project=" + r.Project
+	}
+	return fmt.Sprintf("gcloud artifacts packages list --repository=%s --location=%s --project=%s", r.Name, r.Location, r.Project)
 }
 
 // findRepository looks for the right name; of a gcr.io host there is only one.

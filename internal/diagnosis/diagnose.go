@@ -6,6 +6,7 @@ package diagnosis
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
@@ -95,13 +96,16 @@ var ofDenial = []rule{
 // cannot help there.
 func Diagnose(f Facts) Diagnosis {
 	r := judge(f)
-	return Diagnosis{
+	d := Diagnosis{
 		Reason: r.reason, Help: r.help, Actor: r.actor, Facts: f,
 		Sentence: sentence(r.reason, f),
 		Command:  command(r.reason, f),
 		Unknowns: unknowns(f),
-		Retry:    r.help == HelpUnknown && transient(r.reason, f),
 	}
+	if d.Help == HelpUnknown {
+		d.RetryAfter = retryAfter(d.Reason, f)
+	}
+	return d
 }
 
 func judge(f Facts) rule {
@@ -142,16 +146,24 @@ func letIn(f Facts) bool {
 	return f.Access.State == Present || f.ProjectAccess.State == Present || f.Overall.State == Present
 }
 
-// transient tells whether the fact that decided may be readable in a while.
-func transient(reason Reason, f Facts) bool {
+// soonest is the delay before a fact is read again if no RetryAfter is known.
+const soonest = time.Second
+
+// retryAfter returns the delay until the decisive fact may be readable, 0 if waiting does
+// not help.
+func retryAfter(reason Reason, f Facts) time.Duration {
+	var decisive Obstacle
 	switch reason {
 	case PullerUnknown:
-		return f.Puller.Obstacle.Kind == Unavailable
+		decisive = f.Puller.Obstacle
 	case RepositoryUnreadable:
-		return f.Repository.Obstacle.Kind == Unavailable
+		decisive = f.Repository.Obstacle
 	case AccessUnreadable:
-		return f.Access.Obstacle.Kind == Unavailable
-	default:
-		return false
+		decisive = f.Access.Obstacle
+	default: // The decisive fact was read.
 	}
+	if decisive.Kind != Unavailable {
+		return 0
+	}
+	return max(decisive.RetryAfter, soonest)
 }

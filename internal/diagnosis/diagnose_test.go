@@ -63,7 +63,7 @@ func TestDiagnose(t *testing.T) {
 		facts Facts
 		want  Reason
 		help  Help
-		retry bool
+		retry time.Duration
 		why   string
 	}{
 		"zero facts": {facts: Facts{}, want: "NotPullFailure", help: HelpNo, why: "nothing is known, nothing is opened"},
@@ -73,7 +73,7 @@ func TestDiagnose(t *testing.T) {
 				f.Reference.Registry = "docker.us-central1.rep.pkg.dev"
 			}), want: AccessMissing, help: HelpYes, why: "both hosts are one repository",
 		},
-		"no address given":   {facts: curable(func(f *Facts) { f.Repository.RegistryURI = "" }), want: RegistryMismatch, why: "what is not known refuses"},
+		"no address given":   {facts: curable(func(f *Facts) { f.Repository.RegistryURI = "" }), want: AccessMissing, help: HelpYes, why: "older answers have none, and the repository was read by its name"},
 		"virtual":            {facts: curable(func(f *Facts) { f.Repository.Mode = "VIRTUAL_REPOSITORY" }), want: AccessMissing, help: HelpYes, why: "the policy decides"},
 		"bad image":          {facts: factsOf("not an image", "Failed to apply default image tag"), want: "InvalidReference", help: HelpNo},
 		"missing manifest":   {facts: factsOf(image, `failed to pull and unpack image "`+image+`": failed to resolve image: `+image+`: not found`), want: "ImageNotFound", help: HelpNo},
@@ -157,7 +157,7 @@ func TestDiagnose(t *testing.T) {
 		"missing, no repository": {facts: absent(notThere, func(f *Facts) { f.Repository = Repository{State: Missing} }), want: RepositoryNotFound, help: HelpNo},
 		"missing, not Docker":    {facts: absent(notThere, func(f *Facts) { f.Repository.Format = "NPM" }), want: RepositoryNotDocker, help: HelpNo},
 		"missing, other tags":    {facts: absent(notThere, func(f *Facts) { f.Content = Content{State: Missing, Nearest: []string{"1.8.1"}} }), want: "ImageNotFound", help: HelpNo},
-		"puller late":            {facts: curable(func(f *Facts) { f.Puller = Puller{Obstacle: Obstacle{Kind: Unavailable}} }), want: PullerUnknown, retry: true},
+		"puller late":            {facts: curable(func(f *Facts) { f.Puller = Puller{Obstacle: Obstacle{Kind: Unavailable, RetryAfter: time.Minute}} }), want: PullerUnknown, retry: time.Minute},
 		"puller forbidden":       {facts: curable(func(f *Facts) { f.Puller = Puller{Obstacle: Obstacle{Kind: Forbidden}} }), want: PullerUnknown},
 		"puller unnamed":         {facts: curable(func(f *Facts) { f.Puller.Email = "" }), want: PullerUnknown},
 		"no scopes":              {facts: curable(func(f *Facts) { f.Puller.Scopes = nil }), want: ScopesMissing, help: HelpNo},
@@ -165,17 +165,37 @@ func TestDiagnose(t *testing.T) {
 		"no repository":          {facts: curable(func(f *Facts) { f.Repository = Repository{State: Missing} }), want: RepositoryNotFound, help: HelpNo},
 		"repository unread":      {facts: curable(func(f *Facts) { f.Repository = Repository{} }), want: RepositoryUnreadable},
 		"repository late": {
-			facts: curable(func(f *Facts) { f.Repository = Repository{Obstacle: Obstacle{Kind: Unavailable}} }),
-			want:  RepositoryUnreadable, retry: true,
+			facts: curable(func(f *Facts) {
+				f.Repository = Repository{Obstacle: Obstacle{Kind: Unavailable, RetryAfter: 2 * time.Second}}
+			}),
+			want: RepositoryUnreadable, retry: 2 * time.Second,
 		},
-		"not Docker":       {facts: curable(func(f *Facts) { f.Repository.Format = "MAVEN" }), want: RepositoryNotDocker, help: HelpNo},
-		"no format":        {facts: curable(func(f *Facts) { f.Repository.Format = "" }), want: RepositoryNotDocker, help: HelpNo},
-		"unspecified mode": {facts: curable(func(f *Facts) { f.Repository.Mode = "MODE_UNSPECIFIED" }), want: RepositoryModeUnknown, why: "a mode newer than the client reads as unspecified"},
-		"served elsewhere": {facts: curable(func(f *Facts) { f.Repository.RegistryURI = "us-docker.pkg.dev/acme-prod/services" }), want: RegistryMismatch},
+		"not Docker":        {facts: curable(func(f *Facts) { f.Repository.Format = "MAVEN" }), want: RepositoryNotDocker, help: HelpNo},
+		"no format":         {facts: curable(func(f *Facts) { f.Repository.Format = "" }), want: RepositoryNotDocker, help: HelpNo},
+		"unspecified mode":  {facts: curable(func(f *Facts) { f.Repository.Mode = "MODE_UNSPECIFIED" }), want: RepositoryModeUnknown, why: "a mode newer than the client reads as unspecified"},
+		"served elsewhere":  {facts: curable(func(f *Facts) { f.Repository.RegistryURI = "us-docker.pkg.dev/acme-prod/services" }), want: RegistryMismatch},
+		"another's address": {facts: curable(func(f *Facts) { f.Repository.RegistryURI = "us-central1-docker.pkg.dev/acme-prod/other" }), want: RegistryMismatch},
+		"a longer address":  {facts: curable(func(f *Facts) { f.Repository.RegistryURI += "/more" }), want: RegistryMismatch, why: "it is not known to be the same"},
+		"no address, and mode unknown": {
+			facts: curable(func(f *Facts) { f.Repository.RegistryURI, f.Repository.Mode = "", "" }), want: RepositoryModeUnknown,
+		},
+		"mode 4":               {facts: curable(func(f *Facts) { f.Repository.Mode = "AOSS_REPOSITORY" }), want: RepositoryModeUnknown, why: "it has a name, and is not granted"},
+		"mode 5":               {facts: curable(func(f *Facts) { f.Repository.Mode = "ASSURED_OSS_REPOSITORY" }), want: RepositoryModeUnknown},
+		"image name forgotten": {facts: factsOf("us-central1-docker.pkg.dev/acme-prod/services:1", denial), want: "InvalidReference", help: HelpNo},
+		"quota project denied": {
+			facts: curable(func(f *Facts) { f.Repository = Repository{Obstacle: Obstacle{Kind: QuotaProjectDenied}} }), want: RepositoryUnreadable,
+		},
+		"consumer invalid": {facts: curable(func(f *Facts) { f.Repository = Repository{Obstacle: Obstacle{Kind: ConsumerInvalid}} }), want: RepositoryUnreadable},
+		"location invalid": {facts: curable(func(f *Facts) { f.Repository = Repository{Obstacle: Obstacle{Kind: InvalidLocation}} }), want: RepositoryUnreadable},
 		"odd address":      {facts: curable(func(f *Facts) { f.Repository.RegistryURI = "registry.example.com/x" }), want: RegistryMismatch},
 		"access unread":    {facts: curable(func(f *Facts) { f.Access = Access{} }), want: AccessUnreadable},
-		"access late":      {facts: curable(func(f *Facts) { f.Access = Access{Obstacle: Obstacle{Kind: Unavailable}} }), want: AccessUnreadable, retry: true},
-		"access there":     {facts: curable(func(f *Facts) { f.Access = Access{State: Present, Role: "roles/viewer"} }), want: AlreadyGranted, help: HelpNo},
+		"access late":      {facts: curable(func(f *Facts) { f.Access = Access{Obstacle: Obstacle{Kind: Unavailable, RetryAfter: time.Hour}} }), want: AccessUnreadable, retry: time.Hour},
+		"access some time": {facts: curable(func(f *Facts) { f.Access = Access{Obstacle: Obstacle{Kind: Unavailable}} }), want: AccessUnreadable, retry: soonest, why: "nobody knows when"},
+		"project late": {
+			facts: curable(func(f *Facts) { f.ProjectAccess = Access{Obstacle: Obstacle{Kind: Unavailable, RetryAfter: time.Hour}} }),
+			want:  AccessMissing, help: HelpYes, why: "what does not decide is not waited for",
+		},
+		"access there": {facts: curable(func(f *Facts) { f.Access = Access{State: Present, Role: "roles/viewer"} }), want: AlreadyGranted, help: HelpNo},
 		"our own access": {
 			facts: curable(func(f *Facts) { f.Access, f.OwnGrant = Access{State: Present}, "services.x" }),
 			want:  WaitingForPropagation, help: HelpYes,
@@ -196,8 +216,8 @@ func TestDiagnose(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			got := Diagnose(tc.facts)
-			if got.Reason != tc.want || got.Help != tc.help || got.Retry != tc.retry {
-				t.Errorf("Diagnose = %s, help %q, retry %v; want %s, %q, %v (%s)", got.Reason, got.Help, got.Retry, tc.want, tc.help, tc.retry, tc.why)
+			if got.Reason != tc.want || got.Help != tc.help || got.RetryAfter != tc.retry {
+				t.Errorf("Diagnose = %s, help %q, retry after %v; want %s, %q, %v (%s)", got.Reason, got.Help, got.RetryAfter, tc.want, tc.help, tc.retry, tc.why)
 			}
 			if s := got.Sentence; s == "" || !strings.HasSuffix(s, ".") || strings.Contains(s, "%!") || strings.Contains(s, "  ") {
 				t.Errorf("sentence %q is not fit to be shown", s)

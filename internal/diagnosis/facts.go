@@ -9,6 +9,8 @@
 package diagnosis
 
 import (
+	"time"
+
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
@@ -46,10 +48,21 @@ type Facts struct {
 // Obstacle says why a fact is unknown.
 type Obstacle struct {
 	Kind ObstacleKind
-	// Permission is what the asking account lacks, for Forbidden.
+	// Permission is the permission that the asking account lacks, for Forbidden. It is ""
+	// unless Google reports a missing permission.
 	Permission string
 	// Detail is one plain sentence without a full stop, for people.
 	Detail string
+	// Consumer is the ID or number of the project that causes the error: its API or billing
+	// is off, it does not exist, or the asking account may not use it.
+	Consumer string
+	// Service is the API that is not enabled in Consumer, such as compute.googleapis.com.
+	Service string
+	// Identifier is the unique identifier of a denial by VPC Service Controls, for
+	// Perimeter. Each denial has a new one, so compared sentences do not contain it.
+	Identifier string
+	// RetryAfter is the delay until the fact may be readable, for Unavailable. It is 0 if unknown.
+	RetryAfter time.Duration
 }
 
 // ObstacleKind is why a fact is unknown.
@@ -58,7 +71,7 @@ type ObstacleKind int
 const (
 	// NotRead: nobody has asked for the fact yet.
 	NotRead ObstacleKind = iota
-	// Forbidden: the asking account lacks a permission.
+	// Forbidden: Google denies access to the asking account.
 	Forbidden
 	// Unavailable: Google did not answer in time; asking again may help.
 	Unavailable
@@ -70,7 +83,17 @@ const (
 	BillingOff
 	// Perimeter: VPC Service Controls keep the asking account out.
 	Perimeter
+	// QuotaProjectDenied: the asking account may not use its quota project.
+	QuotaProjectDenied
+	// ConsumerInvalid: the project of the call does not exist, or its ID is wrong.
+	ConsumerInvalid
+	// InvalidLocation: Google rejects the request, most likely because of its location.
+	InvalidLocation
 )
+
+// Refused reports whether Google denies access to the asking account itself. Somebody must
+// then grant it access first.
+func (o Obstacle) Refused() bool { return o.Kind == Forbidden || o.Kind == QuotaProjectDenied }
 
 // State is what is known of something.
 type State int
@@ -92,7 +115,8 @@ type Repository struct {
 	Format string
 	// Mode is Google's word: STANDARD_REPOSITORY, REMOTE_REPOSITORY, VIRTUAL_REPOSITORY.
 	Mode string
-	// RegistryURI is the canonical HOST/PROJECT/NAME, "" if Google gives none.
+	// RegistryURI is the canonical HOST/PROJECT/NAME, or "" if Google returns none. The
+	// field is newer than the API.
 	RegistryURI string
 }
 

@@ -5,6 +5,7 @@ package diagnosis
 
 import (
 	"strings"
+	"time"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
@@ -134,8 +135,8 @@ type Diagnosis struct {
 	Unknowns []string
 	// Facts is what the diagnosis rests on.
 	Facts Facts
-	// Retry says that a fact could not be read just now and may be readable later.
-	Retry bool
+	// RetryAfter is the delay until an unread fact may be readable, 0 if waiting does not help.
+	RetryAfter time.Duration
 }
 
 // Virtual tells whether the repository is a virtual one: a grant there opens all

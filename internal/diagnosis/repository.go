@@ -32,17 +32,23 @@ func knownMode(mode string) bool {
 	return mode == standardMode || mode == remoteMode || mode == virtualMode
 }
 
-// registryDiffers compares the repository's own address with the image's: a
-// repository that is served elsewhere, or nobody says where, is not known to be
-// the one that refused.
+// registryDiffers reports whether the repository's own address differs from the address in
+// the image. An invalid address differs. A missing address does not: older repositories
+// have none.
+//
 // Both forms of the host, LOCATION-docker.pkg.dev and docker.LOCATION.rep.pkg.dev,
 // and the gcr.io hosts are one repository, so the address is compared by what it names.
 func registryDiffers(f Facts) bool {
-	named, err := imageref.Parse(f.Repository.RegistryURI + "/image")
-	return err != nil || named.Repository != f.Reference.Repository
+	if f.Repository.RegistryURI == "" {
+		return false
+	}
+	const inIt = "image"
+	named, err := imageref.Parse(f.Repository.RegistryURI + "/" + inIt)
+	return err != nil || named.Repository != f.Reference.Repository || named.Package != inIt
 }
 
-// ExplainRepository says in one sentence what keeps a repository from being read.
+// ExplainRepository explains in one sentence why a repository cannot be read, and the next
+// step if known. The sentence is the same for every such error.
 func ExplainRepository(repository imageref.Repository, fact Repository) string {
 	switch {
 	case fact.State == Missing:
@@ -50,5 +56,19 @@ func ExplainRepository(repository imageref.Repository, fact Repository) string {
 	case fact.State == Present:
 		return fmt.Sprintf("Repository %s is of format %q and mode %q, which this operator does not open.", repository, fact.Format, fact.Mode)
 	}
-	return fmt.Sprintf("Repository %s cannot be read: %s.", repository, detail(fact.Obstacle))
+	return fmt.Sprintf("Repository %s cannot be read: %s.", repository, ending(fact.Obstacle, repository.Project))
+}
+
+// ExplainIAMPolicy explains the same for a repository's IAM policy.
+func ExplainIAMPolicy(repository imageref.Repository, obstacle Obstacle) string {
+	return fmt.Sprintf("The IAM policy of repository %s cannot be read or changed: %s.", repository, ending(obstacle, repository.Project))
+}
+
+// ending describes an obstacle to a read in project, and the next step.
+func ending(o Obstacle, project string) string {
+	o.Identifier = "" // Each denial has a new one.
+	if command := o.command(project); command != "" {
+		return detail(o) + "; next step: " + command
+	}
+	return detail(o)
 }

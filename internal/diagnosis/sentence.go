@@ -121,15 +121,14 @@ var sentences = map[Reason]func(Facts) string{
 		return fmt.Sprintf("Repository %s holds artifacts of format %q, not images; correct the image.", f.Reference.Repository, f.Repository.Format)
 	},
 	RepositoryModeUnknown: func(f Facts) string {
-		return fmt.Sprintf("Repository %s is of mode %q, which this operator does not know and so does not open; grant access by hand if that is right.", f.Reference.Repository, f.Repository.Mode)
+		return fmt.Sprintf("Repository %s is of mode %q, and this operator does not know what read access allows there; grant it by hand if that is right.", f.Reference.Repository, f.Repository.Mode)
 	},
 	RegistryMismatch: func(f Facts) string {
-		if f.Repository.RegistryURI == "" {
-			return fmt.Sprintf("Google does not say where repository %s is served, so it is not certain that it is the one that refused image %s; grant access by hand if it is.", f.Reference.Repository, f.Image)
-		}
 		return fmt.Sprintf("Repository %s is served at %s, which is not where image %s is asked for; correct the image.", f.Reference.Repository, f.Repository.RegistryURI, f.Image)
 	},
-	RepositoryUnreadable: func(f Facts) string { return ExplainRepository(f.Reference.Repository, f.Repository) },
+	RepositoryUnreadable: func(f Facts) string {
+		return fmt.Sprintf("Repository %s cannot be read: %s.", f.Reference.Repository, detail(f.Repository.Obstacle))
+	},
 	AccessUnreadable: func(f Facts) string {
 		return fmt.Sprintf("It cannot be told whether the IAM policy of repository %s lets service account %s in: %s.", f.Reference.Repository, f.Puller.Email, detail(f.Access.Obstacle))
 	},

@@ -4,9 +4,11 @@
 package diagnosis
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/pull-access/pull-access-operator/internal/imageref"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
@@ -28,7 +30,7 @@ func ofCause(reason Reason, f Facts) string {
 	case pullfailure.RateLimited:
 		return fmt.Sprintf("The registry of image %s, or the kubelet, limits the rate of pulls; it will be tried again by itself%s.", f.Image, adviceOf(f).rate)
 	case pullfailure.InvalidReference:
-		return fmt.Sprintf("Image %q is no valid image reference; correct it in the workload.", f.Image)
+		return invalid(f)
 	default: // One of the plain ones.
 	}
 	if say, ok := plain[pullfailure.Cause(reason)]; ok {
@@ -56,6 +58,23 @@ var plain = map[pullfailure.Cause]string{
 	pullfailure.NotPullFailure:      "Nothing says that image %s cannot be pulled.",
 }
 
+// invalid explains a reference that is invalid or that names no image.
+func invalid(f Facts) string {
+	var nameless *imageref.NoImageError
+	switch {
+	case f.Image == "":
+		return "The image reference is longer than 4096 bytes, so no runtime accepts it; correct it in the workload."
+	case !errors.As(f.ReferenceErr, &nameless):
+		return fmt.Sprintf("Image %q is no valid image reference; correct it in the workload.", f.Image)
+	case nameless.Repository.Project == "" || nameless.Repository.Name == "":
+		return fmt.Sprintf("Image %q is a valid reference that names no image: project, repository and image follow the host; write %s in the workload.",
+			f.Image, nameless.Complete)
+	default:
+		return fmt.Sprintf("Image %q is a valid reference that names no image: it ends at repository %s, and the name of the image in it is missing; write %s in the workload.",
+			f.Image, nameless.Repository, nameless.Complete)
+	}
+}
+
 func unauthenticated(f Facts) string {
 	start := fmt.Sprintf("Image %s was asked for without a valid credential, so no grant can help; ", f.Image)
 	switch secret, ok := f.Puller.secret(); {
@@ -77,9 +96,11 @@ func notFound(f Facts) string {
 		return fmt.Sprintf("Image %s does not exist in repository %s, so access to it would not help; correct the image or push it.", f.Image, repository)
 	case f.Content.State == Missing && f.Content.NoPackage:
 		return fmt.Sprintf("Repository %s holds no image %s%s; correct the image or push it.", repository, f.Reference.Package, instead("images", f.Content.Nearest))
-	case f.Content.State == Missing:
+	case f.Content.State == Missing && len(f.Content.Nearest) > 0:
 		return fmt.Sprintf("Image %s does not exist: repository %s holds it under other tags or digests%s; correct the image or push it.",
 			f.Image, repository, instead("tags", f.Content.Nearest))
+	case f.Content.State == Missing:
+		return fmt.Sprintf("Image %s does not exist: repository %s holds no such tag or digest of it; correct the image or push it.", f.Image, repository)
 	case f.Content.State == Present:
 		return fmt.Sprintf("Image %s was not found when it was pulled, and is there now; the kubelet's next attempt will find it.", f.Image)
 	case f.Repository.Mode == remoteMode:

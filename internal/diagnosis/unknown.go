@@ -14,7 +14,7 @@ func unknowns(f Facts) []string {
 	var list []string
 	add := func(needed bool, state State, what string, o Obstacle) {
 		if needed && state == Unknown && o.Kind != NotRead {
-			list = append(list, what+": "+detail(o))
+			list = append(list, what+": "+o.Why())
 		}
 	}
 	add(need.Puller, f.Puller.State, "the node's service account", f.Puller.Obstacle)
@@ -30,7 +30,7 @@ func unknowns(f Facts) []string {
 		if overall.Kind == NotRead {
 			overall.Detail = "Policy Troubleshooter was not asked"
 		}
-		list = append(list, "deny policies and access from folders and the organization: "+detail(overall))
+		list = append(list, "deny policies and access from folders and the organization: "+overall.Why())
 	}
 	if groups := append(append([]string(nil), f.Access.Groups...), f.ProjectAccess.Groups...); len(groups) > 0 {
 		list = append(list, "whether the account is a member of "+strings.Join(groups, ", ")+": memberships of groups are not read")
@@ -39,9 +39,33 @@ func unknowns(f Facts) []string {
 }
 
 // Why is the obstacle as the end of a sentence, without a full stop.
-func (o Obstacle) Why() string { return detail(o) }
+func (o Obstacle) Why() string {
+	if o.Identifier == "" {
+		return detail(o)
+	}
+	return detail(o) + " (vpcServiceControlsUniqueIdentifier " + o.Identifier + ")"
+}
 
-// detail is the obstacle as the end of a sentence.
+// identifierNote begins the sentence that names the identifier of one denial.
+const identifierNote = " Unique identifier of the refusal by VPC Service Controls: "
+
+// Note returns a sentence with the unique identifier of Google's last denial, to append to
+// other sentences. It returns "" if there is none.
+func (o Obstacle) Note() string {
+	if o.Identifier == "" {
+		return ""
+	}
+	return identifierNote + o.Identifier + "."
+}
+
+// WithoutNote removes the part of the sentences that changes with every denial.
+func WithoutNote(sentences string) string {
+	same, _, _ := strings.Cut(sentences, identifierNote)
+	return same
+}
+
+// detail describes the obstacle as the end of a sentence. It is the same for every such
+// error.
 func detail(o Obstacle) string {
 	switch {
 	case o.Kind == Forbidden && o.Permission != "":

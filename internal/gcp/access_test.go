@@ -257,7 +257,7 @@ func TestLookUpsAreBounded(t *testing.T) {
 	}{
 		"all are readable":     {status: http.StatusOK, lookUps: maxLookUps, kind: diagnosis.Unreadable},
 		"none is readable":     {status: http.StatusForbidden, lookUps: maxLookUps, kind: diagnosis.Unreadable},
-		"Google does not tell": {status: http.StatusServiceUnavailable, lookUps: 1, kind: diagnosis.Unavailable},
+		"Google does not tell": {status: http.StatusServiceUnavailable, lookUps: readCalls, kind: diagnosis.Unavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGoogle(t)

@@ -14,7 +14,8 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
 
-// How long an answer serves. What may be cured by a person is asked for again soon.
+// How long an answer serves. An error that a person may fix is kept briefly. A transient
+// error is not kept: the Client limits the retries.
 const (
 	repositoryTTL = 5 * time.Minute
 	contentTTL    = 5 * time.Minute
@@ -23,8 +24,8 @@ const (
 	// node for those of its group: they are replaced under the same name.
 	poolAccountTTL   = 5 * time.Minute
 	projectAccessTTL = time.Minute
-	// briefTTL is for access and the policies that tell of it, which others change
-	// too, for what is missing, and for what could not be read.
+	// briefTTL is for access and the policies that tell of it, which others change too, for
+	// missing resources, and for errors that a person has to fix.
 	briefTTL = 30 * time.Second
 )
 
@@ -75,9 +76,9 @@ func (a nodeAccount) ttl() time.Duration {
 	case a.byGroup:
 		return 0
 	case a.byPool:
-		return ttl(a.puller.State, poolAccountTTL)
+		return ttl(a.puller.State, a.puller.Obstacle, poolAccountTTL)
 	default:
-		return ttl(a.puller.State, accountTTL)
+		return ttl(a.puller.State, a.puller.Obstacle, accountTTL)
 	}
 }
 
@@ -96,28 +97,36 @@ func NewCached(cloud Cloud, c clock.PassiveClock) *Cached {
 		accounts: newCache[diagnosis.Node](c, maxAccounts, unasked, nodeAccount.ttl),
 		groups:   newCache[nodeGroup](c, maxGroups, groupAccount{nodeAccount: unasked}, groupTTL),
 		repositories: newCache[imageref.Repository](c, maxRepositories, diagnosis.Repository{Obstacle: givenUp}, func(r diagnosis.Repository) time.Duration {
-			return ttl(r.State, repositoryTTL)
+			return ttl(r.State, r.Obstacle, repositoryTTL)
 		}),
-		accesses: newCache[accessKey](c, maxAccesses, diagnosis.Access{Obstacle: givenUp}, func(diagnosis.Access) time.Duration { return briefTTL }),
+		accesses: newCache[accessKey](c, maxAccesses, diagnosis.Access{Obstacle: givenUp}, func(a diagnosis.Access) time.Duration {
+			return ttl(a.State, a.Obstacle, briefTTL)
+		}),
 		projectAccesses: newCache[projectKey](c, maxAccesses, diagnosis.Access{Obstacle: givenUp}, func(a diagnosis.Access) time.Duration {
-			if a.State == diagnosis.Unknown {
-				return briefTTL
+			if a.State == diagnosis.Missing {
+				return projectAccessTTL
 			}
-			return projectAccessTTL
+			return ttl(a.State, a.Obstacle, projectAccessTTL)
 		}),
-		overalls: newCache[accessKey](c, maxAccesses, diagnosis.Overall{Obstacle: givenUp}, func(diagnosis.Overall) time.Duration { return briefTTL }),
+		overalls: newCache[accessKey](c, maxAccesses, diagnosis.Overall{Obstacle: givenUp}, func(a diagnosis.Overall) time.Duration {
+			return ttl(a.State, a.Obstacle, briefTTL)
+		}),
 		contents: newCache[imageref.Image](c, maxContents, diagnosis.Content{Obstacle: givenUp}, func(found diagnosis.Content) time.Duration {
-			return ttl(found.State, contentTTL)
+			return ttl(found.State, found.Obstacle, contentTTL)
 		}),
 	}
 }
 
 // ttl is long only for what was found.
-func ttl(state diagnosis.State, found time.Duration) time.Duration {
-	if state == diagnosis.Present {
+func ttl(state diagnosis.State, obstacle diagnosis.Obstacle, found time.Duration) time.Duration {
+	switch {
+	case state == diagnosis.Present:
 		return found
+	case obstacle.Kind == diagnosis.Unavailable:
+		return 0
+	default:
+		return briefTTL
 	}
-	return briefTTL
 }
 
 // givenUp is the obstacle of a caller that did not wait for the answer.

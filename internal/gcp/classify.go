@@ -4,9 +4,9 @@
 package gcp
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -16,6 +16,8 @@ import (
 
 	"github.com/googleapis/gax-go/v2/apierror"
 	"google.golang.org/api/googleapi"
+
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 )
 
 // Reasons by which Google tells apart what its HTTP codes mix up.
@@ -26,6 +28,9 @@ var (
 	apiOffReasons   = []string{"SERVICE_DISABLED", "accessNotConfigured"}
 	billingReasons  = []string{"BILLING_DISABLED", "BILLING_STATE_INVALID"}
 	vpcReasons      = []string{"SECURITY_POLICY_VIOLATED", "vpcServiceControls"}
+	quotaProject    = []string{"USER_PROJECT_DENIED"}
+	invalidConsumer = []string{"CONSUMER_INVALID"}
+	iamReasons      = []string{"IAM_PERMISSION_DENIED"}
 	orgPolicyTypes  = []string{"constraints/", "ORG_POLICY"}
 )
 
@@ -38,12 +43,16 @@ type answer struct {
 	status  string
 	message string
 	reasons []string
-	// consumer is the project that a switched off API or billing is about.
+	// consumer is the project that is charged for the call. service is the called API.
 	consumer, service string
 	permission        string
 	account           string
-	violations        []string
-	retryAfter        time.Duration
+	// explained: the details name a reason, so the text is not needed.
+	explained bool
+	// identifier is the unique identifier of a denial by VPC Service Controls.
+	identifier string
+	violations []string
+	retryAfter time.Duration
 }
 
 // faultOf puts any error of a call in our words.
@@ -61,7 +70,7 @@ func (c *Client) faultOf(err error) *fault {
 
 // read takes from an error answer what it says, in all the places Google says it.
 func (c *Client) read(api *googleapi.Error, err error) answer {
-	a := answer{code: api.Code, message: clean(api.Message), retryAfter: c.retryAfter(api.Header.Get("Retry-After"))}
+	a := answer{code: api.Code, message: shorten(api.Message), retryAfter: c.retryAfter(api.Header.Get("Retry-After"))}
 	var body struct {
 		Error struct {
 			Status string `json:"status"`
@@ -70,30 +79,41 @@ func (c *Client) read(api *googleapi.Error, err error) answer {
 	// The clients drop the status, and with it what a 400 means. A body that is no JSON has none.
 	_ = json.Unmarshal([]byte(api.Body), &body)
 	a.status = body.Error.Status
-	if match := missingAccountText.FindStringSubmatch(a.message); match != nil {
+	text := oneLine(api.Message, maxText)
+	if match := missingAccountText.FindStringSubmatch(text); match != nil {
 		a.account = match[1]
 	}
 	for _, item := range api.Errors {
 		a.reasons = append(a.reasons, item.Reason)
 	}
 	var parsed *apierror.APIError // One client wraps the other's error, and the other way round.
-	if !errors.As(err, &parsed) {
-		return a
+	if errors.As(err, &parsed) {
+		a.readDetails(parsed)
 	}
+	a.readText(text)
+	return a
+}
+
+// readDetails reads the reason and its metadata from the details of an error.
+func (a *answer) readDetails(parsed *apierror.APIError) {
 	details := parsed.Details()
 	if info := details.ErrorInfo; info != nil {
-		a.reasons = append(a.reasons, info.GetReason())
-		a.permission = clean(info.GetMetadata()["permission"])
-		a.consumer, a.service = clean(info.GetMetadata()["consumer"]), clean(info.GetMetadata()["service"])
+		metadata := info.GetMetadata()
+		a.reasons, a.explained = append(a.reasons, info.GetReason()), info.GetReason() != ""
+		a.permission = matching(permissionName, metadata["permission"])
+		a.consumer, a.service = clean(metadata["consumer"]), diagnosis.ServiceName(metadata["service"])
+		a.identifier = diagnosis.PerimeterIdentifier(metadata["uid"])
 	}
 	if details.QuotaFailure != nil {
 		a.reasons = append(a.reasons, quotaReasons[0])
 	}
 	for _, violation := range details.PreconditionFailure.GetViolations() {
 		a.violations = append(a.violations, violation.GetType())
+		if strings.Contains(violation.GetType(), vpcViolation) {
+			a.identifier = cmp.Or(a.identifier, diagnosis.PerimeterIdentifier(violation.GetDescription()))
+		}
 	}
 	a.retryAfter = max(a.retryAfter, details.RetryInfo.GetRetryDelay().AsDuration())
-	return a
 }
 
 // retryAfter reads the header's two forms, seconds and a date.
@@ -121,8 +141,14 @@ func (a answer) fault() *fault {
 	switch f.kind {
 	case forbidden:
 		f.permission = a.permission
-	case apiOff, billingOff:
+	case apiOff:
+		f.consumer, f.service = a.consumer, a.service
+	case billingOff, quotaProjectDenied, consumerInvalid:
 		f.consumer = a.consumer
+	case perimeter:
+		f.identifier = a.identifier
+	case invalid:
+		f.vague = a.code == http.StatusBadRequest && vagueText.MatchString(a.message)
 	case missingAccount:
 		f.account = a.account
 	case unavailable:
@@ -143,12 +169,16 @@ func (a answer) meaning() (kind, string) {
 		return billingOff, a.named("billing is off", "billing is off")
 	case a.outside():
 		return perimeter, "VPC Service Controls keep the asking account out"
+	case a.says(quotaProject):
+		return quotaProjectDenied, a.quotaProjectMessage()
+	case a.says(invalidConsumer):
+		return consumerInvalid, invalidConsumerMessage(a.consumer, "")
 	}
 	switch a.code {
 	case http.StatusUnauthorized:
 		return unknownCaller, a.quote("Google does not accept the asking account's credentials")
 	case http.StatusForbidden:
-		return forbidden, a.quote("Google refuses the asking account")
+		return a.classifyForbidden()
 	case http.StatusNotFound:
 		// A proxy or a wrong address answers 404 as well; only Google says so in its own way.
 		if a.status != "NOT_FOUND" && !a.says(notFoundReasons) {
@@ -158,7 +188,7 @@ func (a answer) meaning() (kind, string) {
 	case http.StatusConflict:
 		return conflict, a.quote("somebody else wrote first")
 	case http.StatusBadRequest, http.StatusPreconditionFailed:
-		return a.refusal()
+		return a.classifyBadRequest()
 	case http.StatusRequestTimeout:
 		return unavailable, a.quote("Google did not answer in time")
 	}
@@ -168,8 +198,21 @@ func (a answer) meaning() (kind, string) {
 	return invalid, a.quote("Google answered HTTP " + strconv.Itoa(a.code))
 }
 
-// refusal tells the 400s apart.
-func (a answer) refusal() (kind, string) {
+// classifyForbidden classifies the 403s about the asking account. It reports a missing permission only
+// if Google does.
+func (a answer) classifyForbidden() (kind, string) {
+	switch {
+	case a.says(iamReasons):
+		return forbidden, a.quote("Google refuses the asking account")
+	case a.message == "":
+		return refused, "Google refuses the asking account with HTTP 403 and gives no reason"
+	default:
+		return refused, a.quote("Google refuses the asking account")
+	}
+}
+
+// classifyBadRequest tells the 400s apart.
+func (a answer) classifyBadRequest() (kind, string) {
 	switch {
 	case a.account != "":
 		return missingAccount, a.message
@@ -181,8 +224,7 @@ func (a answer) refusal() (kind, string) {
 }
 
 func (a answer) outside() bool {
-	return a.says(vpcReasons) || a.violates("VPC_SERVICE_CONTROLS") ||
-		strings.Contains(a.message, "vpcServiceControlsUniqueIdentifier")
+	return a.says(vpcReasons) || a.violates(vpcViolation) || strings.Contains(a.message, vpcText)
 }
 
 // quote adds Google's own words, if there are any.
@@ -190,7 +232,7 @@ func (a answer) quote(sentence string) string {
 	if a.message == "" {
 		return sentence
 	}
-	return fmt.Sprintf("%s: %s", sentence, a.message)
+	return shorten(sentence + ": " + a.message)
 }
 
 // named adds the project to a sentence, or takes the plainer one if Google names no service.

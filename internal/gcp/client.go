@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/sync/singleflight"
 	"k8s.io/utils/clock"
 
@@ -55,6 +56,10 @@ type Client struct {
 	troubleshoot bool
 	// shared is what several answers rest on.
 	shared *shared
+	// outages tracks the APIs that do not answer.
+	outages *outages
+	// lists are the lists of content that are being read.
+	lists *semaphore.Weighted
 
 	connect    func() (*apis, error)
 	connecting singleflight.Group
@@ -68,17 +73,17 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{clock: o.Clock, callTimeout: o.CallTimeout, cluster: o.Cluster, troubleshoot: o.Troubleshoot}
+	c := &Client{clock: o.Clock, callTimeout: o.CallTimeout, cluster: o.Cluster, troubleshoot: o.Troubleshoot, lists: semaphore.NewWeighted(maxListsAtOnce)}
 	if c.clock == nil {
 		c.clock = clock.RealClock{}
 	}
 	if c.callTimeout <= 0 {
 		c.callTimeout = defaultCallTimeout
 	}
-	c.shared = newShared(c.clock)
+	c.shared, c.outages = newShared(c.clock), newOutages(c.clock)
 	// The connections outlive the call that opens them.
 	ctx = context.WithoutCancel(ctx)
-	c.connect = func() (*apis, error) { return connect(ctx, endpoint, o.UserAgent) }
+	c.connect = func() (*apis, error) { return connect(ctx, endpoint, o.UserAgent, c.callTimeout) }
 	return c, nil
 }
 

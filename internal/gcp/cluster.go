@@ -140,7 +140,7 @@ func (c *Client) clusterWith(ctx context.Context, pool string) (*container.Clust
 
 func (c *Client) readCluster(ctx context.Context) (found *container.Cluster, f *fault) {
 	name := "projects/" + c.cluster.Project + "/locations/" + c.cluster.Location + "/clusters/" + c.cluster.Name
-	f = c.call(ctx, func(ctx context.Context, s *apis) (err error) {
+	f = c.readCall(ctx, target{kubernetesEngine, c.cluster.Project}, func(ctx context.Context, s *apis) (err error) {
 		found, err = s.clusters.Get(name).Fields(
 			"nodePools(name,config(serviceAccount,oauthScopes))", "autopilot(enabled)",
 			"autoscaling(autoprovisioningNodePoolDefaults(serviceAccount,oauthScopes))",

@@ -15,8 +15,6 @@ import (
 
 	"github.com/googleapis/gax-go/v2/apierror"
 	"google.golang.org/api/googleapi"
-	"google.golang.org/api/option"
-	htransport "google.golang.org/api/transport/http"
 )
 
 const (
@@ -48,12 +46,8 @@ type instanceAnswer struct {
 	} `json:"serviceAccounts"`
 }
 
-func newComputeClient(ctx context.Context, endpoint string, options ...option.ClientOption) (*computeClient, error) {
-	client, _, err := htransport.NewClient(ctx, append(options, option.WithScopes(computeScope))...)
-	if err != nil {
-		return nil, err
-	}
-	return &computeClient{client: client, url: cmp.Or(endpoint, computeURL)}, nil
+func newComputeClient(client *http.Client, endpoint string) *computeClient {
+	return &computeClient{client: client, url: cmp.Or(endpoint, computeURL)}
 }
 
 // Get reads one instance. Errors are those of Google's clients.

@@ -10,21 +10,31 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 )
 
-// obstacle says why a fact of a project is unknown; permission is what reading it
-// takes. Google also refuses for the API or the billing of the project through
-// which the asking account calls: that says nothing of the project asked about,
-// so APIOff and BillingOff are only told where Google names the latter.
+// obstacle says why a fact of a project is unknown; permission is what reading it takes.
+// Google also denies a call because of the API, the billing or the ID of the caller's own
+// project. Such a denial says nothing about the requested project, so obstacle returns
+// APIOff and BillingOff only if Google names that project.
 func (c *Client) obstacle(ctx context.Context, f *fault, project, permission string) diagnosis.Obstacle {
 	o := f.obstacle(permission)
-	if f.kind != apiOff && f.kind != billingOff || c.same(ctx, f.consumer, project) {
-		return o
-	}
-	o.Kind = diagnosis.Unreadable
-	if f.consumer != "" {
-		o.Detail += ", through which the asking account calls"
+	switch f.kind {
+	case consumerInvalid:
+		if o.Consumer != project && strings.Trim(o.Consumer, "0123456789") != "" {
+			o.Detail = invalidConsumerMessage(f.consumer, calledThrough)
+		}
+	case apiOff, billingOff:
+		if c.same(ctx, f.consumer, project) {
+			return o
+		}
+		o.Kind = diagnosis.Unreadable
+		if f.consumer != "" {
+			o.Detail += calledThrough
+		}
+	default: // The error is about the asking account or the requested resource.
 	}
 	return o
 }
+
+const calledThrough = ", through which the asking account calls"
 
 // same tells whether consumer, which Google names by number or by ID, is known
 // to be the project of that ID.

@@ -5,6 +5,7 @@ package gcp
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -30,18 +31,18 @@ func TestWhoseAPIAndBillingAreOff(t *testing.T) {
 		"API, number":      {reason: "SERVICE_DISABLED", consumer: "projects/9", want: apiOffFor("projects/9", diagnosis.Unreadable), lookUps: 1},
 		"API, longer":      {reason: "SERVICE_DISABLED", consumer: "projects/4170", want: apiOffFor("projects/4170", diagnosis.Unreadable), lookUps: 1},
 		"API, forbidden":   {reason: "SERVICE_DISABLED", consumer: "projects/417", numberStatus: 403, want: apiOffFor("projects/417", diagnosis.Unreadable), lookUps: 1},
-		"API, unavailable": {reason: "SERVICE_DISABLED", consumer: "projects/417", numberStatus: 503, want: apiOffFor("projects/417", diagnosis.Unreadable), lookUps: 1},
-		"API, unnamed":     {reason: "SERVICE_DISABLED", want: unreadable("the API x.googleapis.com is not enabled")},
+		"API, unavailable": {reason: "SERVICE_DISABLED", consumer: "projects/417", numberStatus: 503, want: apiOffFor("projects/417", diagnosis.Unreadable), lookUps: readCalls},
+		"API, unnamed":     {reason: "SERVICE_DISABLED", want: diagnosis.Obstacle{Kind: diagnosis.Unreadable, Service: xAPI, Detail: "the API x.googleapis.com is not enabled"}},
 		"API, no project":  {reason: "SERVICE_DISABLED", consumer: "acme", want: apiOffFor("acme", diagnosis.Unreadable)},
 		"API, nothing":     {reason: "SERVICE_DISABLED", consumer: "projects/", want: apiOffFor("projects/", diagnosis.Unreadable)},
-		"billing, by ID":   {reason: "BILLING_DISABLED", consumer: "projects/acme", want: diagnosis.Obstacle{Kind: diagnosis.BillingOff, Detail: "billing is off for projects/acme"}},
+		"billing, by ID":   {reason: "BILLING_DISABLED", consumer: "projects/acme", want: diagnosis.Obstacle{Kind: diagnosis.BillingOff, Consumer: "acme", Detail: "billing is off for projects/acme"}},
 		"billing, number": {
 			reason: "BILLING_DISABLED", consumer: "projects/417", lookUps: 1,
-			want: diagnosis.Obstacle{Kind: diagnosis.BillingOff, Detail: "billing is off for projects/417"},
+			want: diagnosis.Obstacle{Kind: diagnosis.BillingOff, Consumer: "417", Detail: "billing is off for projects/417"},
 		},
 		"billing, another": {
 			reason: "BILLING_DISABLED", consumer: "projects/9", lookUps: 1,
-			want: unreadable("billing is off for projects/9, through which the asking account calls"),
+			want: diagnosis.Obstacle{Kind: diagnosis.Unreadable, Consumer: "9", Detail: "billing is off for projects/9, through which the asking account calls"},
 		},
 		"perimeter, another": {
 			reason: "SECURITY_POLICY_VIOLATED", consumer: "projects/9",
@@ -60,9 +61,9 @@ func TestWhoseAPIAndBillingAreOff(t *testing.T) {
 			}
 			client := newClient(t, Options{Endpoint: g.URL(), Clock: g.clock, Troubleshoot: true})
 			for n, got := range []diagnosis.Obstacle{
+				client.ProjectAccess(t.Context(), services, nodesMember).Obstacle, // By the same API as the number.
 				client.Repository(t.Context(), services).Obstacle,
 				client.Access(t.Context(), services, nodesMember).Obstacle,
-				client.ProjectAccess(t.Context(), services, nodesMember).Obstacle,
 				client.Content(t.Context(), imageref.Image{Repository: services, Package: "app", Tag: "v1"}).Obstacle,
 				client.Overall(t.Context(), services, nodesMember).Obstacle,
 			} {
@@ -77,8 +78,13 @@ func TestWhoseAPIAndBillingAreOff(t *testing.T) {
 	}
 }
 
+const xAPI = "x.googleapis.com"
+
 func apiOffFor(consumer string, kind diagnosis.ObstacleKind) diagnosis.Obstacle {
-	o := diagnosis.Obstacle{Kind: kind, Detail: "the API x.googleapis.com is not enabled for " + consumer}
+	o := diagnosis.Obstacle{Kind: kind, Service: xAPI, Detail: "the API x.googleapis.com is not enabled for " + consumer}
+	if project, ok := strings.CutPrefix(consumer, "projects/"); ok {
+		o.Consumer = project
+	}
 	if kind != diagnosis.APIOff {
 		o.Detail += ", through which the asking account calls"
 	}

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"cloud.google.com/go/artifactregistry/apiv1/artifactregistrypb"
 
@@ -21,9 +23,18 @@ const (
 	permissionGetVersion = "artifactregistry.versions.get"
 )
 
-// pageSize is the most that one list call gives; what is not among the newest
-// thousand is hardly what was meant.
+// pageSize is the most that one list call gives.
 const pageSize = 1000
+
+// versionsPerPage is smaller, since a version comes with all its tags. A tag of none of
+// the newest versions is hardly what was meant.
+const versionsPerPage = 250
+
+// maxListsAtOnce bounds the memory for answers with lists: strangers choose the repositories and packages that are listed.
+const maxListsAtOnce = 2
+
+// maxListWait is how long a list waits for its turn: a worker that waits longer holds up other pods for names alone.
+const maxListWait = 500 * time.Millisecond
 
 // maxNames bounds a list that is remembered: a version may have any number of tags.
 const maxNames = pageSize
@@ -65,12 +76,12 @@ func (c *Client) Content(ctx context.Context, image imageref.Image) diagnosis.Co
 // is a version, be it an index, an image of one platform or neither.
 func (c *Client) look(ctx context.Context, packageName string, image imageref.Image) (f *fault, permission string) {
 	if image.Digest != "" {
-		return c.call(ctx, func(ctx context.Context, s *apis) error {
+		return c.readCall(ctx, targetOf(artifactRegistry, packageName), func(ctx context.Context, s *apis) error {
 			_, err := s.artifacts.GetVersion(ctx, &artifactregistrypb.GetVersionRequest{Name: packageName + "/versions/" + image.Digest})
 			return err
 		}), permissionGetVersion
 	}
-	return c.call(ctx, func(ctx context.Context, s *apis) error {
+	return c.readCall(ctx, targetOf(artifactRegistry, packageName), func(ctx context.Context, s *apis) error {
 		_, err := s.artifacts.GetTag(ctx, &artifactregistrypb.GetTagRequest{Name: packageName + "/tags/" + image.Tag})
 		return err
 	}), permissionGetTag
@@ -78,7 +89,7 @@ func (c *Client) look(ctx context.Context, packageName string, image imageref.Im
 
 // tags lists the tags of a package's newest versions, once for all of its images.
 // The fields by which Google can order are not documented: refused, it is asked
-// for any thousand.
+// for any page.
 func (c *Client) tags(ctx context.Context, packageName string) ([]diagnosis.Candidate, *fault) {
 	return remember(ctx, c.shared.tags, packageName, func(ctx context.Context) ([]diagnosis.Candidate, *fault) {
 		tags, f := c.tagsBy(ctx, packageName, newestFirst)
@@ -89,40 +100,58 @@ func (c *Client) tags(ctx context.Context, packageName string) ([]diagnosis.Cand
 	})
 }
 
-func (c *Client) tagsBy(ctx context.Context, packageName, order string) (tags []diagnosis.Candidate, f *fault) {
-	f = c.call(ctx, func(ctx context.Context, s *apis) (err error) {
-		tags, err = listed(ctx, func() (tags []diagnosis.Candidate, err error) {
-			versions := s.artifacts.ListVersions(ctx, &artifactregistrypb.ListVersionsRequest{
-				Parent: packageName, PageSize: pageSize, OrderBy: order,
-				View: artifactregistrypb.VersionView_FULL, // The basic one leaves the tags out.
-			})
-			err = eachOfFirstPage(versions, func(v *artifactregistrypb.Version) {
-				for _, tag := range v.GetRelatedTags()[:min(len(v.GetRelatedTags()), maxNames-len(tags))] {
-					tags = append(tags, diagnosis.Candidate{Name: clean(lastPart(tag.GetName())), Updated: v.GetUpdateTime().AsTime()})
-				}
-			})
-			return tags, err
+func (c *Client) tagsBy(ctx context.Context, packageName, order string) ([]diagnosis.Candidate, *fault) {
+	return c.readList(ctx, packageName, func(ctx context.Context, s *apis) (tags []diagnosis.Candidate, err error) {
+		versions := s.artifacts.ListVersions(ctx, &artifactregistrypb.ListVersionsRequest{
+			Parent: packageName, PageSize: versionsPerPage, OrderBy: order,
+			View: artifactregistrypb.VersionView_FULL, // The basic one leaves the tags out.
 		})
-		return err
+		err = eachOfFirstPage(versions, func(v *artifactregistrypb.Version) {
+			for _, tag := range v.GetRelatedTags()[:min(len(v.GetRelatedTags()), maxNames-len(tags))] {
+				tags = append(tags, diagnosis.Candidate{Name: clean(lastPart(tag.GetName())), Updated: v.GetUpdateTime().AsTime()})
+			}
+		})
+		return tags, err
 	})
-	return tags, f
 }
 
 // packages lists the images of a repository, once for all that are not among them.
 func (c *Client) packages(ctx context.Context, repository string) ([]diagnosis.Candidate, *fault) {
-	return remember(ctx, c.shared.packages, repository, func(ctx context.Context) (names []diagnosis.Candidate, f *fault) {
-		f = c.call(ctx, func(ctx context.Context, s *apis) (err error) {
-			names, err = listed(ctx, func() (names []diagnosis.Candidate, err error) {
-				packages := s.artifacts.ListPackages(ctx, &artifactregistrypb.ListPackagesRequest{Parent: repository, PageSize: pageSize})
-				err = eachOfFirstPage(packages, func(p *artifactregistrypb.Package) {
-					names = append(names, diagnosis.Candidate{Name: clean(lastPart(p.GetName())), Updated: p.GetUpdateTime().AsTime()})
-				})
-				return names, err
+	return remember(ctx, c.shared.packages, repository, func(ctx context.Context) ([]diagnosis.Candidate, *fault) {
+		return c.readList(ctx, repository, func(ctx context.Context, s *apis) (names []diagnosis.Candidate, err error) {
+			packages := s.artifacts.ListPackages(ctx, &artifactregistrypb.ListPackagesRequest{Parent: repository, PageSize: pageSize})
+			err = eachOfFirstPage(packages, func(p *artifactregistrypb.Package) {
+				names = append(names, diagnosis.Candidate{Name: clean(lastPart(p.GetName())), Updated: p.GetUpdateTime().AsTime()})
 			})
-			return err
+			return names, err
 		})
-		return names, f
 	})
+}
+
+// readList lists the content of a repository or package, as one of maxListsAtOnce. The caller waits for its turn for at
+// most maxListWait, before the call and its retries: waiting says nothing about Google, so it begins no outage, and the
+// list only adds names that are alike.
+// The turn ends when no request is under way any more, which may be after readList has returned.
+func (c *Client) readList(ctx context.Context, parent string, list func(context.Context, *apis) ([]diagnosis.Candidate, error)) (names []diagnosis.Candidate, f *fault) {
+	waiting, cancel := context.WithTimeout(ctx, maxListWait)
+	defer cancel()
+	if c.lists.Acquire(waiting, 1) != nil {
+		return nil, &fault{kind: unavailable, detail: "too many lists are read at the same time"}
+	}
+	var requests sync.WaitGroup
+	f = c.readCall(ctx, targetOf(artifactRegistry, parent), func(ctx context.Context, s *apis) (err error) {
+		requests.Add(1)
+		names, err = listed(ctx, func() ([]diagnosis.Candidate, error) {
+			defer requests.Done()
+			return list(ctx, s)
+		})
+		return err
+	})
+	go func() {
+		requests.Wait()
+		c.lists.Release(1)
+	}()
+	return names, f
 }
 
 // lastPart is the part of a resource's name behind the last slash, unescaped.

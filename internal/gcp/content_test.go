@@ -159,7 +159,7 @@ func TestContentReadsOnePage(t *testing.T) {
 	if diff := cmp.Diff(diagnosis.Content{State: diagnosis.Missing, Nearest: []string{"a", "b"}}, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"1000 update_time desc FULL"}, queries); diff != "" {
+	if diff := cmp.Diff([]string{"250 update_time desc FULL"}, queries); diff != "" {
 		t.Errorf("(-want +sent)\n%s", diff)
 	}
 }
@@ -210,11 +210,11 @@ func TestListsServeAllImages(t *testing.T) {
 	ask(atHost+"apq:v2", missing("v1"), 6, 1)
 }
 
-// TestAListThatCannotBeReadIsAskedForSoon, and not at once.
-func TestAListThatCannotBeReadIsAskedForSoon(t *testing.T) {
+// TestAListThatMayNotBeReadIsAskedForSoon checks that a forbidden list is cached briefly.
+func TestAListThatMayNotBeReadIsAskedForSoon(t *testing.T) {
 	g := newGoogle(t)
 	push(t, g, atHost+"app:v1")
-	g.InjectFault(gcpemulator.Fault{Method: "ListVersions", HTTPStatus: http.StatusServiceUnavailable, Times: 1})
+	g.InjectFault(gcpemulator.Fault{Method: "ListVersions", HTTPStatus: http.StatusForbidden, Times: 1})
 	image := parse(t, atHost+"app:v2")
 	for _, tc := range []struct {
 		after time.Duration

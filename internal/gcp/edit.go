@@ -189,7 +189,7 @@ func (e *editing) plan(ctx context.Context) (plan, error) {
 		}
 	}
 	e.asked = true
-	before, f := e.client.readPolicy(ctx, e.repo)
+	before, f := e.client.getIAMPolicyOnce(ctx, e.repo)
 	if f != nil {
 		return plan{}, f
 	}

@@ -19,8 +19,14 @@ const (
 	senseless kind = iota
 	// invalid: Google refuses what was asked; asking again is refused again.
 	invalid
-	// forbidden: somebody has to allow it first.
+	// forbidden: Google reports that the asking account lacks a permission.
 	forbidden
+	// refused: Google denies access to the asking account for another reason, or names none.
+	refused
+	// quotaProjectDenied: the asking account may not use its quota project.
+	quotaProjectDenied
+	// consumerInvalid: the project of the call does not exist, or its ID is wrong.
+	consumerInvalid
 	// unknownCaller: the credentials themselves are not accepted.
 	unknownCaller
 	// apiOff: the API is not enabled in the project.
@@ -50,9 +56,18 @@ type fault struct {
 	detail string
 	// permission is what the asking account lacks, if Google names it.
 	permission string
-	// consumer is the project whose API or billing is off, "projects/" and its number
-	// or ID, "" if Google does not name it.
+	// consumer is the project that causes the error, "projects/" and its number or ID, ""
+	// if Google does not name it.
 	consumer string
+	// service is the API that is not enabled there, "" if Google does not name it.
+	service string
+	// identifier is the unique identifier of a denial by VPC Service Controls. Each denial
+	// has a new one.
+	identifier string
+	// vague: Google rejects the request and does not say which part of it.
+	vague bool
+	// location is the location of the request, if it may be the cause.
+	location string
 	// account is the email of a missing account.
 	account string
 	// retryAfter is when Google asks to come back, 0 if it does not say.
@@ -72,13 +87,19 @@ func (f *fault) Error() string {
 // Detail is what Google said, in one plain sentence without a full stop.
 func (f *fault) Detail() string { return f.detail }
 
+// Obstacle returns the fault as an obstacle of a diagnosis.
+func (f *fault) Obstacle() diagnosis.Obstacle { return f.obstacle("") }
+
+// LacksPermission reports whether Google says that a permission is missing.
+func (f *fault) LacksPermission() bool { return f.kind == forbidden }
+
 // Unwrap gives the error that those above know.
 func (f *fault) Unwrap() error { return f.sentinel() }
 
 // sentinel is nil for what is no outcome of an edit.
 func (f *fault) sentinel() error {
 	switch f.kind {
-	case forbidden, unknownCaller, apiOff, billingOff, perimeter:
+	case forbidden, refused, quotaProjectDenied, consumerInvalid, unknownCaller, apiOff, billingOff, perimeter:
 		return iampolicy.ErrForbidden
 	case notFound:
 		return iampolicy.ErrNotFound
@@ -98,11 +119,11 @@ func (f *fault) retryable() bool {
 	return f.kind == conflict || f.kind == unavailable || f.kind == senseless
 }
 
-// refused tells whether the API keeps the caller out, so that another API may
-// know what this one does not tell.
-func (f *fault) refused() bool {
+// otherAPIMayTell reports whether the API denies access to the caller, so that another API
+// may provide the fact.
+func (f *fault) otherAPIMayTell() bool {
 	switch f.kind {
-	case forbidden, apiOff, billingOff, perimeter:
+	case forbidden, refused, quotaProjectDenied, consumerInvalid, apiOff, billingOff, perimeter:
 		return true
 	default:
 		return false
@@ -112,20 +133,28 @@ func (f *fault) refused() bool {
 // obstacle says why a fact is unknown; permission is what reading it takes. Of a
 // project that may not be the one asked about, Client.obstacle judges.
 func (f *fault) obstacle(permission string) diagnosis.Obstacle {
-	o := diagnosis.Obstacle{Kind: diagnosis.Unreadable, Detail: f.detail}
+	o := diagnosis.Obstacle{Kind: diagnosis.Unreadable, Detail: f.detail, Consumer: projectOf(f.consumer), Service: f.service, Identifier: f.identifier}
 	switch f.kind {
 	case forbidden:
 		o.Kind, o.Permission = diagnosis.Forbidden, cmp.Or(f.permission, permission)
-	case unknownCaller:
-		o.Kind = diagnosis.Forbidden // No permission would help.
+	case refused, unknownCaller:
+		o.Kind = diagnosis.Forbidden // No known permission helps.
+	case quotaProjectDenied:
+		o.Kind = diagnosis.QuotaProjectDenied
+	case consumerInvalid:
+		o.Kind = diagnosis.ConsumerInvalid
 	case apiOff:
 		o.Kind = diagnosis.APIOff
 	case billingOff:
 		o.Kind = diagnosis.BillingOff
+	case invalid:
+		if f.location != "" {
+			o.Kind = diagnosis.InvalidLocation
+		}
 	case perimeter:
 		o.Kind = diagnosis.Perimeter
 	case unavailable, conflict, noCredentials:
-		o.Kind = diagnosis.Unavailable
+		o.Kind, o.RetryAfter = diagnosis.Unavailable, f.retryAfter
 	default: // Asking again brings the same answer.
 	}
 	return o

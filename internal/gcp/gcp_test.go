@@ -55,8 +55,12 @@ func newGoogle(tb testing.TB) *google {
 	return g
 }
 
+// newClient makes a client whose waits pass at once, unless it has a clock.
 func newClient(tb testing.TB, o Options) *Client {
 	tb.Helper()
+	if o.Clock == nil {
+		o.Clock = newHurriedClock()
+	}
 	c, err := New(tb.Context(), o)
 	if err != nil {
 		tb.Fatalf("New: %v", err)

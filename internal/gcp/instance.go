@@ -41,7 +41,7 @@ func (c *Client) fromInstance(ctx context.Context, at *instance) (puller diagnos
 	puller = diagnosis.Puller{Instance: at.fullName()}
 
 	var found *instanceAnswer
-	f := c.call(ctx, func(ctx context.Context, s *apis) (err error) {
+	f := c.readCall(ctx, target{computeEngine, at.project}, func(ctx context.Context, s *apis) (err error) {
 		found, err = s.instances.Get(ctx, at)
 		return err
 	})
@@ -51,7 +51,7 @@ func (c *Client) fromInstance(ctx context.Context, at *instance) (puller diagnos
 		return puller, true
 	case f != nil:
 		puller.Obstacle = c.obstacle(ctx, f, at.project, permissionGetInstance)
-		return puller, f.refused()
+		return puller, f.otherAPIMayTell()
 	case len(found.ServiceAccounts) == 0:
 		puller.State = diagnosis.Missing
 		return puller, false

@@ -167,7 +167,7 @@ func TestNodeAccountAsksOn(t *testing.T) {
 		"no provider ID":   {want: nodes},
 		"not just now": {
 			providerID: n1.ProviderID, fault: compute(gcpemulator.Fault{HTTPStatus: http.StatusServiceUnavailable, Message: "later"}),
-			obstacle: diagnosis.Obstacle{Kind: diagnosis.Unavailable, Detail: "Google answered HTTP 503: later"},
+			obstacle: diagnosis.Obstacle{Kind: diagnosis.Unavailable, Detail: "Google answered HTTP 503: later", RetryAfter: firstProbe},
 		},
 		"of another project": {
 			providerID: "gce://other/us-central1-a/n1", silent: true,
@@ -208,8 +208,17 @@ func TestNodeAccountAsksOn(t *testing.T) {
 }
 
 func TestNodeAccountNeitherWayTells(t *testing.T) {
+	// How each API says that a permission is missing.
+	required := map[string]string{
+		"instances.get": "Required 'compute.instances.get' permission for 'projects/acme'", "clusters.get": `Required "container.clusters.get" permission(s) for "projects/acme"`,
+		"projects.get": "The caller does not have permission",
+	}
 	at := func(method string, status int) gcpemulator.Fault {
-		return gcpemulator.Fault{Method: method, HTTPStatus: status, Message: method}
+		message := method
+		if status == http.StatusForbidden {
+			message = required[method]
+		}
+		return gcpemulator.Fault{Method: method, HTTPStatus: status, Message: message}
 	}
 	const missing = "gce://acme/us-central1-a/none"
 	for name, tc := range map[string]struct {
@@ -221,20 +230,21 @@ func TestNodeAccountNeitherWayTells(t *testing.T) {
 			providerID: n1.ProviderID, faults: []gcpemulator.Fault{at("instances.get", 403), at("clusters.get", 403)},
 			want: diagnosis.Obstacle{
 				Kind: diagnosis.Forbidden, Permission: permissionGetInstance,
-				Detail: "Google refuses the asking account: instances.get; Google refuses the asking account: clusters.get",
+				Detail: "Google refuses the asking account: " + required["instances.get"] + "; Google refuses the asking account: " + required["clusters.get"],
 			},
 		},
 		"the cluster is unavailable": {
 			providerID: n1.ProviderID, faults: []gcpemulator.Fault{at("instances.get", 403), at("clusters.get", 503)},
 			want: diagnosis.Obstacle{
-				Kind: diagnosis.Unavailable, Detail: "Google refuses the asking account: instances.get; Google answered HTTP 503: clusters.get",
+				Kind: diagnosis.Unavailable, Detail: "Google refuses the asking account: " + required["instances.get"] + "; Google answered HTTP 503: clusters.get",
+				RetryAfter: firstProbe,
 			},
 		},
 		"only the cluster can be opened": {
 			providerID: missing, faults: []gcpemulator.Fault{at("clusters.get", 403)},
 			want: diagnosis.Obstacle{
 				Kind: diagnosis.Forbidden, Permission: permissionGetCluster,
-				Detail: "Compute Engine has no instance acme/us-central1-a/none; Google refuses the asking account: clusters.get",
+				Detail: "Compute Engine has no instance acme/us-central1-a/none; Google refuses the asking account: " + required["clusters.get"],
 			},
 		},
 		"the cluster is gone": {
@@ -245,7 +255,7 @@ func TestNodeAccountNeitherWayTells(t *testing.T) {
 			providerID: missing, faults: []gcpemulator.Fault{at("projects.get", 403)},
 			want: diagnosis.Obstacle{
 				Kind: diagnosis.Forbidden, Permission: permissionGetProject,
-				Detail: "Compute Engine has no instance acme/us-central1-a/none; Google refuses the asking account: projects.get",
+				Detail: "Compute Engine has no instance acme/us-central1-a/none; Google refuses the asking account: " + required["projects.get"],
 			},
 		},
 		"the number is none": {

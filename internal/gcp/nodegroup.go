@@ -45,8 +45,9 @@ type groupAccount struct {
 	asked diagnosis.Node
 }
 
-// shared tells whether the answer holds for the whole group: that an instance is
-// missing, has no account or is unknown says nothing of its neighbours.
+// shared reports whether the cache keeps the answer for the whole group. A missing
+// instance, a missing account or an unknown one says nothing about other instances. A
+// transient error is shared only with simultaneous reads.
 func (a groupAccount) shared() bool { return a.puller.State == diagnosis.Present && !a.byPool }
 
 // groupTTL keeps what is shared.
@@ -76,7 +77,7 @@ func (c *Cached) account(ctx context.Context, node diagnosis.Node) nodeAccount {
 	if found.asked == node {
 		return found.nodeAccount
 	}
-	if !found.shared() {
+	if !found.shared() && found.puller.Obstacle.Kind != diagnosis.Unavailable {
 		own := ask(ctx)
 		if own.shared() {
 			c.groups.put(group, own)

@@ -147,13 +147,14 @@ func TestBlockedProject(t *testing.T) {
 		want  diagnosis.Obstacle
 	}{
 		"API off": {block: gcpemulator.APIDisabled, want: diagnosis.Obstacle{
-			Kind: diagnosis.APIOff, Detail: "the API artifactregistry.googleapis.com is not enabled for projects/417",
+			Kind: diagnosis.APIOff, Consumer: "417", Service: "artifactregistry.googleapis.com",
+			Detail: "the API artifactregistry.googleapis.com is not enabled for projects/417",
 		}},
 		"billing off": {block: gcpemulator.BillingDisabled, want: diagnosis.Obstacle{
-			Kind: diagnosis.BillingOff, Detail: "billing is off for projects/417",
+			Kind: diagnosis.BillingOff, Consumer: "417", Detail: "billing is off for projects/417",
 		}},
 		"perimeter": {block: gcpemulator.Perimeter, want: diagnosis.Obstacle{
-			Kind: diagnosis.Perimeter, Detail: "VPC Service Controls keep the asking account out",
+			Kind: diagnosis.Perimeter, Identifier: "696f830bf2757277b806e97647dee137", Detail: "VPC Service Controls keep the asking account out",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -174,7 +175,8 @@ func TestBlockedProject(t *testing.T) {
 
 func TestWithoutCredentials(t *testing.T) {
 	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", t.TempDir()+"/none.json")
-	client := newClient(t, Options{Troubleshoot: true})
+	clock := newHurriedClock()
+	client := newClient(t, Options{Troubleshoot: true, Clock: clock})
 	for _, got := range obstacles(t, client) {
 		if got.Kind != diagnosis.Unavailable || !strings.Contains(got.Detail, "no Google credentials were found") {
 			t.Errorf("got %+v", got)
@@ -182,6 +184,7 @@ func TestWithoutCredentials(t *testing.T) {
 	}
 	g := newGoogle(t)
 	client.connect = g.client.connect // As if the credentials were put there.
+	clock.Step(firstProbe)
 	if got := client.Repository(t.Context(), services); got.State != diagnosis.Present {
 		t.Errorf("credentials that come later are found, got %+v", got)
 	}

@@ -28,7 +28,7 @@ func (c *Client) Overall(ctx context.Context, repo imageref.Repository, member s
 		return diagnosis.Overall{Obstacle: badRepository.obstacle("")}
 	}
 	var found *policytroubleshooter.GoogleCloudPolicytroubleshooterIamV3TroubleshootIamPolicyResponse
-	f := c.call(ctx, func(ctx context.Context, s *apis) (err error) {
+	f := c.readCall(ctx, target{policyTroubleshooter, repo.Project}, func(ctx context.Context, s *apis) (err error) {
 		found, err = s.troubleshooter.Troubleshoot(&policytroubleshooter.GoogleCloudPolicytroubleshooterIamV3TroubleshootIamPolicyRequest{
 			AccessTuple: &policytroubleshooter.GoogleCloudPolicytroubleshooterIamV3AccessTuple{
 				Principal:        email,

@@ -24,8 +24,8 @@ type knownPolicy struct {
 	spent atomic.Bool
 }
 
-// policyTTL keeps what Google gave. What could not be read is asked for again by
-// whoever does not remember that for itself.
+// policyTTL keeps policies and no faults. The callers cache their own conclusions from a
+// fault.
 func policyTTL(r read[*knownPolicy]) time.Duration {
 	switch {
 	case r.fault != nil:
@@ -40,7 +40,7 @@ func policyTTL(r read[*knownPolicy]) time.Duration {
 // knownPolicyOf gives the repository's policy from memory, or reads it once for all who ask.
 func (c *Client) knownPolicyOf(ctx context.Context, repo imageref.Repository) (*knownPolicy, *fault) {
 	return remember(ctx, c.shared.policies, repo, func(ctx context.Context) (*knownPolicy, *fault) {
-		policy, f := c.readPolicy(ctx, repo)
+		policy, f := c.getIAMPolicyRetrying(ctx, repo)
 		return &knownPolicy{Policy: policy, at: c.clock.Now()}, f
 	})
 }

@@ -28,7 +28,7 @@ func (c *Client) projectPolicy(ctx context.Context, project string) (*iampb.Poli
 		return nil, &f
 	}
 	var found *cloudresourcemanager.Policy
-	f := c.call(ctx, func(ctx context.Context, s *apis) (err error) {
+	f := c.readCall(ctx, target{resourceManager, project}, func(ctx context.Context, s *apis) (err error) {
 		found, err = s.projects.GetIamPolicy("projects/"+project, &cloudresourcemanager.GetIamPolicyRequest{
 			Options: &cloudresourcemanager.GetPolicyOptions{RequestedPolicyVersion: policyVersion},
 		}).Fields("bindings").Context(ctx).Do()
@@ -53,7 +53,7 @@ func (c *Client) projectPolicy(ctx context.Context, project string) (*iampb.Poli
 func (c *Client) projectNumber(ctx context.Context, project string) (string, *fault) {
 	return remember(ctx, c.shared.numbers, project, func(ctx context.Context) (string, *fault) {
 		var found *cloudresourcemanager.Project
-		f := c.call(ctx, func(ctx context.Context, s *apis) (err error) {
+		f := c.readCall(ctx, target{resourceManager, project}, func(ctx context.Context, s *apis) (err error) {
 			found, err = s.projects.Get("projects/" + project).Fields("name").Context(ctx).Do()
 			return err
 		})

@@ -111,6 +111,7 @@ func TestRepositories(t *testing.T) {
 	at := func(location, name string) imageref.Repository {
 		return imageref.Repository{Project: "acme", Location: location, Name: name}
 	}
+	all := len(gcpemulator.Locations())
 	for name, tc := range map[string]struct {
 		project, location string
 		allow             []string
@@ -118,12 +119,12 @@ func TestRepositories(t *testing.T) {
 		permission        string
 		asked             int
 	}{
-		"all":                  {project: "acme", location: "*", want: []imageref.Repository{at("us-central1", "services"), at("us-central1", "tools"), at("us", "gcr.io")}, asked: 2},
+		"all":                  {project: "acme", location: "*", want: []imageref.Repository{at("us-central1", "services"), at("us-central1", "tools"), at("us", "gcr.io")}, asked: all},
 		"one location":         {project: "acme", location: "us", want: []imageref.Repository{at("us", "gcr.io")}, asked: 1},
 		"nothing there":        {project: "acme", location: "asia", asked: 1},
-		"domain-scoped":        {project: "example.com:web", location: "*", want: []imageref.Repository{{Project: "example.com:web", Location: "us", Name: "apps"}}, asked: 1},
+		"domain-scoped":        {project: "example.com:web", location: "*", want: []imageref.Repository{{Project: "example.com:web", Location: "us", Name: "apps"}}, asked: all},
 		"locations forbidden":  {project: "acme", location: "*", allow: []string{permissionListRepositories}, permission: permissionListLocations},
-		"list forbidden":       {project: "acme", location: "*", allow: []string{permissionListLocations}, permission: permissionListRepositories, asked: 2},
+		"list forbidden":       {project: "acme", location: "*", allow: []string{permissionListLocations}, permission: permissionListRepositories, asked: all},
 		"no project's name":    {project: "../x", location: "*", permission: "-"},
 		"no location's name":   {project: "acme", location: "us/../eu", permission: "-"},
 		"location is wildcard": {project: "acme", location: "-", permission: "-"},
@@ -175,10 +176,11 @@ func TestRepositoriesOfOneLocationFail(t *testing.T) {
 func TestListsEndInTime(t *testing.T) {
 	g := newGoogle(t)
 	g.InjectFault(gcpemulator.Fault{Method: "ListRepositories", Delay: time.Hour})
-	hurried := newClient(t, Options{Endpoint: g.URL(), CallTimeout: 2 * time.Second})
+	hurried := newClient(t, Options{Endpoint: g.URL(), CallTimeout: 2 * time.Second, Clock: g.clock})
 	if got, obstacle := hurried.Repositories(t.Context(), "acme", "us-central1"); len(got) > 0 || obstacle.Kind != diagnosis.Unavailable {
 		t.Errorf("got %v and %+v", got, obstacle)
 	}
+	g.clock.Step(lastProbe)
 	g.InjectFault(gcpemulator.Fault{Method: "ListVersions", Delay: time.Hour})
 	missing := imageref.Image{Repository: services, Package: "checkout", Tag: "none"}
 	if got := hurried.Content(t.Context(), missing); got.State != diagnosis.Missing || len(got.Nearest) > 0 {

@@ -67,7 +67,7 @@ func (c *Client) Repositories(ctx context.Context, project, location string) ([]
 
 // locations lists where the project may have repositories.
 func (c *Client) locations(ctx context.Context, project string) (names []string, f *fault) {
-	f = c.call(ctx, func(ctx context.Context, s *apis) (err error) {
+	f = c.readCall(ctx, target{artifactRegistry, project}, func(ctx context.Context, s *apis) (err error) {
 		names, err = listed(ctx, func() (names []string, err error) {
 			list := s.artifacts.ListLocations(ctx, &location.ListLocationsRequest{Name: "projects/" + project, PageSize: pageSize})
 			err = each(list, func(found *location.Location) { names = append(names, found.GetLocationId()) })
@@ -85,7 +85,7 @@ func (c *Client) repositoriesAt(ctx context.Context, project, at string) (all []
 		return nil, &fault{kind: invalid, detail: "this is no name of a location"}
 	}
 	parent := "projects/" + project + "/locations/" + at
-	f = c.call(ctx, func(ctx context.Context, s *apis) (err error) {
+	f = c.readCall(ctx, targetOf(artifactRegistry, parent), func(ctx context.Context, s *apis) (err error) {
 		all, err = listed(ctx, func() (all []imageref.Repository, err error) {
 			list := s.artifacts.ListRepositories(ctx, &artifactregistrypb.ListRepositoriesRequest{Parent: parent, PageSize: pageSize})
 			err = each(list, func(found *artifactregistrypb.Repository) {
@@ -98,5 +98,5 @@ func (c *Client) repositoriesAt(ctx context.Context, project, at string) (all []
 		})
 		return err
 	})
-	return all, f
+	return all, f.inLocation(at)
 }

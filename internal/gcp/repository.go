@@ -6,6 +6,7 @@ package gcp
 import (
 	"context"
 	"regexp"
+	"strings"
 
 	"cloud.google.com/go/artifactregistry/apiv1/artifactregistrypb"
 	"cloud.google.com/go/iam/apiv1/iampb"
@@ -44,7 +45,7 @@ func (c *Client) Repository(ctx context.Context, repo imageref.Repository) diagn
 		return diagnosis.Repository{Obstacle: badRepository.obstacle("")}
 	}
 	var found *artifactregistrypb.Repository
-	f := c.call(ctx, func(ctx context.Context, s *apis) (err error) {
+	f := c.readCall(ctx, targetOf(artifactRegistry, repo.ResourceName()), func(ctx context.Context, s *apis) (err error) {
 		found, err = s.artifacts.GetRepository(ctx, &artifactregistrypb.GetRepositoryRequest{Name: repo.ResourceName()})
 		return err
 	})
@@ -52,14 +53,44 @@ func (c *Client) Repository(ctx context.Context, repo imageref.Repository) diagn
 	case f != nil && f.kind == notFound:
 		return diagnosis.Repository{State: diagnosis.Missing}
 	case f != nil:
-		return diagnosis.Repository{Obstacle: c.obstacle(ctx, f, repo.Project, permissionGetRepository)}
+		return diagnosis.Repository{Obstacle: c.obstacle(ctx, f.inLocation(repo.Location), repo.Project, permissionGetRepository)}
+	case !about(found.GetName(), repo):
+		return diagnosis.Repository{Obstacle: unreadable("Google's answer is about another repository")}
 	}
 	return diagnosis.Repository{
 		State:       diagnosis.Present,
 		Format:      found.GetFormat().String(),
-		Mode:        found.GetMode().String(),
-		RegistryURI: clean(found.GetRegistryUri()),
+		Mode:        modeName(found.GetMode()),
+		RegistryURI: registryURI(found.GetRegistryUri()),
 	}
+}
+
+// about reports whether a resource name is the repository's. The name may contain the
+// project's number.
+func about(name string, repo imageref.Repository) bool {
+	named, err := imageref.ParseResourceName(name)
+	return err == nil && named.Location == repo.Location && named.Name == repo.Name &&
+		(named.Project == repo.Project || strings.Trim(named.Project, "0123456789") == "")
+}
+
+// newerModes are the modes without a name in Google's client library, which requests
+// numbers. gcloud uses these names.
+var newerModes = map[artifactregistrypb.Repository_Mode]string{4: "AOSS_REPOSITORY", 5: "ASSURED_OSS_REPOSITORY"}
+
+func modeName(mode artifactregistrypb.Repository_Mode) string {
+	if name, ok := newerModes[mode]; ok {
+		return name
+	}
+	return mode.String()
+}
+
+// registryURI returns Google's address of a repository. An address with hidden characters
+// must not pass for a valid or a missing one.
+func registryURI(uri string) string {
+	if uri != "" && clean(uri) != uri {
+		return "an address that cannot be read"
+	}
+	return uri
 }
 
 // policyVersion is the one that shows conditions; asked for an older one, Google
@@ -67,19 +98,31 @@ func (c *Client) Repository(ctx context.Context, repo imageref.Repository) diagn
 // https://cloud.google.com/iam/docs/allow-policies#specifying-version-get
 const policyVersion = 3
 
-// readPolicy reads the repository's own policy.
-func (c *Client) readPolicy(ctx context.Context, repo imageref.Repository) (*iampb.Policy, *fault) {
+// getIAMPolicyOnce reads the repository's own policy without retries: an edit retries its read, change and write as a
+// whole.
+func (c *Client) getIAMPolicyOnce(ctx context.Context, repo imageref.Repository) (*iampb.Policy, *fault) {
+	return getIAMPolicyBy(ctx, repo, c.call)
+}
+
+// getIAMPolicyRetrying reads the repository's own policy with retries.
+func (c *Client) getIAMPolicyRetrying(ctx context.Context, repo imageref.Repository) (*iampb.Policy, *fault) {
+	return getIAMPolicyBy(ctx, repo, func(ctx context.Context, do func(context.Context, *apis) error) *fault {
+		return c.readCall(ctx, targetOf(artifactRegistry, repo.ResourceName()), do)
+	})
+}
+
+func getIAMPolicyBy(ctx context.Context, repo imageref.Repository, call func(context.Context, func(context.Context, *apis) error) *fault) (*iampb.Policy, *fault) {
 	if !wellNamed(repo) {
 		f := badRepository
 		return nil, &f
 	}
 	var policy *iampb.Policy
-	f := c.call(ctx, func(ctx context.Context, s *apis) (err error) {
+	f := call(ctx, func(ctx context.Context, s *apis) (err error) {
 		policy, err = s.artifacts.GetIamPolicy(ctx, &iampb.GetIamPolicyRequest{
 			Resource: repo.ResourceName(),
 			Options:  &iampb.GetPolicyOptions{RequestedPolicyVersion: policyVersion},
 		})
 		return err
 	})
-	return policy, f
+	return policy, f.inLocation(repo.Location)
 }

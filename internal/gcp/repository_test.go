@@ -45,7 +45,7 @@ func TestRepository(t *testing.T) {
 		"a mode of the future": {
 			repo: imageref.Repository{Project: "acme", Location: "us", Name: "new"},
 			want: diagnosis.Repository{
-				State: diagnosis.Present, Format: "DOCKER", Mode: "MODE_UNSPECIFIED", RegistryURI: "us-docker.pkg.dev/acme/new",
+				State: diagnosis.Present, Format: "DOCKER", Mode: "99", RegistryURI: "us-docker.pkg.dev/acme/new",
 			},
 		},
 		"domain-scoped project": {

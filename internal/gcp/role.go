@@ -42,8 +42,8 @@ func (c *Client) holding(ctx context.Context, roles []string) (map[string]bool, 
 		if obstacle == (diagnosis.Obstacle{}) {
 			obstacle = unreadableRole(name, f)
 		}
-		if n >= maxLookUps || f.kind == unavailable {
-			break // Each further one would cost the same time-out.
+		if n >= maxLookUps {
+			break
 		}
 	}
 	return found, obstacle
@@ -56,10 +56,13 @@ func unreadableRole(name string, f *fault) diagnosis.Obstacle {
 	if o.Permission != "" {
 		o.Detail = "the asking account lacks permission " + o.Permission
 	}
-	if o.Kind != diagnosis.Unavailable {
-		o.Kind = diagnosis.Unreadable
+	switch o.Kind {
+	case diagnosis.Unavailable, diagnosis.QuotaProjectDenied, diagnosis.ConsumerInvalid:
+	default:
+		o.Kind, o.Permission = diagnosis.Unreadable, ""
 	}
-	return diagnosis.Obstacle{Kind: o.Kind, Detail: "role " + clean(name) + " cannot be read: " + o.Detail}
+	o.Detail = "role " + clean(name) + " cannot be read: " + o.Detail
+	return o
 }
 
 // role tells what a role lets somebody do; one that is deleted or off, nothing.
@@ -69,7 +72,7 @@ func (c *Client) role(ctx context.Context, name string) (iampolicy.Reach, *fault
 	}
 	return remember(ctx, c.shared.roles, name, func(ctx context.Context) (iampolicy.Reach, *fault) {
 		var role *iam.Role
-		f := c.call(ctx, func(ctx context.Context, s *apis) (err error) {
+		f := c.readCall(ctx, targetOf(identityManagement, name), func(ctx context.Context, s *apis) (err error) {
 			// Where a role is kept is part of its name, so one method finds them all.
 			role, err = s.roles.Roles.Get(name).Fields("includedPermissions", "deleted", "stage").Context(ctx).Do()
 			return err

@@ -15,7 +15,8 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
 
-// How long such an answer serves; one that could not be read serves briefly.
+// How long such an answer serves. A transient error is not kept: outages limit the retries.
+// Any other fault is kept for briefTTL.
 const (
 	// roleTTL: what a custom role holds is rarely changed.
 	roleTTL = 10 * time.Minute
@@ -84,19 +85,23 @@ func lost[V any]() read[V] {
 
 func keptFor[V any](found time.Duration) func(read[V]) time.Duration {
 	return func(r read[V]) time.Duration {
-		if r.fault != nil {
+		switch {
+		case r.fault.transient():
+			return 0
+		case r.fault != nil:
 			return briefTTL
+		default:
+			return found
 		}
-		return found
 	}
 }
 
 // keptList keeps a list; that there is nothing to list is an answer as well.
 func keptList(r read[[]diagnosis.Candidate]) time.Duration {
-	if r.fault != nil && r.fault.kind != notFound {
-		return briefTTL
+	if r.fault != nil && r.fault.kind == notFound {
+		return listTTL
 	}
-	return listTTL
+	return keptFor[[]diagnosis.Candidate](listTTL)(r)
 }
 
 // remember answers from memory, or by do.

@@ -13,14 +13,38 @@ import (
 
 // Bounds on text that comes from outside or goes there, in bytes.
 const (
-	maxMessage = 200
-	maxReason  = iampolicy.MaxReason
+	// maxMessage is for names, maxSentence for Google's messages.
+	maxMessage  = 200
+	maxSentence = 400
+	maxReason   = iampolicy.MaxReason
 )
 
-// clean makes text from outside fit for an error or a condition: one line,
-// printable, at most maxMessage bytes, without the full stop.
+// clean prepares an external name for an error or a condition: one line, printable, at most
+// maxMessage bytes, without the full stop.
 func clean(s string) string {
-	s = cut(strings.ToValidUTF8(s, ""), 4*maxMessage) // More is never shown, so it is not looked at.
+	// Ignore the rest, because it is never shown.
+	return strings.TrimSuffix(cut(oneLine(s, 4*maxMessage), maxMessage), ".")
+}
+
+const ellipsis = "…"
+
+// shorten prepares Google's message for an error or a condition: one line, printable,
+// without the full stop. It cuts a message of more than maxSentence bytes at a word and
+// adds an ellipsis.
+func shorten(s string) string {
+	line := oneLine(s, 4*maxSentence)
+	if len(line) <= maxSentence && len(s) <= 4*maxSentence {
+		return strings.TrimSuffix(line, ".")
+	}
+	line = cut(line, maxSentence-len(ellipsis)+1)
+	if word := strings.LastIndexByte(line, ' '); word > 0 {
+		line = line[:word]
+	}
+	return strings.TrimRight(cut(line, maxSentence-len(ellipsis)), " .,;:") + ellipsis
+}
+
+// oneLine returns the first limit bytes of s as one printable line.
+func oneLine(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
@@ -29,8 +53,8 @@ func clean(s string) string {
 			return -1
 		}
 		return r
-	}, s)
-	return strings.TrimSuffix(cut(strings.Join(strings.Fields(s), " "), maxMessage), ".")
+	}, cut(strings.ToValidUTF8(s, ""), limit))
+	return strings.Join(strings.Fields(s), " ")
 }
 
 // headerValue keeps of s what a header may hold.

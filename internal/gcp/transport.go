@@ -7,8 +7,10 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"regexp"
 	"syscall"
@@ -25,8 +27,11 @@ func faultOfTransport(err error) *fault {
 		undefd   metadata.NotDefinedError
 		network  *net.OpError
 		sent     *url.Error
+		tooLarge *http.MaxBytesError
 	)
 	switch {
+	case errors.As(err, &tooLarge):
+		return &fault{kind: senseless, uncertain: true, detail: fmt.Sprintf("Google's answer is larger than %d MiB", tooLarge.Limit>>20)}
 	case errors.As(err, &refused), errors.As(err, &metaCode), errors.As(err, &undefd):
 		return &fault{kind: noCredentials, detail: "no Google access token was given"}
 	case errors.As(err, &network) && network.Op == "dial":

@@ -106,7 +106,7 @@ func newCrowd(tb testing.TB, size int, latency time.Duration) *crowd {
 	tb.Helper()
 	c := &crowd{google: newGoogle(tb), turns: &turns{random: rand.New(rand.NewPCG(1, uint64(size)))}, size: size}
 	c.address = c.turns.distant(tb, c.google.URL(), latency)
-	apis, err := connect(tb.Context(), c.address, "foreign")
+	apis, err := connect(tb.Context(), c.address, "foreign", defaultCallTimeout)
 	if err != nil {
 		tb.Fatalf("connect the foreign writer: %v", err)
 	}
