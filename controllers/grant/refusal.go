@@ -5,7 +5,6 @@ package grant
 
 import (
 	"errors"
-	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
+	"github.com/pull-access/pull-access-operator/internal/message"
 )
 
 // refusal is what the condition Granted says when a grant was not written.
@@ -26,11 +26,11 @@ type refusal struct {
 // unreadable refuses a repository that was not found to be there: what it is
 // must be known before it is opened.
 func unreadable(repository imageref.Repository, fact diagnosis.Repository) refusal {
-	refused := refusal{v1alpha1.ReasonRepositoryUnreadable, metav1.ConditionFalse, diagnosis.ExplainRepository(repository, fact) + everySoOften}
+	refused := refusal{v1alpha1.ReasonRepositoryUnreadable, metav1.ConditionFalse, diagnosis.ExplainRepository(repository, fact) + everySoOften + fact.Obstacle.Note()}
 	switch {
 	case fact.State == diagnosis.Missing:
 		refused.reason = v1alpha1.ReasonRepositoryNotFound
-	case fact.Obstacle.Kind == diagnosis.Forbidden:
+	case fact.Obstacle.Refused():
 		refused.reason = v1alpha1.ReasonCloudForbidden
 	case fact.Obstacle.Kind == diagnosis.Unavailable:
 		refused.reason, refused.status = v1alpha1.ReasonCloudUnreachable, metav1.ConditionUnknown
@@ -39,7 +39,7 @@ func unreadable(repository imageref.Repository, fact diagnosis.Repository) refus
 }
 
 // everySoOften ends the sentence of a refusal that people have to end.
-var everySoOften = fmt.Sprintf(" The operator tries again every %d minutes.", int(recheckAfter.Minutes()))
+var everySoOften = message.RetriesEvery(recheckAfter)
 
 // describe turns an error of the cloud into the condition's reason and the next
 // step for people. What it does not know may have taken effect, and is tried again.
@@ -47,46 +47,35 @@ func describe(err error, repository imageref.Repository) refusal {
 	var missing *iampolicy.MissingMemberError
 	switch {
 	case errors.As(err, &missing):
-		return refusal{
-			v1alpha1.ReasonAccountNotFound, metav1.ConditionFalse,
-			fmt.Sprintf("Service account %s does not exist; if it was deleted, give the node pool another account.", account(missing.Member)) + everySoOften,
-		}
+		return refusal{v1alpha1.ReasonAccountNotFound, metav1.ConditionFalse, message.AccountNotFound(account(missing.Member)) + everySoOften}
 	case errors.Is(err, iampolicy.ErrForbidden):
-		return refusal{
-			v1alpha1.ReasonCloudForbidden, metav1.ConditionFalse,
-			fmt.Sprintf("The operator has no access to the IAM policy of repository %s (%s); give its account artifactregistry.repositories.getIamPolicy and .setIamPolicy there, or end what Google names.", repository, detail(err)) + everySoOften,
-		}
+		return refusal{v1alpha1.ReasonCloudForbidden, metav1.ConditionFalse, forbidden(err, repository)}
 	case errors.Is(err, iampolicy.ErrOrgPolicy):
-		return refusal{
-			v1alpha1.ReasonOrganizationPolicy, metav1.ConditionFalse,
-			fmt.Sprintf("An organization policy refuses the member on repository %s; ask its administrator for an exception, or use an account of the organization.", repository) + everySoOften,
-		}
+		return refusal{v1alpha1.ReasonOrganizationPolicy, metav1.ConditionFalse, message.OrganizationPolicy(repository) + everySoOften}
 	case errors.Is(err, iampolicy.ErrNotFound):
-		return refusal{
-			v1alpha1.ReasonRepositoryNotFound, metav1.ConditionFalse,
-			fmt.Sprintf("Repository %s does not exist; create it, or delete this grant.", repository) + everySoOften,
-		}
+		return refusal{v1alpha1.ReasonRepositoryNotFound, metav1.ConditionFalse, message.RepositoryNotFound(repository) + everySoOften}
 	case errors.Is(err, iampolicy.ErrTooManyPrincipals):
-		return refusal{
-			v1alpha1.ReasonTooManyPrincipals, metav1.ConditionFalse,
-			fmt.Sprintf("The IAM policy of repository %s is full at %d principals; put node accounts into a group and grant that.", repository, iampolicy.MaxPrincipals) + everySoOften,
-		}
+		return refusal{v1alpha1.ReasonTooManyPrincipals, metav1.ConditionFalse, message.TooManyPrincipals(repository, iampolicy.MaxPrincipals) + everySoOften}
 	case errors.Is(err, iampolicy.ErrConflict):
-		return refusal{
-			v1alpha1.ReasonConflict, metav1.ConditionUnknown,
-			fmt.Sprintf("Others keep changing the IAM policy of repository %s; the operator tries again by itself.", repository),
-		}
+		return refusal{v1alpha1.ReasonConflict, metav1.ConditionUnknown, message.IAMPolicyConflict(repository)}
 	case errors.Is(err, iampolicy.ErrInvalid), errors.Is(err, iampolicy.ErrGuard), errors.Is(err, iampolicy.ErrMember), errors.Is(err, iampolicy.ErrNoPolicy):
-		return refusal{
-			v1alpha1.ReasonWriteRefused, metav1.ConditionFalse,
-			fmt.Sprintf("The IAM policy of repository %s was not changed: %s.", repository, detail(err)) + everySoOften,
-		}
+		return refusal{v1alpha1.ReasonWriteRefused, metav1.ConditionFalse, message.IAMPolicyUnchanged(repository, detail(err)) + everySoOften}
 	default:
-		return refusal{
-			v1alpha1.ReasonCloudUnreachable, metav1.ConditionUnknown,
-			fmt.Sprintf("The IAM policy of repository %s could not be changed yet: %s; the operator tries again by itself.", repository, detail(err)),
-		}
+		return refusal{v1alpha1.ReasonCloudUnreachable, metav1.ConditionUnknown, message.IAMPolicyUnreachable(repository, detail(err))}
 	}
+}
+
+// forbidden explains the denial and the next step. It suggests permissions only if Google
+// reports a missing permission.
+func forbidden(err error, repository imageref.Repository) string {
+	var google interface {
+		LacksPermission() bool
+		Obstacle() diagnosis.Obstacle
+	}
+	if errors.As(err, &google) && !google.LacksPermission() {
+		return diagnosis.ExplainIAMPolicy(repository, google.Obstacle()) + everySoOften + google.Obstacle().Note()
+	}
+	return message.IAMPolicyForbidden(repository, detail(err)) + everySoOften
 }
 
 func account(member string) string {

@@ -14,6 +14,7 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/events"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
+	"github.com/pull-access/pull-access-operator/internal/message"
 )
 
 // consider asks once more whether a grant that is not written may be: its record
@@ -26,10 +27,7 @@ func (r *Reconciler) consider(ctx context.Context, w *work, g *v1alpha1.PullAcce
 	case grantstatus.RevokedByPerson(g):
 		w.close(g, v1alpha1.EndRevoked)
 	case g.Name != decision.GrantName(w.repository, g.Spec.Member):
-		w.void[g] = refusal{
-			v1alpha1.ReasonWriteRefused, metav1.ConditionFalse,
-			"The grant's name is not that of its repository and member, so the operator did not make it; delete it.",
-		}
+		w.void[g] = refusal{v1alpha1.ReasonWriteRefused, metav1.ConditionFalse, message.WrongName}
 	case !iampolicy.IsServiceAccountMember(g.Spec.Member):
 		w.void[g] = describe(iampolicy.ErrMember, w.repository)
 	case !permitted && g.Status.Proposal != nil:
@@ -71,7 +69,4 @@ func (r *Reconciler) considerLeave(w *work, g *v1alpha1.PullAccessGrant, policy 
 	}
 }
 
-var policyGone = refusal{
-	v1alpha1.ReasonPolicyGone, metav1.ConditionFalse,
-	"No PullAccessPolicy that is in force allows this grant, so it is not written; delete it, or let a policy allow it.",
-}
+var policyGone = refusal{v1alpha1.ReasonPolicyGone, metav1.ConditionFalse, message.NotPermitted}

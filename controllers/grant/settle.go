@@ -19,6 +19,7 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/controllers/outcome"
+	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/events"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
@@ -215,7 +216,7 @@ func (r *Reconciler) ended(ctx context.Context, w *work, g *v1alpha1.PullAccessG
 // revoked says so and lets the grant go; saying it twice after a crash between
 // the two does no harm.
 func (r *Reconciler) revoked(ctx context.Context, g *v1alpha1.PullAccessGrant) error {
-	events.AccessTakenBack(r.Recorder, g)
+	events.AccessRevoked(r.Recorder, g)
 	metrics.Grant(v1alpha1.ReasonAccessRevoked)
 	return r.release(ctx, g)
 }
@@ -253,7 +254,7 @@ func (r *Reconciler) release(ctx context.Context, g *v1alpha1.PullAccessGrant) e
 // that no write can have taken effect.
 func (r *Reconciler) refuse(ctx context.Context, w *work, g *v1alpha1.PullAccessGrant, refused refusal, settled bool) error {
 	last := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionReady)
-	news := last == nil || last.Reason != refused.reason || !strings.HasPrefix(last.Message, refused.sentence) // More may have been said.
+	news := last == nil || last.Reason != refused.reason || !strings.HasPrefix(last.Message, diagnosis.WithoutNote(refused.sentence)) // A note may follow the sentence.
 	if err := r.patch(ctx, g, func() { grantstatus.Refuse(g, refused.status, refused.reason, refused.sentence, settled) }); err != nil || !news {
 		return err
 	}

@@ -5,7 +5,6 @@ package grant
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
+	"github.com/pull-access/pull-access-operator/internal/message"
 )
 
 // work is what there is to do on one repository.
@@ -38,7 +38,7 @@ type work struct {
 	// earlier pass or of this one; intended those whose intent was put on record
 	// since: the policy was read without them.
 	interrupted, intended map[string]bool
-	// counted are those that a brake has counted in this pass, and the name of the policy
+	// counted are those that a limit has counted in this pass, and the name of the policy
 	// on which it did.
 	counted map[string]string
 }
@@ -198,9 +198,5 @@ func (w *work) reason() string {
 	for _, g := range slices.Concat(w.add, w.remove) {
 		names = append(names, g.Name)
 	}
-	reason := grantstatus.RequestReason(names...)
-	if more := fmt.Sprintf(" and more, %d in all", len(names)); len(reason) > iampolicy.MaxReason {
-		reason = reason[:iampolicy.MaxReason-len(more)] + more
-	}
-	return reason
+	return message.BoundedRequestReason(iampolicy.MaxReason, names...)
 }

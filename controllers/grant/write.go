@@ -58,7 +58,8 @@ func onlyJoined(before, after *v1alpha1.PullAccessGrant) bool {
 	joined.ResourceVersion, joined.ManagedFields = after.ResourceVersion, after.ManagedFields
 	joined.Status.Workloads, joined.Status.RecoveredWorkloads = after.Status.Workloads, after.Status.RecoveredWorkloads
 	now := after.DeepCopy()
-	for _, g := range []*v1alpha1.PullAccessGrant{joined, now} { // It is made from the rest.
+	for _, g := range []*v1alpha1.PullAccessGrant{joined, now} { // Both are made from the rest.
+		g.Status.ObservedGeneration = 0
 		meta.RemoveStatusCondition(&g.Status.Conditions, v1alpha1.ConditionReady)
 	}
 	return equality.Semantic.DeepEqual(joined, now)

@@ -24,6 +24,7 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
+	"github.com/pull-access/pull-access-operator/internal/message"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
@@ -87,7 +88,7 @@ func closed(g *v1alpha1.PullAccessGrant) bool {
 // explainEnd says why a grant that has ended is not asked for again.
 func (r *Reconciler) explainEnd(ctx context.Context, pod *corev1.Pod, failure pullfailure.Failure, g *v1alpha1.PullAccessGrant, d diagnosis.Diagnosis) {
 	r.explain(ctx, pod, failure, d, &decision.Refusal{
-		Reason: grantstatus.Reason(g), Sentence: grantstatus.Why(g), Policy: grantstatus.PolicyName(g), Command: "kubectl pullaccess grants " + g.Name,
+		Reason: grantstatus.Reason(g), Sentence: grantstatus.Why(g), Policy: grantstatus.PolicyName(g), Command: message.ShowCommand(g.Name),
 	})
 }
 

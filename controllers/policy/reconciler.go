@@ -9,7 +9,6 @@ package policy
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -32,6 +31,7 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/events"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 	"github.com/pull-access/pull-access-operator/internal/limit"
+	"github.com/pull-access/pull-access-operator/internal/message"
 )
 
 // Cloud reads whether a repository is there.
@@ -53,7 +53,7 @@ type Reconciler struct {
 }
 
 const (
-	// unreachableAgain is when a cloud that did not answer is asked again.
+	// unreachableAgain is the delay before a retry if Google does not answer, unless Retry-After is longer.
 	unreachableAgain = time.Minute
 	// troubleAgain is when other trouble, which people have to end, is looked at again.
 	troubleAgain = 10 * time.Minute
@@ -64,11 +64,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, policy *v1alpha1.PullAccessP
 	before := policy.DeepCopy()
 	now := r.Clock.Now()
 	access := r.observeCloud(ctx, policy)
-	opens := limit.Open(&policy.Status.Limits, limit.LimitsOf(policy.Spec.Limits), now)
+	resets := limit.Reset(&policy.Status.Limits, limit.LimitsOf(policy.Spec.Limits), now)
 	limits := decideLimits(policy)
 	if policy.Spec.Mode == v1alpha1.ModeEnforce || policy.Spec.Mode == v1alpha1.ModeApprove {
 		policy.Status.WouldGrant = nil
 	}
+	policy.Status.ObservedGeneration = policy.Generation
 	setCondition(policy, v1alpha1.ConditionCloudAccess, access.condition())
 	setCondition(policy, v1alpha1.ConditionWithinLimits, limits)
 	setCondition(policy, v1alpha1.ConditionReady, decideReady(policy, access, limits))
@@ -77,16 +78,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, policy *v1alpha1.PullAccessP
 	}
 	r.tell(ctx, before, policy)
 	again := access.again
-	if until := opens.Sub(now); !opens.IsZero() && (again == 0 || until < again) {
+	if until := resets.Sub(now); !resets.IsZero() && (again == 0 || until < again) {
 		again = until
 	}
 	return reconcile.Result{RequeueAfter: again}, nil
 }
 
-// decideLimits names the brake that holds something back for longest.
+// decideLimits names the limit that holds something back for longest.
 func decideLimits(policy *v1alpha1.PullAccessPolicy) metav1.Condition {
 	if len(policy.Status.Limits.Reached) == 0 {
-		return metav1.Condition{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonWithinLimits, Message: "No brake holds anything back."}
+		return metav1.Condition{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonWithinLimits, Message: message.WithinLimits}
 	}
 	last := policy.Status.Limits.Reached[0]
 	return metav1.Condition{
@@ -125,23 +126,23 @@ func (r *Reconciler) observeCloud(ctx context.Context, policy *v1alpha1.PullAcce
 		read++
 	}
 	if read == 0 {
-		return access{reason: v1alpha1.ReasonOnlyWildcards, sentence: "All entries in repositories have wildcards, so none was read in advance."}
+		return access{reason: v1alpha1.ReasonOnlyWildcards, sentence: message.OnlyWildcards}
 	}
-	return access{reason: v1alpha1.ReasonRepositoriesReadable, sentence: fmt.Sprintf("Every repository named without a wildcard was read (%d).", read)}
+	return access{reason: v1alpha1.ReasonRepositoriesReadable, sentence: message.RepositoriesRead(read)}
 }
 
 // decideTrouble says what keeps a repository from being read, and what to do.
 func decideTrouble(repository imageref.Repository, fact diagnosis.Repository) (access, bool) {
-	trouble := access{v1alpha1.ReasonRepositoryUnreadable, diagnosis.ExplainRepository(repository, fact), troubleAgain}
+	trouble := access{v1alpha1.ReasonRepositoryUnreadable, diagnosis.ExplainRepository(repository, fact) + fact.Obstacle.Note(), troubleAgain}
 	switch {
 	case fact.State == diagnosis.Present:
 		return access{}, false
 	case fact.State == diagnosis.Missing:
 		trouble.reason = v1alpha1.ReasonRepositoryNotFound
-	case fact.Obstacle.Kind == diagnosis.Forbidden:
+	case fact.Obstacle.Refused():
 		trouble.reason = v1alpha1.ReasonCloudForbidden
 	case fact.Obstacle.Kind == diagnosis.Unavailable:
-		trouble.reason, trouble.again = v1alpha1.ReasonCloudUnreachable, unreachableAgain
+		trouble.reason, trouble.again = v1alpha1.ReasonCloudUnreachable, max(unreachableAgain, fact.Obstacle.RetryAfter)
 	}
 	return trouble, true
 }
@@ -157,37 +158,22 @@ func decideReady(policy *v1alpha1.PullAccessPolicy, cloud access, limits metav1.
 		{"spec.podSelector", policy.Spec.PodSelector},
 	} {
 		if _, err := metav1.LabelSelectorAsSelector(s.selector); err != nil {
-			return metav1.Condition{
-				Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonInvalidSelector,
-				Message: fmt.Sprintf("%s selects nothing: %v.", s.field, err),
-			}
+			return metav1.Condition{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonInvalidSelector, Message: message.InvalidSelector(s.field, err)}
 		}
 	}
 	switch {
 	case policy.Spec.Pause != nil:
-		return metav1.Condition{
-			Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonPaused,
-			Message: "It is paused, and nothing new is granted or restarted: " + strings.TrimRight(policy.Spec.Pause.Reason, ". ") + " (kubectl pullaccess resume " + policy.Name + " ends the pause).",
-		}
+		return metav1.Condition{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonPaused, Message: message.PolicyPaused(policy.Name, policy.Spec.Pause.Reason)}
 	case limits.Status != metav1.ConditionTrue:
 		return limits
 	case !cloud.fine():
 		return metav1.Condition{Status: metav1.ConditionUnknown, Reason: cloud.reason, Message: cloud.sentence}
 	case policy.Spec.Mode == v1alpha1.ModeApprove:
-		return metav1.Condition{
-			Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonApprove,
-			Message: "When a pod that it covers cannot pull, a PullAccessGrant waits for a person: kubectl pullaccess grants --waiting lists what waits.",
-		}
+		return metav1.Condition{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonApprove, Message: message.PolicyAsks}
 	case policy.Spec.Mode == v1alpha1.ModeEnforce:
-		return metav1.Condition{
-			Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonEnforcing,
-			Message: "When a pod that it covers cannot pull, the operator opens the listed repository to the listed node account.",
-		}
+		return metav1.Condition{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonEnforcing, Message: message.PolicyGrants}
 	default:
-		return metav1.Condition{
-			Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonDryRun,
-			Message: fmt.Sprintf("Nothing is granted or restarted: status.wouldGrant lists what would have been granted (%d so far), and events on pods say the same; set spec.mode to Enforce, or Approve, to have it done.", len(policy.Status.WouldGrant)),
-		}
+		return metav1.Condition{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonDryRun, Message: message.PolicyDryRun(len(policy.Status.WouldGrant))}
 	}
 }
 
@@ -222,7 +208,7 @@ func others() predicate.Funcs {
 }
 
 // SetupWithManager registers the reconciler; a change of the policy's spec wakes it,
-// a brake that trips, and what a policy in mode DryRun would have granted.
+// a limit that is reached, and what a policy in mode DryRun would have granted.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager) error {
 	return builder.ControllerManagedBy(mgr).
 		Named("policy").

@@ -15,6 +15,7 @@ import (
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
+	"github.com/pull-access/pull-access-operator/internal/message"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 	"github.com/pull-access/pull-access-operator/internal/workload"
@@ -88,7 +89,7 @@ func refused(err error) bool {
 // giveUp records that a restart was refused, so that it is not tried for ever.
 func (r *Reconciler) giveUp(ctx context.Context, grant *v1alpha1.PullAccessGrant, i int, why error) error {
 	before := grant.DeepCopy()
-	grant.Status.Workloads[i] = leave(grant.Status.Workloads[i], pullfailure.Sanitize("The API server refuses the restart: "+why.Error()))
+	grant.Status.Workloads[i] = leave(grant.Status.Workloads[i], pullfailure.Sanitize(message.RestartRejected(why.Error())))
 	grantstatus.Summarise(grant)
 	return outcome.PatchStatus(ctx, r.Client, before, grant)
 }

@@ -5,13 +5,13 @@ package restart
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
+	"github.com/pull-access/pull-access-operator/internal/message"
 )
 
 // judgement is what comes of a pass. Workloads go by their place on the record.
@@ -102,7 +102,7 @@ func (r *Reconciler) keep(grant *v1alpha1.PullAccessGrant, i int, w v1alpha1.Wor
 		grantstatus.MarkIneffective(grant, r.Clock.Now())
 	}
 	if w.Attempts > grant.Status.Workloads[i].Attempts {
-		grantstatus.Note(grant, v1alpha1.HistoryRestarted, fmt.Sprintf("%s %s/%s, attempt %d.", w.Kind, w.Namespace, w.Name, w.Attempts), r.Clock.Now())
+		grantstatus.Note(grant, v1alpha1.HistoryRestarted, message.Restart(w.Workload, w.Attempts), r.Clock.Now())
 	}
 	grant.Status.Workloads[i] = w
 }

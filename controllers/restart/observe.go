@@ -15,6 +15,7 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/limit"
+	"github.com/pull-access/pull-access-operator/internal/message"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
@@ -109,7 +110,7 @@ func (r *Reconciler) observePolicy(ctx context.Context, grant *v1alpha1.PullAcce
 	v.spec = specOf(&policy)
 	v.leave = leftBecause(w, *v)
 	if policy.Spec.Mode == v1alpha1.ModeApprove && (!grantstatus.ApprovedByPerson(grant) || grantstatus.PolicyName(grant) != policy.Name) {
-		v.leave = "Policy " + w.Policy + " asks a person first, and none has approved this grant under it; the kubelet retries its pulls at most 5 minutes apart."
+		v.leave = message.RestartNotApproved(w.Policy)
 	}
 	return nil
 }
@@ -138,7 +139,7 @@ func specOf(policy *v1alpha1.PullAccessPolicy) restartSpec {
 	said := policy.Spec.Restart
 	spec := restartSpec{
 		strategy: said.Strategy, delay: v1alpha1.DefaultRestartDelay, maxAttempts: said.MaxAttempts,
-		cooldown: limit.LimitsOf(policy.Spec.Limits).Cooldown,
+		cooldown: limit.LimitsOf(policy.Spec.Limits).RestartCooldown,
 	}
 	if said.Strategy == "" {
 		spec.strategy = v1alpha1.RestartRollout
@@ -156,15 +157,15 @@ func specOf(policy *v1alpha1.PullAccessPolicy) restartSpec {
 func leftBecause(w v1alpha1.WorkloadStatus, v view) string {
 	switch {
 	case v.spec.strategy != v1alpha1.RestartRollout && v.spec.strategy != v1alpha1.RestartDeletePods:
-		return "Policy " + w.Policy + " restarts nothing; the kubelet retries its pulls at most 5 minutes apart."
+		return message.RestartsOff(w.Policy)
 	case v.live.Template == nil:
-		return "A " + w.Kind + " is not restarted; the kubelet retries its pulls at most 5 minutes apart."
+		return message.KindNotRestarted(w.Kind)
 	case v.live.Paused:
-		return "Its rollouts are paused; the kubelet retries its pulls at most 5 minutes apart."
+		return message.RolloutsPaused
 	}
 	for _, pod := range v.stuck {
 		if !v.live.Selects(pod) {
-			return "Its selector does not select the pods that name it as their owner."
+			return message.SelectorMismatch
 		}
 	}
 	return ""

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
+	"github.com/pull-access/pull-access-operator/internal/message"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
@@ -76,18 +77,18 @@ func plan(w v1alpha1.WorkloadStatus, v view, g *v1alpha1.PullAccessGrant, now ti
 	grant := &g.Status
 	switch {
 	case v.gone, v.idle && len(v.stuck) == 0:
-		w.State, w.Message = v1alpha1.WorkloadGone, "It no longer exists, or is scaled to zero."
+		w.State, w.Message = v1alpha1.WorkloadGone, message.WorkloadGone
 		return w, 0
 	case len(v.stuck) == 0:
 		return planQuiet(w, v, grant, now)
 	case !v.covered:
-		return leave(w, "Policy "+w.Policy+" is not in force for it any more."), 0
+		return leave(w, message.PolicyNotInForce(w.Policy)), 0
 	case v.leave != "":
 		return leave(w, v.leave), 0
 	case w.State == v1alpha1.WorkloadStuck:
 		return w, 0
 	case grantstatus.Ineffective(g) && w.Attempts == 0:
-		return leave(w, "The grant has stayed without effect on others, so nothing more is restarted for it until a pull is seen to work."), 0
+		return leave(w, message.GrantIneffective), 0
 	}
 	due := dueTime(w, v.spec, grant)
 	if rested := v.lastAct.Add(v.spec.cooldown); due.Before(rested) {
@@ -108,7 +109,7 @@ func plan(w v1alpha1.WorkloadStatus, v view, g *v1alpha1.PullAccessGrant, now ti
 		return w, max(lookAgain, now.Sub(w.RestartTime.Time)/4)
 	}
 	if w.Attempts >= v.spec.maxAttempts {
-		w.State, w.Message = v1alpha1.WorkloadStuck, "Its pods still cannot pull after the last restart."
+		w.State, w.Message = v1alpha1.WorkloadStuck, message.WorkloadStuck
 		return w, 0
 	}
 	at := metav1.NewTime(now.Truncate(time.Second))
@@ -123,7 +124,7 @@ func planQuiet(w v1alpha1.WorkloadStatus, v view, grant *v1alpha1.PullAccessGran
 	case v.unclear:
 		return w, lookAgain
 	case v.other != "":
-		return leave(w, "Its pods now fail for another reason ("+string(v.other)+"); read their events."), 0
+		return leave(w, message.OtherCause(string(v.other))), 0
 	case v.started:
 		at := metav1.NewTime(now)
 		w.State, w.Message, w.RecoveredTime = v1alpha1.WorkloadRecovered, "", &at
@@ -144,7 +145,7 @@ func wait(w v1alpha1.WorkloadStatus, grant *v1alpha1.PullAccessGrantStatus, now 
 	}
 	waited := now.Sub(since.Time)
 	if waited > lookFor {
-		w.State, w.Message = v1alpha1.WorkloadGone, "None of its pods has failed for an hour, and none has started."
+		w.State, w.Message = v1alpha1.WorkloadGone, message.WorkloadQuiet
 		return w, 0
 	}
 	return w, max(lookAgain, waited/4)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/events"
+	"github.com/pull-access/pull-access-operator/internal/message"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
 )
 
@@ -33,7 +34,7 @@ func (r *Reconciler) tell(ctx context.Context, before, grant *v1alpha1.PullAcces
 				metrics.Recovery(is.RecoveredTime.Sub(is.FailingSince.Time))
 			}
 		case v1alpha1.WorkloadStuck:
-			events.Ineffective(r.Recorder, subject(is, v), grant, is.Message+" PullAccessGrant "+grant.Name+" says what else can block it.")
+			events.Ineffective(r.Recorder, subject(is, v), grant, is.Message+message.SeeGrant(grant.Name))
 		case v1alpha1.WorkloadLeftToKubelet:
 			events.LeftToKubelet(r.Recorder, subject(is, v), grant, is.Message)
 		default:

@@ -4,10 +4,9 @@
 package decision
 
 import (
-	"fmt"
-
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/message"
 )
 
 // Reasons of a refusal by policy, besides v1alpha1.ReasonPolicyGone, ReasonPaused
@@ -45,28 +44,24 @@ type Refusal struct {
 }
 
 func withoutPolicy(d diagnosis.Diagnosis) *Refusal {
-	why := "No PullAccessPolicy allows the operator to grant it; make one, or grant it by hand."
+	why := message.NoPolicy
 	if d.Reason == diagnosis.WaitingForPropagation {
-		why = notCovered
+		why = message.PodNotCovered
 	}
 	return &Refusal{Reason: ReasonNoPolicy, Sentence: d.Sentence + " " + why, Why: why, Command: d.Command}
 }
-
-// notCovered is for a pod whose access was granted for the sake of others.
-const notCovered = "No PullAccessPolicy in mode Enforce or Approve covers this pod, so its workload is not restarted; the kubelet pulls by itself once the access works."
 
 // say gives the sentence, and the part of it that is about the policy. What would
 // be done but for DryRun needs no word on what is wrong.
 func say(policy *v1alpha1.PullAccessPolicy, d diagnosis.Diagnosis, s step) (sentence, why string) {
 	switch {
 	case d.Reason == diagnosis.WaitingForPropagation:
-		why = notCovered
+		why = message.PodNotCovered
 	case s.reason == v1alpha1.ReasonDryRun:
-		why = fmt.Sprintf("Would grant service account %s read access to repository %s, but policy %s is in mode DryRun; set its spec.mode to Enforce, or Approve, to have it done.",
-			d.Facts.Puller.Email, d.Facts.Reference.Repository, policy.Name)
+		why = message.WouldGrant(d.Facts.Reference.Repository, d.Facts.Puller.Email, policy.Name)
 		return why, why
 	default:
-		why = fmt.Sprintf("Policy %s does not allow the grant: %s (%s).", policy.Name, s.say, s.field)
+		why = message.PolicyDenies(policy.Name, s.say, s.field)
 	}
 	return d.Sentence + " " + why, why
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
+	"github.com/pull-access/pull-access-operator/internal/message"
 )
 
 // step is one question to a policy. Whoever asks several asks them in this
@@ -31,8 +32,8 @@ func pass(steps []step) bool {
 // podSteps ask whether the policy covers the pod.
 func podSteps(policy *v1alpha1.PullAccessPolicy, pod Pod) []step {
 	return []step{
-		{selects(policy.Spec.NamespaceSelector, pod.NamespaceLabels), ReasonNamespaceNotSelected, "spec.namespaceSelector", "it does not select namespace " + pod.Namespace},
-		{selects(policy.Spec.PodSelector, pod.Labels), ReasonPodNotSelected, "spec.podSelector", "it does not select the pod"},
+		{selects(policy.Spec.NamespaceSelector, pod.NamespaceLabels), ReasonNamespaceNotSelected, "spec.namespaceSelector", message.NamespaceNotSelected(pod.Namespace)},
+		{selects(policy.Spec.PodSelector, pod.Labels), ReasonPodNotSelected, "spec.podSelector", message.PodNotSelected},
 	}
 }
 
@@ -40,16 +41,16 @@ func podSteps(policy *v1alpha1.PullAccessPolicy, pod Pod) []step {
 func grantSteps(policy *v1alpha1.PullAccessPolicy, repository imageref.Repository, virtual bool, email string) []step {
 	spec := policy.Spec
 	return []step{
-		{listsRepository(spec.Repositories, repository), ReasonRepositoryNotListed, "spec.repositories", "it does not list repository " + repository.String()},
-		{listsAccount(spec.NodeServiceAccounts, email), ReasonServiceAccountNotListed, "spec.nodeServiceAccounts", "it does not list service account " + email},
+		{listsRepository(spec.Repositories, repository), ReasonRepositoryNotListed, "spec.repositories", message.RepositoryNotListed(repository)},
+		{listsAccount(spec.NodeServiceAccounts, email), ReasonServiceAccountNotListed, "spec.nodeServiceAccounts", message.AccountNotListed(email)},
 		{
 			!diagnosis.IsComputeDefault(email) || spec.ComputeDefaultServiceAccount == v1alpha1.Allow,
 			ReasonComputeDefaultServiceAccount, "spec.computeDefaultServiceAccount",
-			"it does not allow Compute Engine default service accounts such as " + email + "; give the nodes an account of their own",
+			message.ComputeDefaultAccount(email),
 		},
 		{
 			!virtual || spec.VirtualRepositories == v1alpha1.Allow, ReasonVirtualRepository, "spec.virtualRepositories",
-			"repository " + repository.String() + " is virtual, and a grant there opens all its upstream repositories",
+			message.VirtualRepository(repository),
 		},
 	}
 }
@@ -57,11 +58,11 @@ func grantSteps(policy *v1alpha1.PullAccessPolicy, repository imageref.Repositor
 // forceSteps ask whether the policy is in force at all.
 func forceSteps(policy *v1alpha1.PullAccessPolicy) []step {
 	return []step{
-		{policy.DeletionTimestamp == nil, v1alpha1.ReasonPolicyGone, "metadata", "it is being deleted"},
-		{policy.Spec.Pause == nil, v1alpha1.ReasonPaused, "spec.pause", "it is paused"},
+		{policy.DeletionTimestamp == nil, v1alpha1.ReasonPolicyGone, "metadata", message.PolicyDeleted},
+		{policy.Spec.Pause == nil, v1alpha1.ReasonPaused, "spec.pause", message.PolicyIsPaused},
 		{
 			policy.Spec.Mode == v1alpha1.ModeEnforce || policy.Spec.Mode == v1alpha1.ModeApprove,
-			v1alpha1.ReasonDryRun, "spec.mode", "its mode is DryRun",
+			v1alpha1.ReasonDryRun, "spec.mode", message.ModeIsDryRun,
 		},
 	}
 }

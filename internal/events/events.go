@@ -1,10 +1,10 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package events is the catalogue of the sentences that people read on their
-// pods, workloads, policies and grants. One function is one sentence.
+// Package events emits the Events on pods, workloads, policies and grants. One function
+// is one Event; its sentence comes from internal/message or from a diagnosis.
 //
-// Controllers emit on change only; nothing here remembers what was said.
+// Controllers emit on change only; nothing here remembers what was emitted.
 package events
 
 import (
@@ -16,6 +16,7 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
+	"github.com/pull-access/pull-access-operator/internal/message"
 )
 
 // Recorder writes events of the API group events.k8s.io.
@@ -37,10 +38,11 @@ const (
 // where more is said of it, as far as a note has room.
 func Refused(r Recorder, pod *corev1.Pod, container, reason, sentence, command, page string) {
 	note := sentence
-	for _, part := range []struct{ label, text string }{{" Next: ", command}, {" See ", page}} {
-		if part.text != "" && len(note)+len(part.label)+len(part.text) <= maxNote {
-			note += part.label + part.text
-		}
+	if next := message.NextStep(command); command != "" && len(note)+len(next) <= maxNote {
+		note += next
+	}
+	if see := message.SeePage(page); page != "" && len(note)+len(see) <= maxNote {
+		note += see
 	}
 	emit(r, containerOf(pod, container), nil, corev1.EventTypeWarning, reason, actionDiagnose, note)
 }
@@ -60,8 +62,7 @@ func containerOf(pod *corev1.Pod, name string) *corev1.ObjectReference {
 
 // AccessRequested tells the owner of a pod that its image will be made readable.
 func AccessRequested(r Recorder, pod *corev1.Pod, g *v1alpha1.PullAccessGrant, policy string) {
-	emit(r, pod, g, corev1.EventTypeNormal, "AccessRequested", actionGrant,
-		"Asked for read access to "+repository(g)+" for "+account(g)+", which policy "+policy+" allows; PullAccessGrant "+g.Name+" shows how far it is.")
+	emit(r, pod, g, corev1.EventTypeNormal, "AccessRequested", actionGrant, message.AccessRequested(repository(g), account(g), policy, g.Name))
 }
 
 // ApprovalAsked tells who may approve that a grant waits for them.
@@ -71,27 +72,23 @@ func ApprovalAsked(r Recorder, about, related runtime.Object, sentence string) {
 
 // WaitingForApproval tells the owner of a pod that a person has to say yes.
 func WaitingForApproval(r Recorder, pod *corev1.Pod, g *v1alpha1.PullAccessGrant, policy string) {
-	emit(r, pod, g, corev1.EventTypeNormal, v1alpha1.ReasonWaitingForApproval, actionGrant,
-		"Read access to "+repository(g)+" for "+account(g)+" waits for a person's approval under policy "+policy+" (kubectl pullaccess approve "+g.Name+").")
+	emit(r, pod, g, corev1.EventTypeNormal, v1alpha1.ReasonWaitingForApproval, actionGrant, message.WaitingForApproval(repository(g), account(g), policy, g.Name))
 }
 
 // WaitingForAccess tells the owner of a pod that the grant it needs was made and
 // is taking effect.
 func WaitingForAccess(r Recorder, pod *corev1.Pod, g *v1alpha1.PullAccessGrant) {
-	emit(r, pod, g, corev1.EventTypeNormal, v1alpha1.ReasonWaitingForPropagation, actionGrant,
-		"Read access to "+repository(g)+" was granted to "+account(g)+"; the change is spreading, and the pull is tried again by itself.")
+	emit(r, pod, g, corev1.EventTypeNormal, v1alpha1.ReasonWaitingForPropagation, actionGrant, message.WaitingForAccess(repository(g), account(g)))
 }
 
 // AccessGranted tells that the member was added to the repository's policy.
 func AccessGranted(r Recorder, about, related runtime.Object, g *v1alpha1.PullAccessGrant) {
-	emit(r, about, related, corev1.EventTypeNormal, v1alpha1.ReasonAccessGranted, actionGrant,
-		"Granted read access to "+repository(g)+" to "+account(g)+".")
+	emit(r, about, related, corev1.EventTypeNormal, v1alpha1.ReasonAccessGranted, actionGrant, message.AccessGranted(repository(g), account(g)))
 }
 
 // AccessFound tells that the member was there already and nothing was written.
 func AccessFound(r Recorder, about, related runtime.Object, g *v1alpha1.PullAccessGrant) {
-	emit(r, about, related, corev1.EventTypeNormal, v1alpha1.ReasonAlreadyGranted, actionGrant,
-		"Read access to "+repository(g)+" was there already for "+account(g)+"; nothing was written.")
+	emit(r, about, related, corev1.EventTypeNormal, v1alpha1.ReasonAlreadyGranted, actionGrant, message.AccessFound(repository(g), account(g)))
 }
 
 // GrantRefused tells why the member could not be added.
@@ -99,16 +96,15 @@ func GrantRefused(r Recorder, about, related runtime.Object, reason, sentence st
 	emit(r, about, related, corev1.EventTypeWarning, reason, actionGrant, sentence)
 }
 
-// AccessTakenBack tells that the record is deleted, and its member was taken out of
+// AccessRevoked tells that the record is deleted, and its member was taken out of
 // the repository's policy.
-func AccessTakenBack(r Recorder, g *v1alpha1.PullAccessGrant) {
-	emit(r, g, nil, corev1.EventTypeNormal, v1alpha1.ReasonAccessRevoked, actionRevoke,
-		"Took back read access to "+repository(g)+" from "+account(g)+"; while a policy allows it, the next pod that cannot pull has it granted again.")
+func AccessRevoked(r Recorder, g *v1alpha1.PullAccessGrant) {
+	emit(r, g, nil, corev1.EventTypeNormal, v1alpha1.ReasonAccessRevoked, actionRevoke, message.AccessRevoked(repository(g), account(g)))
 }
 
 // AccessKept tells that the record is deleted and the member stays where it is, and why.
 func AccessKept(r Recorder, g *v1alpha1.PullAccessGrant, fate string) {
-	emit(r, g, nil, corev1.EventTypeNormal, "AccessKept", actionRevoke, "The record is deleted; "+fate)
+	emit(r, g, nil, corev1.EventTypeNormal, "AccessKept", actionRevoke, message.AccessKept(fate))
 }
 
 // GrantEnding tells that the grant is about to be taken back, why and when.
@@ -123,8 +119,7 @@ func GrantEnded(r Recorder, about, related runtime.Object, reason, sentence stri
 
 // Restarted tells the owner of a workload that its stuck pods are replaced.
 func Restarted(r Recorder, about, related runtime.Object, w v1alpha1.Workload, g *v1alpha1.PullAccessGrant) {
-	emit(r, about, related, corev1.EventTypeNormal, "Restarted", actionRestart,
-		"Restarted "+workload(w)+": its pods could not pull from "+repository(g)+", to which "+account(g)+" was granted read access.")
+	emit(r, about, related, corev1.EventTypeNormal, "Restarted", actionRestart, message.WorkloadRestarted(w, repository(g), account(g)))
 }
 
 // LeftToKubelet tells the owner of a workload why it is not restarted.
@@ -134,8 +129,7 @@ func LeftToKubelet(r Recorder, about, related runtime.Object, sentence string) {
 
 // Recovered tells the owner of a workload that its pods have started.
 func Recovered(r Recorder, about, related runtime.Object, w v1alpha1.Workload, g *v1alpha1.PullAccessGrant) {
-	emit(r, about, related, corev1.EventTypeNormal, v1alpha1.ReasonRecovered, actionRecover,
-		workload(w)+" has recovered: its pods pull from "+repository(g)+" and have started.")
+	emit(r, about, related, corev1.EventTypeNormal, v1alpha1.ReasonRecovered, actionRecover, message.WorkloadRecovered(w, repository(g)))
 }
 
 // Ineffective tells that the grant did not help.
@@ -157,11 +151,9 @@ func emit(r Recorder, about, related runtime.Object, eventType, reason, action, 
 
 func account(g *v1alpha1.PullAccessGrant) string {
 	email, _ := v1alpha1.EmailOf(g.Spec.Member)
-	return "service account " + email
+	return email
 }
 
-func repository(g *v1alpha1.PullAccessGrant) string {
-	return "repository " + imageref.Of(g.Spec.Repository).String()
+func repository(g *v1alpha1.PullAccessGrant) imageref.Repository {
+	return imageref.Of(g.Spec.Repository)
 }
-
-func workload(w v1alpha1.Workload) string { return w.Kind + " " + w.Namespace + "/" + w.Name }

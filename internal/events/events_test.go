@@ -64,7 +64,7 @@ func TestCatalogue(t *testing.T) {
 		"AccessGranted":    {func(r Recorder) { AccessGranted(r, pod, policy, grant) }, normal, "AccessGranted", nil},
 		"AccessFound":      {func(r Recorder) { AccessFound(r, pod, policy, grant) }, normal, "AlreadyGranted", []string{"nothing was written"}},
 		"GrantRefused":     {func(r Recorder) { GrantRefused(r, pod, policy, "Conflict", given) }, warning, "Conflict", []string{given}},
-		"AccessTakenBack":  {func(r Recorder) { AccessTakenBack(r, grant) }, normal, "AccessTakenBack", nil},
+		"AccessRevoked":    {func(r Recorder) { AccessRevoked(r, grant) }, normal, "AccessRevoked", nil},
 		"Restarted":        {func(r Recorder) { Restarted(r, pod, policy, stuck, grant) }, normal, "Restarted", []string{"Deployment shop/web"}},
 		"LeftToKubelet":    {func(r Recorder) { LeftToKubelet(r, pod, policy, given) }, normal, "LeftToKubelet", []string{given}},
 		"Recovered":        {func(r Recorder) { Recovered(r, pod, policy, stuck, grant) }, normal, "Recovered", []string{"Deployment shop/web"}},

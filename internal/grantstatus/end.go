@@ -4,13 +4,14 @@
 package grantstatus
 
 import (
-	"fmt"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/imageref"
+	"github.com/pull-access/pull-access-operator/internal/message"
 )
 
 // End records that the grant has come to its end. What the record says of effects
@@ -33,7 +34,7 @@ func End(g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason, now time.Time) 
 	g.Status.Usage, g.Status.RefusedRevocations = v1alpha1.Usage{}, 0
 	set(g, v1alpha1.ConditionGranted, metav1.ConditionFalse, string(reason), sentence)
 	if meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionEffective) != nil {
-		set(g, v1alpha1.ConditionEffective, metav1.ConditionUnknown, string(reason), "The grant has ended.")
+		set(g, v1alpha1.ConditionEffective, metav1.ConditionUnknown, string(reason), message.EffectEnded)
 	}
 	Summarise(g)
 }
@@ -74,8 +75,8 @@ func Reopen(g *v1alpha1.PullAccessGrant, w v1alpha1.Workload, policy string, now
 	g.Status.Proposal, g.Status.Review = nil, nil
 	g.Status.Workloads, g.Status.RecoveredWorkloads = nil, 0
 	meta.RemoveStatusCondition(&g.Status.Conditions, v1alpha1.ConditionApproved)
-	set(g, v1alpha1.ConditionGranted, metav1.ConditionFalse, v1alpha1.ReasonGranting, "A pod has asked anew for what had ended.")
-	Note(g, v1alpha1.HistoryRequested, fmt.Sprintf("For %s %s/%s, under policy %s.", w.Kind, w.Namespace, w.Name, policy), now)
+	set(g, v1alpha1.ConditionGranted, metav1.ConditionFalse, v1alpha1.ReasonGranting, message.RequestedAgain)
+	Note(g, v1alpha1.HistoryRequested, message.Requested(w.Kind, w.Namespace, w.Name, policy), now)
 	Join(g, w, policy, now)
 	Summarise(g)
 }
@@ -89,30 +90,27 @@ func Stays(g *v1alpha1.PullAccessGrant) bool {
 // endSentence says why the grant ends, what becomes of the member, and what follows.
 // It is asked before the end is recorded.
 func endSentence(g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason) string {
-	again := " While a policy allows it, a pod that cannot pull asks anew."
-	stands := fmt.Sprintf(" It is not asked for again until the record is deleted (kubectl delete pullaccessgrant %s).", g.Name)
 	switch reason {
 	case v1alpha1.EndExpired:
-		return "The grant's time was over; " + Fate(g) + again
+		return message.GrantExpired(Fate(g))
 	case v1alpha1.EndPolicyGone:
-		return "No PullAccessPolicy names the repository and the account any more; " + Fate(g) + again
+		return message.GrantWithoutPolicy(Fate(g))
 	case v1alpha1.EndUnused:
-		return "Nothing in the cluster has used it for long enough; " + Fate(g) + again
+		return message.GrantUnused(Fate(g))
 	case v1alpha1.EndRevoked:
-		return said(g, "Revoked") + " As to the cloud, " + Fate(g) + stands
+		return message.GrantRevoked(said(g, v1alpha1.ReviewRevoked), Fate(g), g.Name)
 	case v1alpha1.EndRemovedExternally:
-		return "The operator had added the member, and somebody else took it out, most likely what keeps the whole policy (Terraform's iam_policy or iam_binding, Config Connector's IAMPolicy). " +
-			"The operator does not put it back: declare it there, as kubectl pullaccess grants " + g.Name + " -o terraform (or config-connector, crossplane, gcloud) shows." + stands
+		return message.RemovedExternally(g.Name)
 	case v1alpha1.EndRemovedByOwner:
-		return "The member had been there before, and whoever had added it took it out." + again
+		return message.RemovedByOwner
 	case v1alpha1.EndDenied:
-		return said(g, "Denied") + " Nothing was written." + stands
+		return message.GrantDenied(said(g, v1alpha1.ReviewDenied), g.Name)
 	case v1alpha1.EndLapsed:
-		return "Nobody has answered in time, and nothing was written. A pod that is made from now on asks anew."
+		return message.ProposalLapsed
 	case v1alpha1.EndPolicyChanged:
-		return fmt.Sprintf("Policy %s is not the one any more under which a person was asked, so that counts no longer, and nothing was written.", PolicyName(g)) + again
+		return message.PolicyChanged(PolicyName(g))
 	default:
-		return "It has ended."
+		return message.GrantEnded
 	}
 }
 
@@ -120,22 +118,20 @@ func endSentence(g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason) string 
 func Fate(g *v1alpha1.PullAccessGrant) string {
 	switch {
 	case g.Status.Origin == "":
-		return "nothing of it is in the repository's policy."
+		return message.NothingWritten
 	case g.Status.Origin != v1alpha1.OriginAdded:
-		return "the member stays in the repository's policy, as the operator had not added it."
+		return message.MemberNotOurs
 	case Stays(g):
-		return "the member stays in the repository's policy, as other clusters may need it; where none does, take it out by hand (" + RemoveCommand(g) + ")."
+		return message.MemberKeptForOthers(RemoveCommand(g))
 	default:
-		return "the operator took the member out of the repository's policy."
+		return message.MemberRemoved
 	}
 }
 
 // RemoveCommand takes the member out by hand. All that it names was checked by the
 // kind's schema or came from Google.
 func RemoveCommand(g *v1alpha1.PullAccessGrant) string {
-	r := g.Spec.Repository
-	return fmt.Sprintf("gcloud artifacts repositories remove-iam-policy-binding %s --project=%s --location=%s --role=roles/artifactregistry.reader --member=%s",
-		r.Name, r.Project, r.Location, g.Spec.Member)
+	return message.RemoveCommand(imageref.Of(g.Spec.Repository), g.Spec.Member)
 }
 
 // Reason is that of the condition Granted, "" if nothing was recorded yet.
@@ -160,7 +156,7 @@ func Announce(g *v1alpha1.PullAccessGrant, end *v1alpha1.Ending, now time.Time) 
 	case end != nil && (g.Status.Ending == nil || *g.Status.Ending != *end):
 		Note(g, v1alpha1.HistoryRevocationScheduled, EndingSentence(end), now)
 	case end == nil && g.Status.Ending != nil:
-		Note(g, v1alpha1.HistoryRevocationCancelled, "What was announced is called off.", now)
+		Note(g, v1alpha1.HistoryRevocationCancelled, message.RevocationCancelled, now)
 	}
 	g.Status.Ending = end
 	Summarise(g)
@@ -168,13 +164,13 @@ func Announce(g *v1alpha1.PullAccessGrant, end *v1alpha1.Ending, now time.Time) 
 
 // EndingSentence says what is about to happen, and how to keep it from happening.
 func EndingSentence(end *v1alpha1.Ending) string {
-	at := stamp(end.DueTime)
+	at := end.DueTime.Time
 	switch end.Reason {
 	case v1alpha1.EndExpired:
-		return fmt.Sprintf("The grant's time is over at %s, and it ends then.", at)
+		return message.ExpiryScheduled(at)
 	case v1alpha1.EndUnused:
-		return fmt.Sprintf("Nothing in the cluster uses it; it ends at %s or soon after, unless something does by then.", at)
+		return message.DisuseScheduled(at)
 	default:
-		return fmt.Sprintf("No PullAccessPolicy names the repository and the account any more; it ends at %s unless one does by then.", at)
+		return message.PolicyGoneScheduled(at)
 	}
 }

@@ -14,8 +14,8 @@ import (
 )
 
 // Note adds to the grant's history what the operator itself has done or seen.
-func Note(g *v1alpha1.PullAccessGrant, event v1alpha1.HistoryEvent, message string, now time.Time) {
-	note(g, v1alpha1.HistoryEntry{Time: metav1.NewTime(now), Event: event, Message: message})
+func Note(g *v1alpha1.PullAccessGrant, event v1alpha1.HistoryEvent, sentence string, now time.Time) {
+	note(g, v1alpha1.HistoryEntry{Time: metav1.NewTime(now), Event: event, Message: sentence})
 }
 
 // noteReview adds what a person has said, when and as whom by the API server's word.

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/message"
 )
 
 // Begin notes, when a grant is written, how long it lasts by the policy that allows it.
@@ -167,7 +168,7 @@ func Renew(g *v1alpha1.PullAccessGrant, spec v1alpha1.LifetimeSpec, now time.Tim
 		return false
 	}
 	g.Status.Lifetime.ExpireTime = &expires
-	Note(g, v1alpha1.HistoryRenewed, "It is in use; it now expires at "+stamp(expires)+".", now)
+	Note(g, v1alpha1.HistoryRenewed, message.Renewed(expires.Time), now)
 	Summarise(g)
 	return true
 }

@@ -6,14 +6,13 @@ package grantstatus
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/message"
 )
 
 // PolicyName is the policy under which the grant is asked for now.
@@ -123,7 +122,7 @@ func Propose(g *v1alpha1.PullAccessGrant, policy *v1alpha1.PullAccessPolicy, now
 	g.Status.Review = nil
 	Join(g, g.Spec.Workload, PolicyName(g), now)
 	Pend(g)
-	Note(g, v1alpha1.HistoryProposed, fmt.Sprintf("Under policy %s; it lapses at %s.", policy.Name, stamp(g.Status.Proposal.LapseTime)), now)
+	Note(g, v1alpha1.HistoryProposed, message.Proposed(policy.Name, g.Status.Proposal.LapseTime.Time), now)
 }
 
 // Pend records that a proposal waits. It changes nothing a second time.
@@ -136,8 +135,7 @@ func Pend(g *v1alpha1.PullAccessGrant) {
 
 // ProposalSentence says what is waited for, and how it is answered.
 func ProposalSentence(g *v1alpha1.PullAccessGrant) string {
-	return fmt.Sprintf("It waits until %s for a person (kubectl pullaccess approve %s, or kubectl pullaccess deny %s).",
-		stamp(g.Status.Proposal.LapseTime), g.Name, g.Name)
+	return message.WaitingForReview(g.Name, g.Status.Proposal.LapseTime.Time)
 }
 
 // Approve records that a person has approved it. It changes nothing a second time.
@@ -147,31 +145,23 @@ func Approve(g *v1alpha1.PullAccessGrant, now time.Time) {
 	}
 	noteReview(g, v1alpha1.HistoryApproved, now)
 	setApproved(g)
-	set(g, v1alpha1.ConditionGranted, metav1.ConditionFalse, v1alpha1.ReasonGranting, "It was approved, and is about to be written.")
+	set(g, v1alpha1.ConditionGranted, metav1.ConditionFalse, v1alpha1.ReasonGranting, message.Approved)
 	Summarise(g)
 }
 
 // setApproved says who has allowed it.
 func setApproved(g *v1alpha1.PullAccessGrant) {
 	if ApprovedByPerson(g) {
-		set(g, v1alpha1.ConditionApproved, metav1.ConditionTrue, v1alpha1.ReasonApproved, said(g, "Approved"))
+		set(g, v1alpha1.ConditionApproved, metav1.ConditionTrue, v1alpha1.ReasonApproved, said(g, v1alpha1.ReviewApproved))
 		return
 	}
-	set(g, v1alpha1.ConditionApproved, metav1.ConditionTrue, v1alpha1.ReasonPolicyEnforces,
-		fmt.Sprintf("Policy %s is in mode Enforce.", PolicyName(g)))
+	set(g, v1alpha1.ConditionApproved, metav1.ConditionTrue, v1alpha1.ReasonPolicyEnforces, message.PolicyEnforces(PolicyName(g)))
 }
 
 // said repeats a person's word: what was done, by whom, and why.
-func said(g *v1alpha1.PullAccessGrant, done string) string {
+func said(g *v1alpha1.PullAccessGrant, decision v1alpha1.ReviewDecision) string {
 	if g.Status.Review == nil {
-		return done + "."
+		return message.ReviewedByUnknown(decision)
 	}
-	why := strings.TrimRight(g.Status.Review.Reason, ". ")
-	if why == "" {
-		why = "no reason was given"
-	}
-	return fmt.Sprintf("%s by %s: %s.", done, g.Status.Review.User, why)
+	return message.Reviewed(decision, g.Status.Review.User, g.Status.Review.Reason)
 }
-
-// stamp is a time as people read it here.
-func stamp(t metav1.Time) string { return t.UTC().Format(time.RFC3339) }

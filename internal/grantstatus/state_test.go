@@ -44,7 +44,7 @@ func TestState(t *testing.T) {
 	}{
 		"zero":              {nil, v1alpha1.ReasonGranting, false},
 		"begun":             {[]status{is(v1alpha1.ConditionGranted, metav1.ConditionFalse, v1alpha1.ReasonGranting)}, v1alpha1.ReasonGranting, false},
-		"braked":            {[]status{is(v1alpha1.ConditionGranted, metav1.ConditionFalse, "Storm")}, "Storm", false},
+		"limited":           {[]status{is(v1alpha1.ConditionGranted, metav1.ConditionFalse, "CircuitBreaker")}, "CircuitBreaker", false},
 		"refused by Google": {[]status{is(v1alpha1.ConditionGranted, metav1.ConditionFalse, v1alpha1.ReasonCloudForbidden)}, v1alpha1.ReasonCloudForbidden, false},
 		"proposed":          {[]status{proposed, asIs}, v1alpha1.ReasonWaitingForApproval, true},
 		"proposed, alone":   {[]status{proposed}, v1alpha1.ReasonWaitingForApproval, true},

@@ -4,24 +4,24 @@
 package grantstatus
 
 import (
-	"fmt"
-
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/message"
 )
 
-// Summarise sets Ready from the rest of the status: it names the worst, and says
-// what happens next.
+// Summarise sets Ready from the rest of the status, and the generation that the status
+// describes. Ready names the worst of the other conditions and says what happens next.
 func Summarise(g *v1alpha1.PullAccessGrant) {
-	status, reason, message := summary(g)
-	set(g, v1alpha1.ConditionReady, status, reason, message)
+	g.Status.ObservedGeneration = g.Generation
+	status, reason, sentence := summary(g)
+	set(g, v1alpha1.ConditionReady, status, reason, sentence)
 }
 
 func summary(g *v1alpha1.PullAccessGrant) (metav1.ConditionStatus, string, string) {
 	if granted := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionGranted); granted == nil {
-		return metav1.ConditionUnknown, v1alpha1.ReasonGranting, "The grant has not been written yet."
+		return metav1.ConditionUnknown, v1alpha1.ReasonGranting, message.NotWritten
 	} else if granted.Status != metav1.ConditionTrue {
 		return granted.Status, granted.Reason, granted.Message
 	}
@@ -37,29 +37,16 @@ func summary(g *v1alpha1.PullAccessGrant) (metav1.ConditionStatus, string, strin
 	}
 	switch {
 	case count[v1alpha1.WorkloadStuck] > 0:
-		return metav1.ConditionFalse, v1alpha1.ReasonStuck,
-			fmt.Sprintf("%s cannot pull after all restarts; read the events of its pods.", workloads(count[v1alpha1.WorkloadStuck], "still", "still"))
+		return metav1.ConditionFalse, v1alpha1.ReasonStuck, message.WorkloadsStuck(count[v1alpha1.WorkloadStuck])
 	case count[v1alpha1.WorkloadWaiting] > 0:
-		return metav1.ConditionFalse, v1alpha1.ReasonWaitingForPropagation,
-			fmt.Sprintf("Access was granted; %s for it to take effect.", workloads(count[v1alpha1.WorkloadWaiting], "waits", "wait"))
+		return metav1.ConditionFalse, v1alpha1.ReasonWaitingForPropagation, message.WorkloadsWaiting(count[v1alpha1.WorkloadWaiting])
 	case count[v1alpha1.WorkloadRestarting] > 0:
-		return metav1.ConditionFalse, v1alpha1.ReasonRestarting,
-			fmt.Sprintf("Access was granted; %s restarted, and its pods have still to start.", workloads(count[v1alpha1.WorkloadRestarting], "was", "were"))
+		return metav1.ConditionFalse, v1alpha1.ReasonRestarting, message.WorkloadsRestarting(count[v1alpha1.WorkloadRestarting])
 	case count[v1alpha1.WorkloadLeftToKubelet] > 0:
-		return metav1.ConditionFalse, v1alpha1.ReasonLeftToKubelet,
-			fmt.Sprintf("Access was granted; %s not restarted, and status.workloads says why.", workloads(count[v1alpha1.WorkloadLeftToKubelet], "is", "are"))
+		return metav1.ConditionFalse, v1alpha1.ReasonLeftToKubelet, message.WorkloadsLeftToKubelet(count[v1alpha1.WorkloadLeftToKubelet])
 	case g.Status.RecoveredWorkloads == 0 && count[v1alpha1.WorkloadRecovered] == 0:
-		return metav1.ConditionUnknown, v1alpha1.ReasonNoWorkload, "Access was granted; no workload on record has used it."
+		return metav1.ConditionUnknown, v1alpha1.ReasonNoWorkload, message.NoWorkload
 	default:
-		return metav1.ConditionTrue, v1alpha1.ReasonRecovered,
-			fmt.Sprintf("Access was granted; %s recovered.", workloads(int(g.Status.RecoveredWorkloads), "has", "have"))
+		return metav1.ConditionTrue, v1alpha1.ReasonRecovered, message.WorkloadsRecovered(int(g.Status.RecoveredWorkloads))
 	}
-}
-
-// workloads counts them, with the verb that goes with the number.
-func workloads(n int, one, many string) string {
-	if n == 1 {
-		return "1 workload " + one
-	}
-	return fmt.Sprintf("%d workloads %s", n, many)
 }

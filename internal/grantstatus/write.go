@@ -8,15 +8,14 @@
 package grantstatus
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/message"
 )
 
 // MaxWorkloads is how many workloads one grant lists, as the kind's schema has it.
@@ -42,7 +41,7 @@ func Intend(g *v1alpha1.PullAccessGrant, adding bool, etag string, now time.Time
 	setApproved(g)
 	if meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionGranted) == nil {
 		set(g, v1alpha1.ConditionGranted, metav1.ConditionFalse, v1alpha1.ReasonGranting,
-			"The member is being added to the repository's policy.")
+			message.AddingMember)
 	}
 	Summarise(g)
 }
@@ -59,31 +58,24 @@ func Grant(g *v1alpha1.PullAccessGrant, origin v1alpha1.GrantOrigin, etag string
 	granted := metav1.NewTime(now)
 	g.Status.Origin = origin
 	g.Status.GrantedTime = &granted
-	reason, message := v1alpha1.ReasonAccessGranted, "The operator added the member to the repository's policy."
+	reason, sentence := v1alpha1.ReasonAccessGranted, message.MemberAdded
 	if origin == v1alpha1.OriginFound {
 		g.Status.Write = nil
 		Note(g, v1alpha1.HistoryFound, "", now)
-		reason, message = v1alpha1.ReasonAlreadyGranted, "The member was in the repository's policy already; the operator changed nothing and will take nothing back."
+		reason, sentence = v1alpha1.ReasonAlreadyGranted, message.MemberFound
 	} else {
 		if g.Status.Write == nil {
 			g.Status.Write = &v1alpha1.IAMPolicyWrite{IntentTime: granted}
 		}
 		g.Status.Write.EtagAfter = etag
-		Note(g, v1alpha1.HistoryGranted, fmt.Sprintf("Etag before %s, after %s; request reason: %s.", g.Status.Write.EtagBefore, etag, RequestReason(g.Name)), now)
+		Note(g, v1alpha1.HistoryGranted, message.MemberWritten(g.Status.Write.EtagBefore, etag, message.RequestReason(g.Name)), now)
 	}
 	setApproved(g)
-	set(g, v1alpha1.ConditionGranted, metav1.ConditionTrue, reason, message)
+	set(g, v1alpha1.ConditionGranted, metav1.ConditionTrue, reason, sentence)
 	if !Effective(g) {
-		set(g, v1alpha1.ConditionEffective, metav1.ConditionUnknown, v1alpha1.ReasonWaitingForPropagation,
-			"No pull has been seen to work yet; IAM typically needs 2 minutes, at times 7, to spread a change.")
+		set(g, v1alpha1.ConditionEffective, metav1.ConditionUnknown, v1alpha1.ReasonWaitingForPropagation, message.WaitingForPropagation)
 	}
 	Summarise(g)
-}
-
-// RequestReason is what Cloud Audit Logs keep with a write, as the reason of the
-// request: the grants that it is for.
-func RequestReason(names ...string) string {
-	return "pull-access-operator: PullAccessGrant " + strings.Join(names, ", ")
 }
 
 // Withdraw takes an intent back of which nothing was sent.
@@ -96,7 +88,7 @@ func Withdraw(g *v1alpha1.PullAccessGrant) {
 // Refuse records why the policy was not changed. The intent ends only if it is
 // settled that no write of ours has taken effect. A member that could not be
 // taken out stays Granted, and Ready says why.
-func Refuse(g *v1alpha1.PullAccessGrant, status metav1.ConditionStatus, reason, message string, settled bool) {
+func Refuse(g *v1alpha1.PullAccessGrant, status metav1.ConditionStatus, reason, sentence string, settled bool) {
 	toRemove := leaving(g) && (Granted(g) || Interrupted(g))
 	if settled {
 		Withdraw(g)
@@ -105,13 +97,13 @@ func Refuse(g *v1alpha1.PullAccessGrant, status metav1.ConditionStatus, reason, 
 		if status == metav1.ConditionFalse { // Of an outage nobody is to blame.
 			g.Status.RefusedRevocations++
 		}
-		set(g, v1alpha1.ConditionReady, status, reason, message+force(g))
+		set(g, v1alpha1.ConditionReady, status, reason, sentence+force(g))
 		return
 	}
 	if reason == v1alpha1.ReasonPolicyGone {
-		set(g, v1alpha1.ConditionApproved, metav1.ConditionFalse, reason, message)
+		set(g, v1alpha1.ConditionApproved, metav1.ConditionFalse, reason, sentence)
 	}
-	set(g, v1alpha1.ConditionGranted, status, reason, message)
+	set(g, v1alpha1.ConditionGranted, status, reason, sentence)
 	Summarise(g)
 }
 
@@ -128,9 +120,9 @@ func force(g *v1alpha1.PullAccessGrant) string {
 	if g.Status.RefusedRevocations < forceAfter {
 		return ""
 	}
-	by := fmt.Sprintf(" That was refused %d times. It can be done by hand (%s).", g.Status.RefusedRevocations, RemoveCommand(g))
+	by := message.RevokeByHand(g.Status.RefusedRevocations, RemoveCommand(g))
 	if g.DeletionTimestamp != nil {
-		by += fmt.Sprintf(` Then let the record go (kubectl patch pullaccessgrant %s --type=merge --patch='{"metadata":{"finalizers":null}}').`, g.Name)
+		by += message.RemoveFinalizer(g.Name)
 	}
 	return by
 }
@@ -142,7 +134,7 @@ func MarkEffective(g *v1alpha1.PullAccessGrant, now time.Time) {
 	}
 	effective := metav1.NewTime(now)
 	g.Status.EffectiveTime = &effective
-	set(g, v1alpha1.ConditionEffective, metav1.ConditionTrue, v1alpha1.ReasonPullWorked, "A pull was seen to work after the grant.")
+	set(g, v1alpha1.ConditionEffective, metav1.ConditionTrue, v1alpha1.ReasonPullWorked, message.PullWorked)
 	Note(g, v1alpha1.HistoryPullWorked, "", now)
 }
 
@@ -152,11 +144,7 @@ func MarkIneffective(g *v1alpha1.PullAccessGrant, now time.Time) {
 	if g.Status.EffectiveTime != nil || Ineffective(g) {
 		return
 	}
-	message := "Pods still cannot pull after all attempts; look for a deny policy, a principal access boundary, VPC Service Controls or a download rule that blocks the account."
-	if len(g.Spec.Unknowns) > 0 {
-		message += " Not known when it was granted: " + strings.Join(g.Spec.Unknowns, "; ") + "."
-	}
-	set(g, v1alpha1.ConditionEffective, metav1.ConditionFalse, v1alpha1.ReasonIneffective, message)
+	set(g, v1alpha1.ConditionEffective, metav1.ConditionFalse, v1alpha1.ReasonIneffective, message.Ineffective(g.Spec.Unknowns))
 	Note(g, v1alpha1.HistoryIneffective, "", now)
 }
 
@@ -236,8 +224,8 @@ func Done(state v1alpha1.WorkloadState) bool {
 	return state == v1alpha1.WorkloadRecovered || state == v1alpha1.WorkloadGone
 }
 
-func set(g *v1alpha1.PullAccessGrant, conditionType string, status metav1.ConditionStatus, reason, message string) {
+func set(g *v1alpha1.PullAccessGrant, conditionType string, status metav1.ConditionStatus, reason, sentence string) {
 	meta.SetStatusCondition(&g.Status.Conditions, metav1.Condition{
-		Type: conditionType, Status: status, Reason: reason, Message: message, ObservedGeneration: g.Generation,
+		Type: conditionType, Status: status, Reason: reason, Message: sentence, ObservedGeneration: g.Generation,
 	})
 }

@@ -5,17 +5,17 @@
 //
 // It comes after the decision and before the act, and is pure: it counts on the
 // policy's status, which outlives the operator's process. What it holds back is
-// not refused: it goes on when the brake opens.
+// not refused: it goes on when the limit resets.
 package limit
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/message"
 )
 
 const (
@@ -30,19 +30,19 @@ const (
 // not reach objects that are older than they are.
 type Limits struct {
 	GrantsPerHour, RestartsPerHour int
-	Cooldown                       time.Duration
-	StormRepositories              int
-	StormWindow                    time.Duration
+	RestartCooldown                time.Duration
+	CircuitBreakerRepositories     int
+	CircuitBreakerWindow           time.Duration
 }
 
 // LimitsOf reads them.
 func LimitsOf(spec v1alpha1.LimitsSpec) Limits {
 	return Limits{
-		GrantsPerHour:     number(spec.MaxGrantsPerHour, v1alpha1.DefaultMaxGrantsPerHour),
-		RestartsPerHour:   number(spec.MaxRestartsPerHour, v1alpha1.DefaultMaxRestartsPerHour),
-		Cooldown:          duration(spec.RestartCooldown, v1alpha1.DefaultRestartCooldown),
-		StormRepositories: number(spec.CircuitBreaker.MaxRepositories, v1alpha1.DefaultCircuitBreakerRepositories),
-		StormWindow:       duration(spec.CircuitBreaker.Window, v1alpha1.DefaultCircuitBreakerWindow),
+		GrantsPerHour:              number(spec.MaxGrantsPerHour, v1alpha1.DefaultMaxGrantsPerHour),
+		RestartsPerHour:            number(spec.MaxRestartsPerHour, v1alpha1.DefaultMaxRestartsPerHour),
+		RestartCooldown:            duration(spec.RestartCooldown, v1alpha1.DefaultRestartCooldown),
+		CircuitBreakerRepositories: number(spec.CircuitBreaker.MaxRepositories, v1alpha1.DefaultCircuitBreakerRepositories),
+		CircuitBreakerWindow:       duration(spec.CircuitBreaker.Window, v1alpha1.DefaultCircuitBreakerWindow),
 	}
 }
 
@@ -61,12 +61,12 @@ func duration(said *metav1.Duration, otherwise time.Duration) time.Duration {
 }
 
 // Left is how many more acts the limit allows now; never less than 0.
-func Left(counts []v1alpha1.IntervalCount, limit int, now time.Time) int {
+func Left(counts []v1alpha1.IntervalCount, most int, now time.Time) int {
 	done := 0
 	for _, c := range current(counts, now) {
 		done += int(c.Count)
 	}
-	return max(limit-done, 0)
+	return max(most-done, 0)
 }
 
 // Add counts n more acts, or fewer where n is negative, and forgets what no longer
@@ -89,11 +89,11 @@ func Add(counts []v1alpha1.IntervalCount, n int, now time.Time) []v1alpha1.Inter
 	return slices.DeleteFunc(kept, func(c v1alpha1.IntervalCount) bool { return c.Count == 0 })
 }
 
-// Opens is when the limit next allows an act; now, if it does.
-func Opens(counts []v1alpha1.IntervalCount, limit int, now time.Time) time.Time {
+// ResetTime is when the limit next allows an act; now, if it does.
+func ResetTime(counts []v1alpha1.IntervalCount, most int, now time.Time) time.Time {
 	kept := current(counts, now)
 	for i := range kept {
-		if Left(kept[i:], limit, now) > 0 {
+		if Left(kept[i:], most, now) > 0 {
 			break
 		}
 		now = kept[i].StartTime.Add(hour + stretch)
@@ -110,25 +110,25 @@ func current(counts []v1alpha1.IntervalCount, now time.Time) []v1alpha1.Interval
 	return counts[first:]
 }
 
-// Storm tells until when so many repositories are asked for at once that nothing is
-// granted; zero if it is no storm. asked says when each was last asked for.
-func Storm[R comparable](asked map[R]time.Time, limits Limits, now time.Time) time.Time {
+// BreakerResetTime tells until when so many repositories are asked for at once that nothing is
+// granted; zero if it is not so. asked says when each was last asked for.
+func BreakerResetTime[R comparable](asked map[R]time.Time, limits Limits, now time.Time) time.Time {
 	var ends []time.Time
 	for _, at := range asked {
-		if end := at.Add(limits.StormWindow); now.Before(end) {
+		if end := at.Add(limits.CircuitBreakerWindow); now.Before(end) {
 			ends = append(ends, end)
 		}
 	}
-	if len(ends) <= limits.StormRepositories {
+	if len(ends) <= limits.CircuitBreakerRepositories {
 		return time.Time{}
 	}
 	slices.SortFunc(ends, time.Time.Compare)
-	return ends[len(ends)-limits.StormRepositories-1]
+	return ends[len(ends)-limits.CircuitBreakerRepositories-1]
 }
 
-// Trip notes on the policy that a brake holds something back until then, and reports
-// whether that is news: a brake that was noted already may only hold for longer.
-func Trip(status *v1alpha1.LimitsStatus, which v1alpha1.Limit, until time.Time) bool {
+// Reach notes on the policy that a limit holds something back until then, and reports
+// whether that is news: a limit that was noted already may only hold for longer.
+func Reach(status *v1alpha1.LimitsStatus, which v1alpha1.Limit, until time.Time) bool {
 	at := metav1.NewTime(until.Add(time.Second - 1).Truncate(time.Second)) // Whole seconds, never early.
 	i := slices.IndexFunc(status.Reached, func(t v1alpha1.ReachedLimit) bool { return t.Limit == which })
 	if i < 0 {
@@ -141,9 +141,9 @@ func Trip(status *v1alpha1.LimitsStatus, which v1alpha1.Limit, until time.Time) 
 	return i < 0
 }
 
-// Open takes those off that hold no longer, because their time is over or the policy
-// has been given more room, and says when the next one opens, zero if none is left.
-func Open(status *v1alpha1.LimitsStatus, limits Limits, now time.Time) time.Time {
+// Reset removes those that hold no longer, because their time is over or the policy
+// has been given more room, and says when the next one resets, zero if none is left.
+func Reset(status *v1alpha1.LimitsStatus, limits Limits, now time.Time) time.Time {
 	var next time.Time
 	status.Reached = slices.DeleteFunc(status.Reached, func(t v1alpha1.ReachedLimit) bool {
 		return !now.Before(t.ResetTime.Time) ||
@@ -158,16 +158,14 @@ func Open(status *v1alpha1.LimitsStatus, limits Limits, now time.Time) time.Time
 	return next
 }
 
-// Sentence says what a brake holds back, by which field, and until when.
+// Sentence says what a limit holds back, by which field, and until when.
 func Sentence(which v1alpha1.Limit, policy string, limits Limits, until time.Time) string {
-	at := until.UTC().Format(time.RFC3339)
 	switch which {
 	case v1alpha1.LimitGrants:
-		return fmt.Sprintf("Policy %s allows %d grants in an hour (spec.limits.maxGrantsPerHour); what waits goes on at %s.", policy, limits.GrantsPerHour, at)
+		return message.GrantLimitReached(policy, limits.GrantsPerHour, until)
 	case v1alpha1.LimitRestarts:
-		return fmt.Sprintf("Policy %s allows %d restarts in an hour (spec.limits.maxRestartsPerHour); what waits goes on at %s.", policy, limits.RestartsPerHour, at)
+		return message.RestartLimitReached(policy, limits.RestartsPerHour, until)
 	default:
-		return fmt.Sprintf("More than %d repositories are asked for within %s under policy %s (spec.limits.circuitBreaker): look for one cause behind all; if there is none, what waits goes on at %s.",
-			limits.StormRepositories, limits.StormWindow, policy, at)
+		return message.CircuitBreakerOpen(policy, limits.CircuitBreakerRepositories, limits.CircuitBreakerWindow, until)
 	}
 }

@@ -29,7 +29,7 @@ func TestLimitsOf(t *testing.T) {
 	}
 }
 
-// TestNoHourHoldsMore lets acts happen whenever the brake allows them, at random
+// TestNoHourHoldsMore lets acts happen whenever the limit allows them, at random
 // times: no hour ever holds more than the limit, none is kept longer than need be,
 // and the list stays bounded.
 func TestNoHourHoldsMore(t *testing.T) {
@@ -47,7 +47,7 @@ func TestNoHourHoldsMore(t *testing.T) {
 			if len(counts) > 16 {
 				t.Fatalf("%d stretches are kept, the schema takes 16", len(counts))
 			}
-			opens := Opens(counts, limit, at)
+			opens := ResetTime(counts, limit, at)
 			if (Left(counts, limit, at) > 0) != opens.Equal(at) || Left(counts, limit, opens) == 0 {
 				t.Fatalf("at %v there are %d left, and it opens at %v with %d", at, Left(counts, limit, at), opens, Left(counts, limit, opens))
 			}
@@ -94,8 +94,8 @@ func TestClockSetBackFreesNothing(t *testing.T) {
 	}
 }
 
-func TestStorm(t *testing.T) {
-	limits := Limits{StormRepositories: 2, StormWindow: 10 * time.Minute}
+func TestBreakerResetTime(t *testing.T) {
+	limits := Limits{CircuitBreakerRepositories: 2, CircuitBreakerWindow: 10 * time.Minute}
 	tests := map[string]struct {
 		ago  []time.Duration
 		want time.Duration
@@ -112,35 +112,35 @@ func TestStorm(t *testing.T) {
 			for i, ago := range tc.ago {
 				asked[i] = now.Add(-ago)
 			}
-			until := Storm(asked, limits, now)
+			until := BreakerResetTime(asked, limits, now)
 			if tc.want == 0 != until.IsZero() || tc.want != 0 && !until.Equal(now.Add(tc.want)) {
-				t.Errorf("Storm = %v, want in %v", until, tc.want)
+				t.Errorf("BreakerResetTime = %v, want in %v", until, tc.want)
 			}
-			if !until.IsZero() && !Storm(asked, limits, until).IsZero() {
+			if !until.IsZero() && !BreakerResetTime(asked, limits, until).IsZero() {
 				t.Error("it is still a storm when it was to end")
 			}
 		})
 	}
 }
 
-func TestTripAndOpen(t *testing.T) {
+func TestReachAndReset(t *testing.T) {
 	limits := Limits{GrantsPerHour: 2}
 	status := v1alpha1.LimitsStatus{Grants: Add(nil, 2, now)}
-	if !Trip(&status, v1alpha1.LimitGrants, now.Add(time.Minute)) || Trip(&status, v1alpha1.LimitGrants, now) {
+	if !Reach(&status, v1alpha1.LimitGrants, now.Add(time.Minute)) || Reach(&status, v1alpha1.LimitGrants, now) {
 		t.Error("only the first of two trips is news")
 	}
-	Trip(&status, v1alpha1.LimitCircuitBreaker, now.Add(time.Second/2))
-	if next := Open(&status, limits, now); !next.Equal(now.Add(time.Second)) || len(status.Reached) != 2 {
+	Reach(&status, v1alpha1.LimitCircuitBreaker, now.Add(time.Second/2))
+	if next := Reset(&status, limits, now); !next.Equal(now.Add(time.Second)) || len(status.Reached) != 2 {
 		t.Errorf("the next opens at %v of %+v", next, status.Reached)
 	}
-	if next := Open(&status, limits, now.Add(time.Second)); !next.Equal(now.Add(time.Minute)) {
+	if next := Reset(&status, limits, now.Add(time.Second)); !next.Equal(now.Add(time.Minute)) {
 		t.Errorf("the next opens at %v", next)
 	}
-	if next := Open(&status, limits, now.Add(time.Minute)); !next.IsZero() || len(status.Reached) != 0 {
+	if next := Reset(&status, limits, now.Add(time.Minute)); !next.IsZero() || len(status.Reached) != 0 {
 		t.Errorf("open at %v: %+v", next, status.Reached)
 	}
-	Trip(&status, v1alpha1.LimitGrants, now.Add(time.Minute))
-	if Open(&status, Limits{GrantsPerHour: 3}, now); len(status.Reached) != 0 {
+	Reach(&status, v1alpha1.LimitGrants, now.Add(time.Minute))
+	if Reset(&status, Limits{GrantsPerHour: 3}, now); len(status.Reached) != 0 {
 		t.Errorf("with more room it still holds: %+v", status.Reached)
 	}
 }

@@ -45,10 +45,10 @@ var (
 		Namespace: namespace, Name: "restarts_total",
 		Help: "Restarts of workloads after a grant, by result.",
 	}, []string{"result"})
-	brakes = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Namespace: namespace, Name: "brakes_total",
-		Help: "Times that a brake of a policy began to hold something back, by brake.",
-	}, []string{"brake"})
+	limits = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: namespace, Name: "limits_reached_total",
+		Help: "Times that a limit of a policy began to hold something back, by limit.",
+	}, []string{"limit"})
 	recovery = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Namespace: namespace, Name: "recovery_seconds",
 		Help:    "Seconds from the first failure seen of a workload until its pods had started.",
@@ -60,7 +60,7 @@ var (
 // standing is asked at every scrape.
 func Register(standing func() Standing) error {
 	for _, c := range []prometheus.Collector{
-		pullFailures, decisions, grants, grantDuration, restarts, brakes, recovery, standingCollector(standing),
+		pullFailures, decisions, grants, grantDuration, restarts, limits, recovery, standingCollector(standing),
 	} {
 		if err := metrics.Registry.Register(c); err != nil {
 			return err
@@ -84,8 +84,8 @@ func GrantDuration(d time.Duration) { grantDuration.Observe(d.Seconds()) }
 // Restart counts a restart; result is "done", "failed" or "refused".
 func Restart(result string) { restarts.WithLabelValues(result).Inc() }
 
-// BrakeTripped counts a brake that began to hold something back.
-func BrakeTripped(brake string) { brakes.WithLabelValues(brake).Inc() }
+// LimitReached counts a limit that began to hold something back.
+func LimitReached(limit string) { limits.WithLabelValues(limit).Inc() }
 
 // Recovery observes one workload's way from failure to recovery.
 func Recovery(d time.Duration) { recovery.Observe(d.Seconds()) }

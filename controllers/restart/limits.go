@@ -21,8 +21,8 @@ type spent struct {
 }
 
 // holdBack counts the restarts that are due on the policies that they are done under,
-// before they are put on record. What a policy's brake does not let through is put off,
-// and only what it does waits for its turn: one policy's brake is not to slow down the
+// before they are put on record. What a policy's limit does not let through is put off,
+// and only what it does waits for its turn: one policy's limit is not to slow down the
 // restarts of another. What is put off is planned as if it were not due yet.
 func (r *Reconciler) holdBack(ctx context.Context, grant *v1alpha1.PullAccessGrant, j *judgement) error {
 	byPolicy := map[string][]int{}
@@ -31,7 +31,7 @@ func (r *Reconciler) holdBack(ctx context.Context, grant *v1alpha1.PullAccessGra
 	}
 	for name, due := range byPolicy {
 		var waiting []int
-		got, braked, err := r.spend(ctx, name, due, func(i int) bool {
+		got, limited, err := r.spend(ctx, name, due, func(i int) bool {
 			wait := r.othersFirst(j.planned[i].Workload, grant.Name)
 			if wait > 0 {
 				waiting = append(waiting, i)
@@ -48,8 +48,8 @@ func (r *Reconciler) holdBack(ctx context.Context, grant *v1alpha1.PullAccessGra
 			delete(j.waits, i)
 		}
 		limits := limit.LimitsOf(got.policy.Spec.Limits)
-		opens := limit.Opens(got.policy.Status.Limits.Restarts, limits.RestartsPerHour, r.Clock.Now())
-		for _, i := range braked {
+		opens := limit.ResetTime(got.policy.Status.Limits.Restarts, limits.RestartsPerHour, r.Clock.Now())
+		for _, i := range limited {
 			w := grant.Status.Workloads[i]
 			if w.State != v1alpha1.WorkloadRestarting {
 				w.State, w.Message = v1alpha1.WorkloadWaiting, limit.Sentence(v1alpha1.LimitRestarts, name, limits, opens)
@@ -61,9 +61,9 @@ func (r *Reconciler) holdBack(ctx context.Context, grant *v1alpha1.PullAccessGra
 	return nil
 }
 
-// spend counts those restarts under the policy that its brake lets through and that may
+// spend counts those restarts under the policy that its limit lets through and that may
 // begin, and names those that it does not let through.
-func (r *Reconciler) spend(ctx context.Context, name string, due []int, mayBegin func(int) bool) (got spent, braked []int, _ error) {
+func (r *Reconciler) spend(ctx context.Context, name string, due []int, mayBegin func(int) bool) (got spent, limited []int, _ error) {
 	var news bool
 	policy, err := r.Policies.Change(ctx, r.Client, name, func(policy *v1alpha1.PullAccessPolicy) error {
 		now, most := r.Clock.Now(), limit.LimitsOf(policy.Spec.Limits).RestartsPerHour
@@ -71,23 +71,23 @@ func (r *Reconciler) spend(ctx context.Context, name string, due []int, mayBegin
 		left := limit.Left(*counts, most, now)
 		for _, i := range due {
 			if got.n == left {
-				braked = append(braked, i)
+				limited = append(limited, i)
 			} else if mayBegin(i) {
 				got.n++
 			}
 		}
 		*counts = limit.Add(*counts, got.n, now)
-		news = len(braked) > 0 && limit.Trip(&policy.Status.Limits, v1alpha1.LimitRestarts, limit.Opens(*counts, most, now))
+		news = len(limited) > 0 && limit.Reach(&policy.Status.Limits, v1alpha1.LimitRestarts, limit.ResetTime(*counts, most, now))
 		return nil
 	})
 	if err != nil {
 		return spent{}, nil, fmt.Errorf("count restarts under policy %s: %w", name, err)
 	}
 	if news {
-		metrics.BrakeTripped(string(v1alpha1.LimitRestarts))
+		metrics.LimitReached(string(v1alpha1.LimitRestarts))
 	}
 	got.policy = policy
-	return got, braked, nil
+	return got, limited, nil
 }
 
 // refund takes back what was counted for restarts that did not get on record because

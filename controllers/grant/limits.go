@@ -18,11 +18,11 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/metrics"
 )
 
-// errBraked says that others have used up what a brake allows since the pass began;
+// errLimitReached says that others have used up what a limit allows since the pass began;
 // the next pass says so on the record.
-var errBraked = errors.New("a brake of the policy holds it back")
+var errLimitReached = errors.New("a limit of the policy holds it back")
 
-// holdBack keeps from being added what the policies' brakes do not allow now. A
+// holdBack keeps from being added what the policies' limits do not allow now. A
 // write that was begun goes on: it was counted then.
 func (r *Reconciler) holdBack(ctx context.Context, w *work) error {
 	byPolicy := map[string][]*v1alpha1.PullAccessGrant{}
@@ -40,7 +40,7 @@ func (r *Reconciler) holdBack(ctx context.Context, w *work) error {
 	}
 	for name, waiting := range byPolicy {
 		policy := policyNamed(w.policies, name)
-		which, free, until := r.brakeOn(policy, asked[name], len(waiting))
+		which, free, until := r.reachedLimit(policy, asked[name], len(waiting))
 		if free >= len(waiting) {
 			continue
 		}
@@ -51,24 +51,24 @@ func (r *Reconciler) holdBack(ctx context.Context, w *work) error {
 		}
 		w.add = w.without(held).add
 		w.wake(until)
-		if err := r.trip(ctx, name, which, until); err != nil {
+		if err := r.noteReached(ctx, name, which, until); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// brakeOn tells how many of those that wait may go on, and which brake holds the
+// reachedLimit tells how many of those that wait may go on, and which limit holds the
 // rest until when.
-func (r *Reconciler) brakeOn(policy *v1alpha1.PullAccessPolicy, asked map[imageref.Repository]time.Time, waiting int) (which v1alpha1.Limit, free int, until time.Time) {
+func (r *Reconciler) reachedLimit(policy *v1alpha1.PullAccessPolicy, asked map[imageref.Repository]time.Time, waiting int) (which v1alpha1.Limit, free int, until time.Time) {
 	now, limits := r.Clock.Now(), limit.LimitsOf(policy.Spec.Limits)
-	if until := limit.Storm(asked, limits, now); !until.IsZero() {
+	if until := limit.BreakerResetTime(asked, limits, now); !until.IsZero() {
 		return v1alpha1.LimitCircuitBreaker, 0, until
 	}
 	counts := policy.Status.Limits.Grants
 	free = min(limit.Left(counts, limits.GrantsPerHour, now), waiting)
 	// What goes on now is counted by then.
-	until = limit.Opens(limit.Add(counts, free, now), limits.GrantsPerHour, now)
+	until = limit.ResetTime(limit.Add(counts, free, now), limits.GrantsPerHour, now)
 	return v1alpha1.LimitGrants, free, until
 }
 
@@ -92,15 +92,15 @@ func (r *Reconciler) asked(ctx context.Context) (map[string]map[imageref.Reposit
 	return asked, nil
 }
 
-// trip notes on the policy that a brake holds something back.
-func (r *Reconciler) trip(ctx context.Context, name string, which v1alpha1.Limit, until time.Time) error {
+// noteReached records on the policy that a limit holds something back.
+func (r *Reconciler) noteReached(ctx context.Context, name string, which v1alpha1.Limit, until time.Time) error {
 	news := false
 	_, err := r.Policies.Change(ctx, r.Client, name, func(policy *v1alpha1.PullAccessPolicy) error {
-		news = limit.Trip(&policy.Status.Limits, which, until)
+		news = limit.Reach(&policy.Status.Limits, which, until)
 		return nil
 	})
 	if err == nil && news {
-		metrics.BrakeTripped(string(which))
+		metrics.LimitReached(string(which))
 	}
 	return err
 }
@@ -117,7 +117,7 @@ func (r *Reconciler) spend(ctx context.Context, w *work, adding []*v1alpha1.Pull
 	for name, grants := range due {
 		_, err := r.Policies.Change(ctx, r.Client, name, func(policy *v1alpha1.PullAccessPolicy) error {
 			if len(grants) > limit.Left(policy.Status.Limits.Grants, limit.LimitsOf(policy.Spec.Limits).GrantsPerHour, r.Clock.Now()) {
-				return errBraked
+				return errLimitReached
 			}
 			policy.Status.Limits.Grants = limit.Add(policy.Status.Limits.Grants, len(grants), r.Clock.Now())
 			return nil
