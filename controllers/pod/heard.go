@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/cache"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -20,12 +21,13 @@ import (
 )
 
 const (
-	// podsHeard bounds of how many pods of a namespace Events are kept, namespacesHeard
-	// of how many namespaces, eventsHeard how many of each pod. Who may write Events in
-	// a namespace can push out what is kept of that one alone.
-	podsHeard, namespacesHeard, eventsHeard = 64, 128, 4
-	// maxHeard bounds the texts of an Event, in bytes. The kubelet's are shorter.
-	maxHeard = 4 << 10
+	// podsHeard limits the pods of a namespace whose Events are kept, eventsHeard the Events
+	// of each pod, bytesHeard their size, and namespacesHeard the namespaces. A user who may
+	// write Events in one namespace can evict the Events of that namespace only.
+	podsHeard, eventsHeard, bytesHeard, namespacesHeard = 64, 4, 64 << 10, 128
+	// maxHeard limits the message of an Event, maxPath its field path, and maxUID the UID
+	// of its pod, in bytes. The kubelet's Events are shorter.
+	maxHeard, maxPath, maxUID = 4 << 10, 128, 64
 	// heardFor is for how long: the kubelet says it again at least every 5 minutes.
 	heardFor = 10 * time.Minute
 	// readAgain is how soon a pod that is not pending is read again because of an Event.
@@ -36,68 +38,145 @@ const (
 // lost: the kubelet repeats itself.
 type heard struct {
 	clock clock.PassiveClock
+	reads *liveReads
 	mu    sync.Mutex
-	// namespaces are caches of pods.
+	// namespaces maps the name of a namespace to its *namespaceHeard.
 	namespaces *cache.LRUExpireCache
+}
+
+// namespaceHeard holds the Events of one namespace.
+type namespaceHeard struct {
+	pods map[string]said
+	// order lists the names of the pods, the pod with the oldest Event first.
+	order []string
+	bytes int
 }
 
 // said is what was heard of one pod; it is replaced and never changed.
 type said struct {
 	events []*corev1.Event
-	// asked is when the pod was last looked at because of one of them.
-	asked time.Time
+	// asked is the time of the last live read that an Event triggered. last is the arrival
+	// of the last Event.
+	asked, last time.Time
+	// counted: an Event has counted a live read of the pod that is still to be made.
+	counted bool
 }
 
-func newHeard(clock clock.PassiveClock) *heard {
-	return &heard{clock: clock, namespaces: cache.NewLRUExpireCacheWithClock(namespacesHeard, clock)}
+func newHeard(clock clock.PassiveClock, reads *liveReads) *heard {
+	return &heard{clock: clock, reads: reads, namespaces: cache.NewLRUExpireCacheWithClock(namespacesHeard, clock)}
 }
 
-// podsOf gives what is kept of a namespace, nil if nothing is.
-func (h *heard) podsOf(namespace string) *cache.LRUExpireCache {
+// podsOf returns the Events of a namespace.
+func (h *heard) podsOf(namespace string) *namespaceHeard {
 	known, _ := h.namespaces.Get(namespace)
-	pods, _ := known.(*cache.LRUExpireCache)
-	return pods
+	if pods, ok := known.(*namespaceHeard); ok {
+		return pods
+	}
+	return &namespaceHeard{pods: map[string]said{}}
 }
 
 func (h *heard) of(pod types.NamespacedName) said {
-	pods := h.podsOf(pod.Namespace)
-	if pods == nil {
-		return said{}
-	}
-	known, _ := pods.Get(pod.Name)
-	found, _ := known.(said)
-	return found
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.podsOf(pod.Namespace).of(pod.Name, h.clock.Now())
 }
 
 // add keeps the Event, and tells whether the pod is to be looked at for it.
 func (h *heard) add(pod types.NamespacedName, event *corev1.Event, pending bool) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	before, now := h.of(pod), h.clock.Now()
-	after := said{asked: before.asked, events: slices.DeleteFunc(slices.Clone(before.events), func(e *corev1.Event) bool {
+	now, pods := h.clock.Now(), h.podsOf(pod.Namespace)
+	before := pods.of(pod.Name, now)
+	after := said{asked: before.asked, last: now, counted: before.counted, events: slices.DeleteFunc(slices.Clone(before.events), func(e *corev1.Event) bool {
 		return e.InvolvedObject.FieldPath == event.InvolvedObject.FieldPath && e.Message == event.Message
 	})}
 	after.events = append(after.events, slim(event))
 	after.events = after.events[max(0, len(after.events)-eventsHeard):]
-	again := now.Sub(before.asked) >= readAgain
-	if again && !pending { // A pending one may run by the time it is read: it has its minute still.
-		after.asked = now
+	look := pending
+	if !pending { // An Event of a pending pod does not use up the interval: the pod may be running when it is read.
+		look = now.Sub(before.asked) >= readAgain && h.reads.allow(pod.Namespace)
 	}
-	pods := h.podsOf(pod.Namespace)
-	if pods == nil {
-		pods = cache.NewLRUExpireCacheWithClock(podsHeard, h.clock)
+	if look && !pending {
+		after.asked, after.counted = now, true
 	}
-	pods.Add(pod.Name, after, heardFor)
+	pods.put(pod.Name, after)
 	h.namespaces.Add(pod.Namespace, pods, heardFor)
-	return pending || again
+	return look
+}
+
+// takeRead tells whether an Event has counted a live read of the pod, once.
+func (h *heard) takeRead(pod types.NamespacedName) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	pods := h.podsOf(pod.Namespace)
+	known := pods.of(pod.Name, h.clock.Now())
+	if !known.counted {
+		return false
+	}
+	known.counted = false
+	pods.pods[pod.Name] = known
+	return true
+}
+
+func (n *namespaceHeard) of(pod string, now time.Time) said {
+	if found := n.pods[pod]; now.Sub(found.last) < heardFor {
+		return found
+	}
+	return said{}
+}
+
+// put replaces the Events of a pod, and drops the pods with the oldest Events until the
+// rest fits.
+func (n *namespaceHeard) put(pod string, after said) {
+	n.drop(pod)
+	n.pods[pod], n.order, n.bytes = after, append(n.order, pod), n.bytes+after.size()
+	for len(n.order) > podsHeard || n.bytes > bytesHeard {
+		n.drop(n.order[0])
+	}
+}
+
+func (n *namespaceHeard) drop(pod string) {
+	n.bytes -= n.pods[pod].size()
+	delete(n.pods, pod)
+	n.order = slices.DeleteFunc(n.order, func(other string) bool { return other == pod })
+}
+
+// eventCost estimates the memory of an Event beside its texts, in bytes.
+const eventCost = 800
+
+// size estimates the memory of the events, in bytes.
+func (s said) size() int {
+	size := 0
+	for _, e := range s.events {
+		size += eventCost + len(e.Message) + len(e.InvolvedObject.FieldPath) + len(e.InvolvedObject.Name)
+	}
+	return size
 }
 
 // slim keeps of an Event what is read.
 func slim(event *corev1.Event) *corev1.Event {
-	return &corev1.Event{
-		InvolvedObject: event.InvolvedObject, Reason: event.Reason, Message: event.Message,
-		FirstTimestamp: event.FirstTimestamp, LastTimestamp: event.LastTimestamp, EventTime: event.EventTime, Series: event.Series,
+	kept := &corev1.Event{
+		InvolvedObject: corev1.ObjectReference{
+			Kind: event.InvolvedObject.Kind, Namespace: event.InvolvedObject.Namespace, Name: event.InvolvedObject.Name,
+			UID: event.InvolvedObject.UID, FieldPath: event.InvolvedObject.FieldPath,
+		},
+		Reason: event.Reason, Message: event.Message,
+		FirstTimestamp: event.FirstTimestamp, LastTimestamp: event.LastTimestamp, EventTime: event.EventTime,
 	}
+	if event.Series != nil {
+		kept.Series = &corev1.EventSeries{LastObservedTime: event.Series.LastObservedTime}
+	}
+	return kept
+}
+
+// credible reports whether the kubelet could have written the Event about a pull of a pod
+// in the Event's namespace. The API server also accepts Events about other namespaces,
+// about invalid pod names, and of any length.
+func credible(event *corev1.Event) bool {
+	of := &event.InvolvedObject
+	return of.Namespace == event.Namespace && (of.Kind == "" || of.Kind == "Pod") && len(of.UID) <= maxUID && len(of.FieldPath) <= maxPath &&
+		len(event.Message) <= maxHeard && len(of.Name) <= validation.DNS1123SubdomainMaxLength &&
+		len(validation.IsDNS1123Subdomain(of.Name)) == 0 && pullfailure.OfPull(event)
 }
 
 // hear takes an Event for a trigger: it tells whether the pod that it names is to be
@@ -105,12 +184,15 @@ func slim(event *corev1.Event) *corev1.Event {
 // read live, for a container that once ran is not looked for by the cache.
 func (r *Reconciler) hear(ctx context.Context, event *corev1.Event) (types.NamespacedName, bool) {
 	name := types.NamespacedName{Namespace: event.InvolvedObject.Namespace, Name: event.InvolvedObject.Name}
-	if !pullfailure.OfPull(event) || event.Namespace != name.Namespace || len(event.Message) > maxHeard || len(event.InvolvedObject.FieldPath) > maxHeard {
-		return name, false // The API server takes Events about other namespaces, and of any length.
+	if !credible(event) {
+		return name, false
 	}
 	var pod corev1.Pod
 	err := r.Client.Get(ctx, name, &pod)
 	switch {
+	case err == nil && len(pod.Spec.Containers) == 0:
+		// A stub, whose live read reconcileLive counts, or a pod that the cache does not see on its node yet.
+		return name, r.heard.add(name, event, true)
 	case err == nil:
 		failure, ok := pullfailure.FromEvent(&pod, event)
 		return name, ok && !r.memory.knows(&pod, failure) && r.heard.add(name, event, true)
@@ -133,20 +215,4 @@ func (r *Reconciler) failures(pod *corev1.Pod) []pullfailure.Failure {
 		return f.Role != pullfailure.Sandbox &&
 			!slices.ContainsFunc(waiting, func(w pullfailure.Failure) bool { return w.Container == f.Container })
 	})
-}
-
-// podReader reads pods from the cache of pending ones, and live those that an Event names.
-type podReader struct {
-	client.Client
-	live  client.Reader
-	heard *heard
-}
-
-// Get implements client.Reader.
-func (p podReader) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
-	err := p.Client.Get(ctx, key, object, options...)
-	if !apierrors.IsNotFound(err) || len(p.heard.of(key).events) == 0 {
-		return err
-	}
-	return p.live.Get(ctx, key, object, options...)
 }

@@ -4,10 +4,11 @@
 package pod
 
 import (
+	"crypto/sha256"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/cache"
 
 	"github.com/pull-access/pull-access-operator/internal/metrics"
@@ -15,8 +16,9 @@ import (
 )
 
 const (
-	// remembered bounds how many failing containers are remembered.
-	remembered = 32768
+	// remembered limits the answers that are kept, causesKept the causes, and maxText each
+	// name in a cause, in bytes.
+	remembered, causesKept, maxText = 32768, 16384, 256
 	// rememberedFor is longer than the kubelet ever waits between two attempts
 	// (5 minutes), so that a cause outlasts the back-offs in between.
 	rememberedFor = time.Hour
@@ -31,19 +33,18 @@ type memory struct {
 }
 
 func newMemory() memory {
-	return memory{causes: cache.NewLRUExpireCache(remembered), answers: cache.NewLRUExpireCache(remembered)}
+	return memory{causes: cache.NewLRUExpireCache(causesKept), answers: cache.NewLRUExpireCache(remembered)}
 }
 
-// container tells one container of one pod from all others, also from a later
-// pod of the same name and from a container whose image was changed.
-type container struct {
-	pod   types.UID
-	name  string
-	image string
-}
+// container tells one container of one pod from all others, also from a later pod of the
+// same name and from a container whose image was changed. It is a hash, because an image
+// reference may be long.
+type container [sha256.Size]byte
 
 func keyOf(pod *corev1.Pod, failure pullfailure.Failure) container {
-	return container{pod: pod.UID, name: failure.Container, image: failure.Image}
+	// The key is unambiguous: UIDs and container names contain no slash, and the image is
+	// last.
+	return sha256.Sum256([]byte(string(pod.UID) + "/" + failure.Container + "/" + failure.Image))
 }
 
 // cause returns the verdict to go by, and whether its cause is new for the
@@ -74,17 +75,28 @@ func (m memory) knows(pod *corev1.Pod, failure pullfailure.Failure) bool {
 // classify reads the text, and falls back on what an earlier text of this container
 // said: a back-off alone carries no cause, and the two alternate.
 func (m memory) classify(pod *corev1.Pod, failure pullfailure.Failure) pullfailure.Verdict {
-	verdict, isNew := m.cause(pod, failure, failure.Classify())
+	verdict, isNew := m.cause(pod, failure, short(failure.Classify()))
 	if isNew {
 		metrics.PullFailure(string(verdict.Cause))
 	}
 	return verdict
 }
 
+// short limits the texts of a verdict. It copies them, so that they do not keep the whole
+// message in memory.
+func short(v pullfailure.Verdict) pullfailure.Verdict {
+	v.Evidence = strings.Clone(v.Evidence) // The classifier already limits it.
+	for _, text := range []*string{&v.Host, &v.Permission, &v.Resource} {
+		*text = strings.Clone(strings.ToValidUTF8((*text)[:min(len(*text), maxText)], ""))
+	}
+	return v
+}
+
 // changed remembers the answer and tells whether it is another than the last.
 func (m memory) changed(pod *corev1.Pod, failure pullfailure.Failure, answer string) bool {
 	key := keyOf(pod, failure)
 	before, ok := m.answers.Get(key)
-	m.answers.Add(key, answer, rememberedFor)
-	return !ok || before != answer
+	now := sha256.Sum256([]byte(answer))
+	m.answers.Add(key, now, rememberedFor)
+	return !ok || before != now
 }

@@ -47,7 +47,8 @@ import (
 type Reconciler struct {
 	// Client reads from the caches: pending Pods, policies, grants.
 	Client client.Client
-	// Live reads the pods that Events name and that are not pending.
+	// Live reads pods that an Event names and that are not pending, and pods that do not
+	// fit into the cache.
 	Live client.Reader
 	// Events watches the kubelet's Events.
 	Events   client.WithWatch
@@ -60,50 +61,64 @@ type Reconciler struct {
 
 	memory memory
 	heard  *heard
+	reads  *liveReads
 }
 
 // New completes a reconciler.
 func New(r Reconciler) *Reconciler {
-	r.memory, r.heard = newMemory(), newHeard(r.Clock)
+	r.memory, r.reads = newMemory(), newLiveReads(r.Clock)
+	r.heard = newHeard(r.Clock, r.reads)
 	return &r
 }
 
 // Reconcile looks at every container of pod that cannot pull.
 func (r *Reconciler) Reconcile(ctx context.Context, pod *corev1.Pod) (reconcile.Result, error) {
-	if pod.DeletionTimestamp != nil {
+	switch {
+	case pod.DeletionTimestamp != nil:
 		return reconcile.Result{}, nil
+	case workload.IsStub(pod):
+		return r.reconcileLive(ctx, pod)
 	}
+	return r.evaluate(ctx, pod)
+}
+
+// evaluate handles each failure of a complete pod, which is never a stub.
+func (r *Reconciler) evaluate(ctx context.Context, pod *corev1.Pod) (reconcile.Result, error) {
 	var errs []error
 	var result reconcile.Result
 	for _, failure := range r.failures(pod) {
-		again, err := r.handle(ctx, pod, failure)
+		after, err := r.handle(ctx, pod, failure)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("container %s: %w", failure.Container, err))
 		}
-		if again {
-			result.RequeueAfter = unreadableAgain
+		if after > 0 && (result.RequeueAfter == 0 || after < result.RequeueAfter) {
+			result.RequeueAfter = after
 		}
 	}
 	return outcome.Of(result, errors.Join(errs...))
 }
 
-// handle takes one failure through the judgement and acts on the outcome. It asks
-// for another look where a fact could not be read, or a grant has no room.
-func (r *Reconciler) handle(ctx context.Context, pod *corev1.Pod, failure pullfailure.Failure) (again bool, _ error) {
+// handle decides on one failure and acts on the decision. It returns the delay until the
+// next attempt if a fact could not be read or the grant has no room, otherwise 0.
+func (r *Reconciler) handle(ctx context.Context, pod *corev1.Pod, failure pullfailure.Failure) (after time.Duration, _ error) {
 	in, err := r.Observer.Observe(ctx, pod, failure, r.memory.classify(pod, failure))
 	if err != nil {
-		return false, fmt.Errorf("observe: %w", err)
+		return 0, fmt.Errorf("observe: %w", err)
 	}
 	grant, refusal := decision.Decide(in)
 	if refusal != nil {
 		r.explain(ctx, pod, failure, in.Diagnosis, refusal)
-		return in.Diagnosis.RetryAfter > 0, r.noteRefusal(ctx, in.Diagnosis, refusal)
+		return in.Diagnosis.RetryAfter, r.noteRefusal(ctx, in.Diagnosis, refusal)
 	}
-	return r.request(ctx, pod, failure, in.Diagnosis, grant)
+	full, err := r.request(ctx, pod, failure, in.Diagnosis, grant)
+	if full {
+		after = fullAgain
+	}
+	return after, err
 }
 
-// unreadableAgain is when a fact that was unreadable is asked for again.
-const unreadableAgain = 30 * time.Second
+// fullAgain is the delay before a retry if the grant has no room for the workload.
+const fullAgain = 30 * time.Second
 
 // explain says why nothing is granted, once for each change of the answer.
 // A refusal is an outcome: a change of the pod, the policies or the namespace

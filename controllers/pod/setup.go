@@ -7,7 +7,6 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
+	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
 // workers is how many Pods are judged at once. Nearly all that they do is wait for a
@@ -32,21 +32,29 @@ const workers = 64
 func (r *Reconciler) SetupWithManager(mgr manager.Manager) error {
 	failing := predicate.NewPredicateFuncs(func(object client.Object) bool {
 		pod, ok := object.(*corev1.Pod)
-		return ok && len(pullfailure.InPod(pod)) > 0
+		return ok && mayFail(pod)
 	})
-	namespace := &metav1.PartialObjectMetadata{}
-	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	return builder.ControllerManagedBy(mgr).
 		Named("failure").
 		For(&corev1.Pod{}, builder.WithPredicates(failing)).
 		Watches(&v1alpha1.PullAccessPolicy{}, handler.EnqueueRequestsFromMapFunc(r.failingPods),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		WatchesMetadata(namespace, handler.EnqueueRequestsFromMapFunc(r.failingPodsOf),
-			builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		WatchesMetadata(workload.NewNamespaceMetadata(), handler.EnqueueRequestsFromMapFunc(r.failingPodsOf),
+			builder.WithPredicates(selectionChanged())).
 		WatchesRawSource(r.newEvents()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
-		Complete(reconcile.AsReconciler(podReader{r.Client, r.Live, r.heard}, r))
+		Complete(reconcile.AsReconciler(podReader{r.Client, r.heard}, r))
 }
+
+// selectionChanged passes a cached namespace if other policies may select it now. The only
+// cached annotation tells that the cache omits the labels.
+func selectionChanged() predicate.Predicate {
+	return predicate.Or(predicate.LabelChangedPredicate{}, predicate.AnnotationChangedPredicate{})
+}
+
+// mayFail reports whether the controller must evaluate the cached pod: it cannot pull, or
+// it is a stub.
+func mayFail(pod *corev1.Pod) bool { return workload.IsStub(pod) || len(pullfailure.InPod(pod)) > 0 }
 
 // failingPods lists every Pod that cannot pull: a policy was made, changed or deleted.
 func (r *Reconciler) failingPods(ctx context.Context, _ client.Object) []reconcile.Request {
@@ -60,13 +68,14 @@ func (r *Reconciler) failingPodsOf(ctx context.Context, namespace client.Object)
 
 func (r *Reconciler) failingPodsIn(ctx context.Context, options ...client.ListOption) []reconcile.Request {
 	var pods corev1.PodList
-	if err := r.Client.List(ctx, &pods, options...); err != nil {
+	// The list is read only, and a deep copy of it would be as large as the cache.
+	if err := r.Client.List(ctx, &pods, append(options, client.UnsafeDisableDeepCopy)...); err != nil {
 		log.FromContext(ctx).Error(err, "Listing failing pods")
 		return nil
 	}
 	var requests []reconcile.Request
 	for i := range pods.Items {
-		if len(pullfailure.InPod(&pods.Items[i])) > 0 {
+		if mayFail(&pods.Items[i]) {
 			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&pods.Items[i])})
 		}
 	}

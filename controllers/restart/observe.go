@@ -93,19 +93,19 @@ func (r *Reconciler) observeWorkload(ctx context.Context, grant *v1alpha1.PullAc
 // stuck pods, and how it wants them back.
 func (r *Reconciler) observePolicy(ctx context.Context, grant *v1alpha1.PullAccessGrant, w v1alpha1.WorkloadStatus, v *view) error {
 	var policy v1alpha1.PullAccessPolicy
-	var namespaceLabels map[string]string
+	var subject decision.Pod
 	err := r.Client.Get(ctx, client.ObjectKey{Name: w.Policy}, &policy)
 	if err == nil {
-		namespaceLabels, err = workload.NamespaceLabels(ctx, r.Client, w.Namespace)
+		subject.Namespace = w.Namespace
+		subject.NamespaceLabels, subject.NamespaceLabelsOmitted, err = workload.NamespaceLabels(ctx, r.Client, w.Namespace)
 	}
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("read policy %s and namespace %s: %w", w.Policy, w.Namespace, err)
 	}
 	v.covered = err == nil
 	for _, pod := range v.stuck {
-		v.covered = v.covered && decision.Covers(&policy, decision.Pod{
-			Namespace: pod.Namespace, NamespaceLabels: namespaceLabels, Labels: pod.Labels,
-		})
+		subject.Labels = pod.Labels
+		v.covered = v.covered && decision.Covers(&policy, subject)
 	}
 	v.spec = specOf(&policy)
 	v.leave = leftBecause(w, *v)

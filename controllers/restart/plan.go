@@ -33,6 +33,8 @@ type view struct {
 	// unclear: a pod of it cannot pull for a reason that will pass, or that the text
 	// does not tell; what it lacks shows at its next try.
 	unclear bool
+	// large: a pod of it that cannot pull is too large for the cache, so it is never among the stuck ones.
+	large bool
 	// started: a pod of it, on a node of the grant's member, has started a
 	// container of the repository since the grant was asked for.
 	started bool
@@ -125,6 +127,12 @@ func planQuiet(w v1alpha1.WorkloadStatus, v view, grant *v1alpha1.PullAccessGran
 		return w, lookAgain
 	case v.other != "":
 		return leave(w, message.OtherCause(string(v.other))), 0
+	case v.large:
+		waiting, after := wait(w, grant, now)
+		if waiting.State == v1alpha1.WorkloadGone {
+			return leave(w, message.PodsTooLarge), 0
+		}
+		return waiting, after
 	case v.started:
 		at := metav1.NewTime(now)
 		w.State, w.Message, w.RecoveredTime = v1alpha1.WorkloadRecovered, "", &at

@@ -18,6 +18,7 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
+	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
 // failingPod is a pod that cannot pull from the grant's repository as its member.
@@ -81,33 +82,52 @@ func (r *Reconciler) pullsAs(ctx context.Context, pod *corev1.Pod, member string
 // grant was asked for. A pod made since may have found the image on its node already;
 // one that was there before has pulled it. And it looks for those that the cache of
 // pending Pods does not hold: a container that once ran is stuck when its image is
-// pulled again.
+// pulled again. Of a pod that is too large for the cache it looks whether it still fails.
 func (r *Reconciler) observeLive(ctx context.Context, grant *v1alpha1.PullAccessGrant, w v1alpha1.Workload, v *view) error {
-	pods, err := v.live.Pods(ctx, r.Live, w)
-	if err != nil {
-		return err
-	}
-	for i := range pods {
-		pod := &pods[i]
+	return v.live.EachPod(ctx, r.Pods, w, func(pod *corev1.Pod) error {
 		repository := imageref.Of(grant.Spec.Repository)
+		cause := causeOn(pod, repository)
+		large := failsUncached(pod, cause)
 		started := hasStarted(pod, repository, grantstatus.AskedTime(grant))
-		stuck := pod.Status.Phase == corev1.PodRunning && pod.DeletionTimestamp == nil && stillDenied[causeOn(pod, repository)]
-		if !started && !stuck {
-			continue
+		stuck := pod.Status.Phase == corev1.PodRunning && pod.DeletionTimestamp == nil && stillDenied[cause]
+		if !started && !stuck && !large {
+			return nil
 		}
 		ours, err := r.pullsAs(ctx, pod, grant.Spec.Member)
 		if err != nil {
 			return err
 		}
-		if stuck && ours {
-			v.stuck = append(v.stuck, pod)
-			continue
+		if (large || stuck) && ours {
+			v.addLive(pod, cause, large)
+			return nil
 		}
 		v.started = v.started || ours
 		v.pulled = v.pulled || ours && pod.CreationTimestamp.Time.Before(grant.Status.GrantedTime.Time) && len(pod.Spec.ImagePullSecrets) == 0 &&
 			hasStarted(pod, repository, grantstatus.WrittenTime(grant))
+		return nil
+	})
+}
+
+// addLive adds a stuck pod that the cache does not hold, or one that is too large for it.
+func (v *view) addLive(pod *corev1.Pod, cause pullfailure.Cause, large bool) {
+	switch {
+	case large && lasting[cause]:
+		v.other = cause
+	case large:
+		v.large = true
+	default:
+		// Keep only the bounded form, because many pods may be stuck. Skip a pod that is too large: the kubelet
+		// retries its pulls.
+		if kept := workload.Cached(pod); !workload.IsStub(kept) {
+			v.stuck = append(v.stuck, kept)
+		}
 	}
-	return nil
+}
+
+// failsUncached tells whether the pod fails with the cause and the cache of pending Pods
+// does not show it: the pod is too large.
+func failsUncached(pod *corev1.Pod, cause pullfailure.Cause) bool {
+	return pod.Status.Phase == corev1.PodPending && pod.DeletionTimestamp == nil && cause != "" && workload.IsStub(workload.Cached(pod))
 }
 
 // hasStarted tells whether the pod has started a container of the repository since

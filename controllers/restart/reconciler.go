@@ -41,8 +41,9 @@ import (
 type Reconciler struct {
 	// Client reads from the caches: pending Pods, namespaces, policies, grants.
 	Client client.Client
-	// Live reads from the API server the workloads that wait, and their pods.
+	// Live reads the waiting workloads from the API server. Pods lists their pods.
 	Live     client.Reader
+	Pods     workload.Lister
 	Pullers  workload.Pullers
 	Owners   *workload.Owners
 	Nodes    *workload.Nodes

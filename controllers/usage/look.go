@@ -11,7 +11,6 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
@@ -44,6 +43,7 @@ type look struct {
 	// kind and token say which page is next.
 	kind  int
 	token string
+	size  workload.PageSize
 	// asks are the nodes of the last page whose account is still to be asked for.
 	asks map[pull]struct{}
 }
@@ -109,7 +109,7 @@ func (l *look) open(repository imageref.Repository) bool {
 
 // take learns from one object. What it does not know of is an error: passed over,
 // it would count as no use.
-func (l *look) take(object runtime.Object) error {
+func (l *look) take(object client.Object) error {
 	switch o := object.(type) {
 	case *appsv1.Deployment:
 		l.template(&o.Spec.Template)

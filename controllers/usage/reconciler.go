@@ -17,7 +17,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -41,9 +40,8 @@ import (
 const DefaultInterval = 10 * time.Minute
 
 const (
-	// pageSize is how many objects are listed at once, nodesAtOnce how many nodes
-	// are asked for.
-	pageSize, nodesAtOnce = 500, 100
+	// nodesAtOnce limits the nodes that one reconcile queries.
+	nodesAtOnce = 100
 	// pagePause is between two such steps, or a tenth of an interval that is short.
 	pagePause = time.Second
 	// tooLong is when a look that does not come to its end is begun again: what it
@@ -60,7 +58,7 @@ type Reconciler struct {
 	// Client reads grants from the cache, and writes their status.
 	Client client.Client
 	// Live lists from the API server; it must not be a cache.
-	Live    client.Reader
+	Live    workload.Lister
 	Nodes   *workload.Nodes
 	Pullers workload.Pullers
 	Clock   clock.PassiveClock
@@ -178,7 +176,8 @@ func (r *Reconciler) ask(ctx context.Context) error {
 func (r *Reconciler) read(ctx context.Context) error {
 	l := r.look
 	page := kinds[l.kind]()
-	err := r.Live.List(ctx, page, client.Limit(pageSize), client.Continue(l.token))
+	bytes, err := r.Live.Each(ctx, page, l.take, client.Limit(l.size.Limit()), client.Continue(l.token))
+	l.size = l.size.After(bytes, err)
 	switch {
 	case l.token != "" && cutOff(err):
 		log.FromContext(ctx).V(1).Info("Beginning the look again", "reason", "The API server could not go on with a list", "pageOf", fmt.Sprintf("%T", page))
@@ -186,9 +185,6 @@ func (r *Reconciler) read(ctx context.Context) error {
 		return nil
 	case err != nil:
 		return fmt.Errorf("list a page of %T: %w", page, err)
-	}
-	if err := meta.EachListItem(page, l.take); err != nil {
-		return err
 	}
 	if l.token = page.GetContinue(); l.token == "" {
 		l.kind++

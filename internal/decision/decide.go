@@ -26,7 +26,10 @@ type Input struct {
 type Pod struct {
 	Namespace       string
 	NamespaceLabels map[string]string
-	Labels          map[string]string
+	// NamespaceLabelsOmitted: the namespace has more labels than are read, and no policy
+	// selects it.
+	NamespaceLabelsOmitted bool
+	Labels                 map[string]string
 }
 
 // Grant is a permission to add one member to one repository. Its zero value

@@ -288,3 +288,29 @@ func TestGrantName(t *testing.T) {
 		}
 	}
 }
+
+// TestOmittedNamespaceLabelsAreDenied: a selector may ask for the absence of a label, so no
+// selector matches labels that are not known.
+func TestOmittedNamespaceLabelsAreDenied(t *testing.T) {
+	for name, selector := range map[string]*metav1.LabelSelector{
+		"all":         {},
+		"absence":     {MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "env", Operator: metav1.LabelSelectorOpDoesNotExist}}},
+		"not the dev": {MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "env", Operator: metav1.LabelSelectorOpNotIn, Values: []string{"dev"}}}},
+	} {
+		policy := allows("p", func(s *v1alpha1.PullAccessPolicySpec) { s.NamespaceSelector = selector })
+		in := Input{Diagnosis: helps(), Pod: Pod{Namespace: "shop", Labels: pod.Labels}, Policies: []v1alpha1.PullAccessPolicy{policy}}
+		if grant, _ := Decide(in); grant == nil || !Covers(&policy, in.Pod) {
+			t.Fatalf("%s: a namespace without labels is denied: the test shows nothing", name)
+		}
+		in.Pod.NamespaceLabelsOmitted = true
+		grant, refusal := Decide(in)
+		if grant != nil || Covers(&policy, in.Pod) {
+			t.Errorf("%s: a namespace whose labels are not known is selected", name)
+			continue
+		}
+		const want = "Policy p does not allow the grant: it cannot select namespace shop, because the labels of the namespace are larger than 8 KB (spec.namespaceSelector)."
+		if refusal.Reason != ReasonNamespaceNotSelected || refusal.Why != want {
+			t.Errorf("%s: %s: %s; want %s", name, refusal.Reason, refusal.Why, want)
+		}
+	}
+}

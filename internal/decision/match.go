@@ -43,8 +43,8 @@ func listsAccount(patterns []string, email string) bool {
 	}
 	return slices.ContainsFunc(patterns, func(pattern string) bool {
 		if domain, ok := strings.CutPrefix(pattern, "*@"); ok {
-			_, of, _ := strings.Cut(email, "@")
-			return strings.HasSuffix(domain, ".iam.gserviceaccount.com") && strings.EqualFold(of, domain)
+			account, of, _ := strings.Cut(email, "@")
+			return account != "" && strings.HasSuffix(domain, ".iam.gserviceaccount.com") && strings.EqualFold(of, domain)
 		}
 		return strings.EqualFold(pattern, email)
 	})

@@ -32,6 +32,10 @@ func pass(steps []step) bool {
 // podSteps ask whether the policy covers the pod.
 func podSteps(policy *v1alpha1.PullAccessPolicy, pod Pod) []step {
 	return []step{
+		{
+			!pod.NamespaceLabelsOmitted, ReasonNamespaceNotSelected, "spec.namespaceSelector",
+			message.NamespaceLabelsTooLarge(pod.Namespace),
+		},
 		{selects(policy.Spec.NamespaceSelector, pod.NamespaceLabels), ReasonNamespaceNotSelected, "spec.namespaceSelector", message.NamespaceNotSelected(pod.Namespace)},
 		{selects(policy.Spec.PodSelector, pod.Labels), ReasonPodNotSelected, "spec.podSelector", message.PodNotSelected},
 	}

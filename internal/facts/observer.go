@@ -95,7 +95,7 @@ func (o *Observer) Observe(ctx context.Context, pod *corev1.Pod, failure pullfai
 // policies reads what a decision needs beyond the diagnosis.
 func (o *Observer) policies(ctx context.Context, in *decision.Input) error {
 	var err error
-	if in.Pod.NamespaceLabels, err = workload.NamespaceLabels(ctx, o.Client, in.Pod.Namespace); err != nil {
+	if in.Pod.NamespaceLabels, in.Pod.NamespaceLabelsOmitted, err = workload.NamespaceLabels(ctx, o.Client, in.Pod.Namespace); err != nil {
 		return err
 	}
 	var policies v1alpha1.PullAccessPolicyList

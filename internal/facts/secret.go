@@ -12,6 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
@@ -19,14 +20,12 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 	"github.com/pull-access/pull-access-operator/internal/pullsecret"
+	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
 const (
-	// maxSecrets bounds how many pull secrets of a pod are looked at: a pod may name
-	// any number, and each costs a read.
-	maxSecrets = 16
 	// secretsKept bounds how many answers are remembered, secretsFor how long.
-	secretsKept = 4096
+	secretsKept = 2048
 	secretsFor  = time.Minute
 )
 
@@ -41,9 +40,9 @@ func (o *Observer) readSecrets(ctx context.Context, namespace string, facts *dia
 	if o.Secrets == nil {
 		return nil
 	}
-	for i := range facts.Puller.Secrets[:min(len(facts.Puller.Secrets), maxSecrets)] {
+	for i := range facts.Puller.Secrets[:min(len(facts.Puller.Secrets), workload.MaxSecrets)] {
 		secret := &facts.Puller.Secrets[i]
-		key := secretKey{namespace, secret.Name, repositoryOf(facts.Reference)}
+		key := secretKey{namespace, workload.TruncateSecretName(secret.Name), repositoryOf(facts.Reference)}
 		known, ok := o.secrets.Get(key)
 		found, _ := known.(diagnosis.PullSecret)
 		if !ok {
@@ -65,6 +64,10 @@ func (o *Observer) readSecrets(ctx context.Context, namespace string, facts *dia
 // whose key it is. Nothing of the credential itself is kept.
 func (o *Observer) readSecret(ctx context.Context, namespace, name string, image imageref.Image) (diagnosis.PullSecret, error) {
 	found := diagnosis.PullSecret{Name: name}
+	if len(name) > validation.DNS1123SubdomainMaxLength {
+		found.State = diagnosis.Missing // A pod may reference a name that no Secret can have.
+		return found, nil
+	}
 	var secret corev1.Secret
 	err := o.Secrets.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &secret)
 	switch {

@@ -5,10 +5,13 @@ package workload
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -25,6 +28,11 @@ type server struct {
 	gets    int
 	nextErr error
 	deleted *client.DeleteOptions
+	// limits are the requested limits. bytes is the size of each page. more makes every
+	// page say that the list continues.
+	limits []int64
+	bytes  int64
+	more   string
 }
 
 func newServer(t *testing.T, objects ...client.Object) *server {
@@ -53,6 +61,22 @@ func newServer(t *testing.T, objects ...client.Object) *server {
 		},
 	}).Build()
 	return s
+}
+
+// Each implements Lister.
+func (s *server) Each(ctx context.Context, list client.ObjectList, visit func(client.Object) error, opts ...client.ListOption) (int64, error) {
+	s.limits = append(s.limits, (&client.ListOptions{}).ApplyOptions(opts).Limit)
+	if err := s.List(ctx, list, opts...); err != nil {
+		return 0, err
+	}
+	list.SetContinue(s.more)
+	return s.bytes, meta.EachListItem(list, func(item runtime.Object) error {
+		object, ok := item.(client.Object)
+		if !ok {
+			return fmt.Errorf("%T is no object", item)
+		}
+		return visit(object)
+	})
 }
 
 func named(name string) metav1.ObjectMeta {

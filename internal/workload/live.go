@@ -97,19 +97,33 @@ func (l Live) Selects(pod *corev1.Pod) bool {
 // started; one is enough, and the pages come in no order that matters.
 const maxPods = 500
 
-// Pods lists pods of the workload as they are now, at most maxPods.
-func (l Live) Pods(ctx context.Context, live client.Reader, w v1alpha1.Workload) ([]corev1.Pod, error) {
+// EachPod visits pods of the workload as they are now, one at a time and at most maxPods.
+func (l Live) EachPod(ctx context.Context, live Lister, w v1alpha1.Workload, visit func(*corev1.Pod) error) error {
 	if pod, ok := l.Object.(*corev1.Pod); ok {
-		return []corev1.Pod{*pod}, nil
+		return visit(pod)
 	}
 	selector, err := metav1.LabelSelectorAsSelector(l.selector)
 	if err != nil {
-		return nil, fmt.Errorf("selector of %s %s/%s: %w", w.Kind, w.Namespace, w.Name, err)
+		return fmt.Errorf("selector of %s %s/%s: %w", w.Kind, w.Namespace, w.Name, err)
 	}
-	var pods corev1.PodList
-	err = live.List(ctx, &pods, client.InNamespace(w.Namespace), client.MatchingLabelsSelector{Selector: selector}, client.Limit(maxPods))
-	if err != nil {
-		return nil, fmt.Errorf("list pods of %s %s/%s: %w", w.Kind, w.Namespace, w.Name, err)
+	var page corev1.PodList
+	var size PageSize
+	for seen := int64(0); seen < maxPods; {
+		limit := min(size.Limit(), maxPods-seen)
+		bytes, err := live.Each(ctx, &page, func(object client.Object) error {
+			pod, ok := object.(*corev1.Pod)
+			if !ok {
+				return fmt.Errorf("a pod was listed as %T", object)
+			}
+			return visit(pod)
+		}, client.InNamespace(w.Namespace), client.MatchingLabelsSelector{Selector: selector}, client.Limit(limit), client.Continue(page.Continue))
+		if err != nil {
+			return fmt.Errorf("list pods of %s %s/%s: %w", w.Kind, w.Namespace, w.Name, err)
+		}
+		if page.Continue == "" {
+			return nil
+		}
+		seen, size = seen+limit, size.After(bytes, nil)
 	}
-	return pods.Items, nil
+	return nil
 }

@@ -106,15 +106,22 @@ func TestPodsOfAWorkload(t *testing.T) {
 	if !live.Selects(pods[0]) || live.Selects(pods[1]) {
 		t.Error("Selects does not follow the selector")
 	}
-	got, err := live.Pods(t.Context(), s, w)
+	list := func(l Live, w v1alpha1.Workload) (got []corev1.Pod, err error) {
+		err = l.EachPod(t.Context(), s, w, func(pod *corev1.Pod) error {
+			got = append(got, *pod)
+			return nil
+		})
+		return got, err
+	}
+	got, err := list(live, w)
 	if err != nil || len(got) != 1 || got[0].UID != "uid-web" || got[0].Namespace != "shop" {
 		t.Errorf("Pods = %d pods, %v; want shop/web", len(got), err)
 	}
 	s.nextErr = errors.New("broken")
-	if _, err := live.Pods(t.Context(), s, w); !errors.Is(err, s.nextErr) {
+	if _, err := list(live, w); !errors.Is(err, s.nextErr) {
 		t.Errorf("Pods: %v", err)
 	}
-	single, err := Live{Object: pods[1]}.Pods(t.Context(), s, workloadOf(Pod, "api"))
+	single, err := list(Live{Object: pods[1]}, workloadOf(Pod, "api"))
 	if err != nil || len(single) != 1 || single[0].UID != "uid-api" {
 		t.Errorf("a pod's pods are %d, %v; want itself, unread", len(single), err)
 	}
@@ -128,7 +135,7 @@ func TestNoSelectorSelectsNothing(t *testing.T) {
 			t.Errorf("%v selects a pod", live.selector)
 		}
 	}
-	if _, err := (Live{selector: broken}).Pods(t.Context(), newServer(t), workloadOf(Deployment, "d")); err == nil {
+	if err := (Live{selector: broken}).EachPod(t.Context(), newServer(t), workloadOf(Deployment, "d"), nil); err == nil {
 		t.Error("a broken selector lists pods")
 	}
 }

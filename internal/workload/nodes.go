@@ -21,6 +21,9 @@ const (
 	nodesKept = 8192
 	// nodesFor is how long: a node that is made anew may keep its name.
 	nodesFor = time.Minute
+	// maxProviderID limits the cached provider ID, which the node writes itself. Google's
+	// have fewer than 200 bytes.
+	maxProviderID = 512
 )
 
 // poolLabel names the node pool of a GKE node.
@@ -59,6 +62,9 @@ func (n *Nodes) Named(ctx context.Context, name string) (diagnosis.Node, error) 
 		return without(name, "node "+name+" may not be read"), nil
 	case err != nil:
 		return diagnosis.Node{}, fmt.Errorf("read node %s: %w", name, err)
+	}
+	if len(found.Spec.ProviderID) > maxProviderID {
+		return without(name, "the provider ID of node "+name+" is too long"), nil
 	}
 	node := diagnosis.Node{Name: name, ProviderID: found.Spec.ProviderID, Pool: found.Labels[poolLabel]}
 	n.known.Add(name, node, nodesFor)

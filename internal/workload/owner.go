@@ -18,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/cache"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -49,6 +50,13 @@ type Owners struct {
 	known *cache.LRUExpireCache
 }
 
+// ownerKey identifies a ReplicaSet. Users write owner references, so neither the UID nor
+// the name alone identifies an object.
+type ownerKey struct {
+	namespace, name string
+	uid             types.UID
+}
+
 // NewOwners reads through live, which should not be a cache: only the
 // ReplicaSets of failing pods are of interest.
 func NewOwners(live client.Reader) *Owners {
@@ -57,19 +65,19 @@ func NewOwners(live client.Reader) *Owners {
 
 // Of returns what owns pod, where that is a kind that may be restarted: the
 // Deployment behind its ReplicaSet, a StatefulSet or a DaemonSet. For every other
-// owner, and for none, it is the pod itself.
+// owner, and for none, it is the pod itself. An owner is always one of the pod's own
+// namespace.
 func (o *Owners) Of(ctx context.Context, pod *corev1.Pod) (v1alpha1.Workload, error) {
 	itself := v1alpha1.Workload{Kind: Pod, Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID}
 	controller := controllerOf(pod)
 	switch {
-	case controller == nil || controller.APIVersion != appsv1.SchemeGroupVersion.String():
+	case controller == nil || !followedKind(controller):
 		return itself, nil
-	case controller.Kind == StatefulSet || controller.Kind == DaemonSet:
-		return fromReference(pod.Namespace, controller), nil
 	case controller.Kind != ReplicaSet:
-		return itself, nil
+		return fromReference(pod.Namespace, controller), nil
 	}
-	if known, ok := o.known.Get(controller.UID); ok {
+	key := ownerKey{namespace: pod.Namespace, name: controller.Name, uid: controller.UID}
+	if known, ok := o.known.Get(key); ok {
 		if workload, ok := known.(v1alpha1.Workload); ok {
 			return cmp.Or(workload, itself), nil
 		}
@@ -87,8 +95,15 @@ func (o *Owners) Of(ctx context.Context, pod *corev1.Pod) (v1alpha1.Workload, er
 	if above := controllerOf(&set); above != nil && above.Kind == Deployment && above.APIVersion == appsv1.SchemeGroupVersion.String() {
 		owner = fromReference(pod.Namespace, above)
 	}
-	o.known.Add(controller.UID, owner, ownersFor)
+	o.known.Add(key, owner, ownersFor)
 	return cmp.Or(owner, itself), nil
+}
+
+// followedKind reports whether the owner is a workload that may be restarted, or leads to
+// one.
+func followedKind(owner *metav1.OwnerReference) bool {
+	return owner.APIVersion == appsv1.SchemeGroupVersion.String() &&
+		(owner.Kind == ReplicaSet || owner.Kind == StatefulSet || owner.Kind == DaemonSet)
 }
 
 // controllerOf is nil also for a reference that is longer than any object's names. The API

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
@@ -97,6 +98,50 @@ func TestOwnerThatOnlyRefersIsNoController(t *testing.T) {
 	if got, err := NewOwners(newServer(t)).Of(t.Context(), pod); err != nil || got.Kind != Pod {
 		t.Errorf("Of = %+v, %v; want the pod itself", got, err)
 	}
+}
+
+// TestOwnersAreToldApart checks that a cached ReplicaSet does not serve another namespace,
+// UID or name, because users write owner references.
+func TestOwnersAreToldApart(t *testing.T) {
+	set := func(namespace, name, uid, deployment string) *appsv1.ReplicaSet {
+		meta := controlledBy(named(name), "apps/v1", Deployment, deployment)
+		meta.Namespace, meta.UID = namespace, types.UID(uid)
+		return &appsv1.ReplicaSet{ObjectMeta: meta}
+	}
+	podOf := func(namespace, name, uid string) *corev1.Pod {
+		meta := controlledBy(named("x"), "apps/v1", ReplicaSet, name)
+		meta.Namespace, meta.OwnerReferences[0].UID = namespace, types.UID(uid)
+		return &corev1.Pod{ObjectMeta: meta}
+	}
+	s := newServer(t, set("shop", "web-1", "uid-1", "web"), set("evil", "web-2", "uid-2", "bad"))
+	owners := NewOwners(s)
+	steps := []struct {
+		pod  *corev1.Pod
+		want string
+		why  string
+	}{
+		{podOf("shop", "web-1", "uid-1"), "Deployment shop/web", "it is remembered from here on"},
+		{podOf("evil", "web-1", "uid-1"), "Pod evil/x", "the ReplicaSet belongs to another namespace"},
+		{podOf("shop", "web-3", "uid-1"), "Pod shop/x", "no ReplicaSet has that name"},
+		{podOf("evil", "web-2", "uid-2"), "Deployment evil/bad", "the namespace has a ReplicaSet of its own"},
+	}
+	check := func(pod *corev1.Pod, want, why string) {
+		t.Helper()
+		got, err := owners.Of(t.Context(), pod)
+		if err != nil || got.Kind+" "+got.Namespace+"/"+got.Name != want {
+			t.Errorf("Of = %+v, %v; want %s: %s", got, err, want, why)
+		}
+	}
+	for _, step := range steps {
+		check(step.pod, step.want, step.why)
+	}
+	if err := s.Delete(t.Context(), set("shop", "web-1", "uid-1", "web")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Create(t.Context(), set("shop", "web-1", "uid-4", "other")); err != nil {
+		t.Fatal(err)
+	}
+	check(podOf("shop", "web-1", "uid-4"), "Deployment shop/other", "a later ReplicaSet took the name")
 }
 
 func TestOwnerUnread(t *testing.T) {

@@ -30,14 +30,16 @@ import (
 func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client, home diagnosis.Cluster, o Options) error {
 	now := clock.RealClock{}
 	cached := gcp.NewCached(cloud, now)
-	owners, nodes := workload.NewOwners(mgr.GetAPIReader()), workload.NewNodes(mgr.GetAPIReader())
+	live := newBoundedReader(mgr.GetAPIReader())
+	lists := lister{config: mgr.GetConfig(), http: mgr.GetHTTPClient(), scheme: mgr.GetScheme(), mapper: mgr.GetRESTMapper()}
+	owners, nodes := workload.NewOwners(live), workload.NewNodes(live)
 	recorder := mgr.GetEventRecorder(name)
 	policies, grants := outcome.NewPolicies(), outcome.NewGrants()
 	observer := facts.New(facts.Observer{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Cluster: home, Cloud: cached, Nodes: nodes, Clock: now,
+		Client: mgr.GetClient(), Live: live, Cluster: home, Cloud: cached, Nodes: nodes, Clock: now,
 	})
 	if o.ReadPullSecrets {
-		observer.Secrets = mgr.GetAPIReader()
+		observer.Secrets = live
 	}
 	// The manager's own clients cannot watch.
 	watcher, err := client.NewWithWatch(mgr.GetConfig(), client.Options{
@@ -47,7 +49,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client,
 		return fmt.Errorf("make the client of Events: %w", err)
 	}
 	if err := pod.New(pod.Reconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: watcher, Observer: observer, Owners: owners, Recorder: recorder, Clock: now,
+		Client: mgr.GetClient(), Live: live, Events: watcher, Observer: observer, Owners: owners, Recorder: recorder, Clock: now,
 		Grants: grants,
 	}).SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("set up failure controller: %w", err)
@@ -58,7 +60,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client,
 		return fmt.Errorf("set up grant controller: %w", err)
 	}
 	if err := restart.New(restart.Reconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Pullers: cached,
+		Client: mgr.GetClient(), Live: live, Pods: lists, Pullers: cached,
 		Owners: owners, Nodes: nodes, Recorder: recorder, Clock: now, Policies: policies,
 	}).SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("set up restart controller: %w", err)
@@ -69,7 +71,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client,
 		return fmt.Errorf("set up policy controller: %w", err)
 	}
 	if err := (&usage.Reconciler{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Nodes: nodes, Pullers: cached, Clock: now, Interval: o.UsageInterval,
+		Client: mgr.GetClient(), Live: lists, Nodes: nodes, Pullers: cached, Clock: now, Interval: o.UsageInterval,
 	}).SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("set up usage controller: %w", err)
 	}

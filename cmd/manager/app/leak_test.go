@@ -1,6 +1,8 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build cluster
+
 package app
 
 import (
@@ -74,7 +76,7 @@ func TestRunLeavesNothing(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() {
 		ended <- Run(running, "test", Options{
-			Kubeconfig: kubeconfig, GCPEndpoint: cloud.URL(), UsageInterval: time.Second, MetricsAddress: "127.0.0.1:0", ProbeAddress: "127.0.0.1:0",
+			Kubeconfig: kubeconfig, GCPEndpoint: cloud.URL(), UsageInterval: time.Second, MetricsAddress: "127.0.0.1:0", MetricsSecure: true, ProbeAddress: "127.0.0.1:0",
 			LeaderElect: true, LeaderNamespace: metav1.NamespaceDefault,
 		})
 	}()

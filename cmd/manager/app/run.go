@@ -32,6 +32,7 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/gcp"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
+	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
 // name is the operator's own: in events, in user agents, and on its lease.
@@ -115,6 +116,7 @@ func newManager(cluster *rest.Config, o Options) (manager.Manager, error) {
 	}
 	mgr, err := manager.New(cluster, manager.Options{
 		Scheme:                        scheme,
+		NewCache:                      newCache,
 		Cache:                         cacheOptions(),
 		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
 		HealthProbeBindAddress:        o.ProbeAddress,
@@ -136,20 +138,29 @@ func newManager(cluster *rest.Config, o Options) (manager.Manager, error) {
 	return mgr, nil
 }
 
-// cacheOptions holds pending Pods only: a pod that cannot pull is pending, and
-// healthy ones are never held, decoded or listed. Grants keep their managed fields:
-// by those the API server tells when a person has said something.
+// pendingPods selects the pods to cache. A pod that cannot pull is pending, so the manager
+// never lists, decodes or caches healthy pods.
+var pendingPods = fields.OneTermEqualSelector("status.phase", string(corev1.PodPending))
+
+// cacheOptions limits the cached size of each pod and namespace. It keeps the managed
+// fields of grants, which show when a person wrote a review.
 func cacheOptions() cache.Options {
 	return cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
-			&v1alpha1.PullAccessGrant{}: {Transform: func(object any) (any, error) { return object, nil }},
-			&corev1.Pod{}: {
-				Field:     fields.OneTermEqualSelector("status.phase", string(corev1.PodPending)),
-				Transform: stripPod,
-			},
+			&v1alpha1.PullAccessGrant{}:     {Transform: func(object any) (any, error) { return object, nil }},
+			&corev1.Pod{}:                   {Field: pendingPods, Transform: stripPod},
+			workload.NewNamespaceMetadata(): {Transform: stripNamespace},
 		},
 	}
+}
+
+// newCache returns a cache that decodes its first lists one object at a time.
+func newCache(cluster *rest.Config, options cache.Options) (cache.Cache, error) {
+	options.NewInformer = lister{
+		config: cluster, http: options.HTTPClient, scheme: options.Scheme, mapper: options.Mapper,
+	}.newInformer
+	return cache.New(cluster, options)
 }
 
 func clusterConfig(kubeconfig string) (*rest.Config, error) {

@@ -51,8 +51,11 @@ func fullPod() *corev1.Pod {
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: "shop", Name: "web-1-x", UID: "uid-x", ResourceVersion: "7", CreationTimestamp: then, DeletionTimestamp: &then,
 			Labels: map[string]string{"app": "web"}, Annotations: map[string]string{"a": ballast},
-			OwnerReferences: []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "web-1", UID: "uid-web-1", Controller: ptr.To(true)}},
-			ManagedFields:   []metav1.ManagedFieldsEntry{{Manager: ballast}}, Finalizers: []string{ballast},
+			OwnerReferences: []metav1.OwnerReference{
+				{APIVersion: ballast, Kind: ballast, Name: ballast, UID: ballast},
+				{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "web-1", UID: "uid-web-1", Controller: ptr.To(true)},
+			},
+			ManagedFields: []metav1.ManagedFieldsEntry{{Manager: ballast}}, Finalizers: []string{ballast},
 		},
 		Spec: corev1.PodSpec{
 			NodeName: "node-1", ServiceAccountName: "shopper", ImagePullSecrets: []corev1.LocalObjectReference{{Name: "key"}},
