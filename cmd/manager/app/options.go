@@ -42,6 +42,8 @@ type Options struct {
 	// MetricsAddress and ProbeAddress are HOST:PORT; "0" turns one off.
 	MetricsAddress string
 	ProbeAddress   string
+	// MetricsSecure serves metrics over HTTPS, to clients that the API server authenticates and authorizes.
+	MetricsSecure bool
 	// LeaderElect lets only one of several operators act.
 	LeaderElect bool
 	// LeaderNamespace holds the lease; "" means the namespace the pod runs in.
@@ -66,7 +68,8 @@ func ParseFlags(args []string, help io.Writer) (Options, error) {
 	flags.BoolVar(&o.Troubleshoot, "policy-troubleshooter", false, "ask Policy Troubleshooter for deny policies and inherited access; takes its API and roles on the organization")
 	flags.BoolVar(&o.ReadPullSecrets, "read-pull-secrets", false, "read the pull secrets of failing pods to tell whose key they hold; takes config/components/pull-secrets")
 	flags.DurationVar(&o.UsageInterval, "usage-interval", usage.DefaultInterval, "`time` between two looks at all pods and workloads for grants that nothing uses; 1s or more")
-	flags.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8080", "`address` that serves /metrics; 0 turns it off")
+	flags.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8443", "`address` that serves /metrics; 0 turns it off")
+	flags.BoolVar(&o.MetricsSecure, "metrics-secure", true, "serve /metrics over HTTPS and require a bearer token whose user may get /metrics; false serves it over HTTP without authentication")
 	flags.StringVar(&o.ProbeAddress, "health-probe-bind-address", ":8081", "`address` that serves /healthz and /readyz; 0 turns it off")
 	flags.BoolVar(&o.LeaderElect, "leader-elect", false, "let only one of several operators act")
 	flags.StringVar(&o.LeaderNamespace, "leader-election-namespace", "", "`namespace` of the lease; in a pod its own is the default")

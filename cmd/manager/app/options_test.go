@@ -17,7 +17,7 @@ import (
 )
 
 func TestParseFlags(t *testing.T) {
-	defaults := Options{UsageInterval: 10 * time.Minute, MetricsAddress: ":8080", ProbeAddress: ":8081"}
+	defaults := Options{UsageInterval: 10 * time.Minute, MetricsAddress: ":8443", MetricsSecure: true, ProbeAddress: ":8081"}
 	all := Options{
 		Kubeconfig: "k", GCPEndpoint: "http://127.0.0.1:1", UsageInterval: time.Second, MetricsAddress: "0", ProbeAddress: "127.0.0.1:2",
 		LeaderElect: true, LeaderNamespace: "ops", Development: true, Verbosity: 1,
@@ -28,7 +28,7 @@ func TestParseFlags(t *testing.T) {
 	}{
 		"none": {nil, defaults},
 		"all": {[]string{
-			"--kubeconfig=k", "--gcp-endpoint=http://127.0.0.1:1", "--usage-interval=1s", "--metrics-bind-address=0", "--health-probe-bind-address=127.0.0.1:2",
+			"--kubeconfig=k", "--gcp-endpoint=http://127.0.0.1:1", "--usage-interval=1s", "--metrics-bind-address=0", "--metrics-secure=false", "--health-probe-bind-address=127.0.0.1:2",
 			"--leader-elect", "--leader-election-namespace=ops", "--development", "-v1",
 		}, all},
 	}
@@ -79,10 +79,11 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 		t.Fatalf("--help: %v", err)
 	}
 	for _, flag := range []string{
-		"--kubeconfig", "--gcp-endpoint", "--usage-interval", "--metrics-bind-address", "--health-probe-bind-address",
+		"--kubeconfig", "--gcp-endpoint", "--usage-interval", "--metrics-bind-address", "--metrics-secure", "--health-probe-bind-address",
 		"--leader-elect", "--leader-election-namespace", "--development", "--verbosity",
 	} {
-		if !strings.Contains(usage.String(), flag+" ") {
+		// A flag without a value is followed by what it may be set to.
+		if !strings.Contains(usage.String(), flag+" ") && !strings.Contains(usage.String(), flag+"[=true|false] ") {
 			t.Errorf("the usage does not name %s", flag)
 		}
 	}

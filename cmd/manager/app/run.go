@@ -26,7 +26,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
@@ -75,6 +74,9 @@ func Run(ctx context.Context, version string, o Options) error {
 	if err != nil {
 		return err
 	}
+	if err := addReadiness(ctx, mgr); err != nil {
+		return err
+	}
 	if err := metrics.Register(func() metrics.Standing { return standing(ctx, mgr.GetClient()) }); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
@@ -118,7 +120,7 @@ func newManager(cluster *rest.Config, o Options) (manager.Manager, error) {
 		Scheme:                        scheme,
 		NewCache:                      newCache,
 		Cache:                         cacheOptions(),
-		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
+		Metrics:                       metricsOptions(o),
 		HealthProbeBindAddress:        o.ProbeAddress,
 		LeaderElection:                o.LeaderElect,
 		LeaderElectionID:              name,
@@ -131,9 +133,6 @@ func newManager(cluster *rest.Config, o Options) (manager.Manager, error) {
 	}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return nil, fmt.Errorf("set up /healthz: %w", err)
-	}
-	if err := mgr.AddReadyzCheck("ping", healthz.Ping); err != nil {
-		return nil, fmt.Errorf("set up /readyz: %w", err)
 	}
 	return mgr, nil
 }
