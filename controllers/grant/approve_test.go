@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/controllertest"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 )
 
@@ -26,26 +27,24 @@ func asking() *v1alpha1.PullAccessPolicy {
 }
 
 // answer writes a person's word on the grant of member, as the command line does.
-func (w *world) answer(member string, decision v1alpha1.ReviewDecision) {
-	w.Helper()
-	g := w.grant(member)
+func (e *env) answer(member string, decision v1alpha1.ReviewDecision) {
+	e.Helper()
+	g := e.grant(member)
 	g.Status.Review = &v1alpha1.Review{Decision: decision, User: "ann@example.com", Reason: "ticket 7"}
-	if err := w.client.Status().Update(w.Context(), g); err != nil {
-		w.Fatal(err)
-	}
+	e.UpdateStatus(g)
 }
 
 // edit changes the policy, as a person does: its generation goes up.
-func (w *world) editPolicy(edit func(*v1alpha1.PullAccessPolicy)) {
-	w.Helper()
+func (e *env) editPolicy(edit func(*v1alpha1.PullAccessPolicy)) {
+	e.Helper()
 	p := &v1alpha1.PullAccessPolicy{}
-	if err := w.client.Get(w.Context(), client.ObjectKey{Name: "prod"}, p); err != nil {
-		w.Fatal(err)
+	if err := e.Server.Get(e.Context(), client.ObjectKey{Name: "prod"}, p); err != nil {
+		e.Fatal(err)
 	}
 	edit(p)
 	p.Generation++
-	if err := w.client.Update(w.Context(), p); err != nil {
-		w.Fatal(err)
+	if err := e.Server.Update(e.Context(), p); err != nil {
+		e.Fatal(err)
 	}
 }
 
@@ -58,45 +57,45 @@ func told(g *v1alpha1.PullAccessGrant) []v1alpha1.HistoryEvent {
 	return events
 }
 
-func (w *world) wantHistory(member string, want ...v1alpha1.HistoryEvent) {
-	w.Helper()
-	if got := told(w.grant(member)); !slices.Equal(got, want) {
-		w.Errorf("the history is %v, want %v", got, want)
+func (e *env) wantHistory(member string, want ...v1alpha1.HistoryEvent) {
+	e.Helper()
+	if got := told(e.grant(member)); !slices.Equal(got, want) {
+		e.Errorf("the history is %v, want %v", got, want)
 	}
 }
 
 // TestWaitsForAPerson: nothing is sent before somebody has said yes; then it is, once.
 func TestWaitsForAPerson(t *testing.T) {
-	w := newWorld(t, newCloud(foreign), asking(), requested(nodes))
+	e := newEnv(t, readers(foreign), asking(), requested(nodes))
 	for range 2 {
-		if result := w.mustPass(); result.RequeueAfter != time.Hour {
+		if result := e.mustPass(); result.RequeueAfter != time.Hour {
 			t.Errorf("the next look is in %v, want when it lapses", result.RequeueAfter)
 		}
-		w.restart()
+		e.restart()
 	}
-	w.wantCondition(nodes, v1alpha1.ConditionApproved, "Unknown WaitingForApproval")
-	w.wantCondition(nodes, v1alpha1.ConditionReady, "Unknown WaitingForApproval")
-	w.wantReaders(foreign)
+	e.wantCondition(nodes, v1alpha1.ConditionApproved, "Unknown WaitingForApproval")
+	e.wantCondition(nodes, v1alpha1.ConditionReady, "Unknown WaitingForApproval")
+	e.wantReaders(foreign)
 
-	w.answer(nodes, v1alpha1.ReviewApproved)
+	e.answer(nodes, v1alpha1.ReviewApproved)
 	for range 2 {
-		w.mustPass()
+		e.mustPass()
 	}
-	w.wantReaders(foreign, nodes)
-	w.wantCondition(nodes, v1alpha1.ConditionApproved, "True Approved")
-	w.wantHistory(nodes, v1alpha1.HistoryProposed, v1alpha1.HistoryApproved, v1alpha1.HistoryGranted)
-	if approved := w.grant(nodes).Status.History[1]; approved.User != "ann@example.com" || approved.Message != "ticket 7" {
+	e.wantReaders(foreign, nodes)
+	e.wantCondition(nodes, v1alpha1.ConditionApproved, "True Approved")
+	e.wantHistory(nodes, v1alpha1.HistoryProposed, v1alpha1.HistoryApproved, v1alpha1.HistoryGranted)
+	if approved := e.grant(nodes).Status.History[1]; approved.User != "ann@example.com" || approved.Message != "ticket 7" {
 		t.Errorf("the history says %+v of who approved and why", approved)
 	}
-	if len(w.cloud.Sent) != 1 {
-		t.Errorf("%d writes, want one", len(w.cloud.Sent))
+	if len(e.Cloud.Sent) != 1 {
+		t.Errorf("%d writes, want one", len(e.Cloud.Sent))
 	}
 }
 
 // TestNoLeave: each way in which a proposal does not lead to a write, and ends.
 func TestNoLeave(t *testing.T) {
 	narrowed := func(p *v1alpha1.PullAccessPolicy) {
-		p.Spec.NodeServiceAccounts = []string{"other@acme-prod-417.iam.gserviceaccount.com"}
+		p.Spec.NodeServiceAccounts = []string{"other@acme-prod.iam.gserviceaccount.com"}
 	}
 	widened := func(p *v1alpha1.PullAccessPolicy) { p.Spec.Repositories[0].Name = "*" }
 	tests := map[string]struct {
@@ -122,27 +121,27 @@ func TestNoLeave(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, newCloud(foreign), asking(), requested(nodes))
-			w.mustPass()
+			e := newEnv(t, readers(foreign), asking(), requested(nodes))
+			e.mustPass()
 			if tc.answer != "" {
-				w.answer(nodes, tc.answer)
+				e.answer(nodes, tc.answer)
 			}
 			if tc.edit != nil {
-				w.editPolicy(tc.edit)
+				e.editPolicy(tc.edit)
 			}
 			if tc.gone {
-				w.remove(asking())
+				e.Delete(asking())
 			}
-			w.at(now.Add(tc.at))
+			e.at(now.Add(tc.at))
 			for range 3 {
-				w.mustPass()
+				e.mustPass()
 			}
-			w.wantReaders(foreign)
-			w.wantCondition(nodes, v1alpha1.ConditionApproved, "False "+string(tc.want))
-			w.wantCondition(nodes, v1alpha1.ConditionGranted, "False "+string(tc.want))
-			w.wantHistory(nodes, v1alpha1.HistoryProposed, v1alpha1.HistoryEvent(tc.want))
-			if len(w.cloud.Sent) > 0 {
-				t.Errorf("sent %+v (%s)", w.cloud.Sent, tc.why)
+			e.wantReaders(foreign)
+			e.wantCondition(nodes, v1alpha1.ConditionApproved, "False "+string(tc.want))
+			e.wantCondition(nodes, v1alpha1.ConditionGranted, "False "+string(tc.want))
+			e.wantHistory(nodes, v1alpha1.HistoryProposed, v1alpha1.HistoryEvent(tc.want))
+			if len(e.Cloud.Sent) > 0 {
+				t.Errorf("sent %+v (%s)", e.Cloud.Sent, tc.why)
 			}
 		})
 	}
@@ -151,46 +150,46 @@ func TestNoLeave(t *testing.T) {
 // TestPolicyChangesAfterTheApprovalWasRead: the last question before the write is
 // asked of the policy as it is then.
 func TestPolicyChangesAfterTheApprovalWasRead(t *testing.T) {
-	w := newWorld(t, newCloud(foreign), asking(), requested(nodes))
-	w.mustPass()
-	w.answer(nodes, v1alpha1.ReviewApproved)
-	w.cloud.OnRead = func(int) {
-		w.cloud.OnRead = nil
-		w.editPolicy(func(p *v1alpha1.PullAccessPolicy) { p.Spec.Repositories[0].Location = "us-central1" })
+	e := newEnv(t, readers(foreign), asking(), requested(nodes))
+	e.mustPass()
+	e.answer(nodes, v1alpha1.ReviewApproved)
+	e.Cloud.OnRead = func(int) {
+		e.Cloud.OnRead = nil
+		e.editPolicy(func(p *v1alpha1.PullAccessPolicy) { p.Spec.Repositories[0].Location = "us-central1" })
 	}
-	if _, err := w.pass(); err == nil {
+	if _, err := e.pass(); err == nil {
 		t.Error("the change went unnoticed")
 	}
-	w.mustPass()
-	w.wantReaders(foreign)
-	w.wantCondition(nodes, v1alpha1.ConditionApproved, "False PolicyChanged")
+	e.mustPass()
+	e.wantReaders(foreign)
+	e.wantCondition(nodes, v1alpha1.ConditionApproved, "False PolicyChanged")
 }
 
 // TestInterruptedWithoutLeave: a write that was begun under Enforce is undone before
 // a person is asked.
 func TestInterruptedWithoutLeave(t *testing.T) {
-	w := newWorld(t, newCloud(foreign, nodes), asking(), intended(nodes))
-	w.mustPass()
-	w.wantReaders(foreign)
-	w.restart()
-	w.mustPass()
-	w.wantReaders(foreign)
-	w.wantCondition(nodes, v1alpha1.ConditionApproved, "Unknown WaitingForApproval")
+	e := newEnv(t, readers(foreign, nodes), asking(), intended(nodes))
+	e.mustPass()
+	e.wantReaders(foreign)
+	e.restart()
+	e.mustPass()
+	e.wantReaders(foreign)
+	e.wantCondition(nodes, v1alpha1.ConditionApproved, "Unknown WaitingForApproval")
 }
 
 // TestApprovedThenKilled: the write landed and its record did not.
 func TestApprovedThenKilled(t *testing.T) {
-	w := newWorld(t, newCloud(foreign), asking(), requested(nodes))
-	w.mustPass()
-	w.answer(nodes, v1alpha1.ReviewApproved)
-	w.cloud.Answers = []answer{{err: errUnanswered, landed: true}}
-	if _, err := w.pass(); err == nil {
+	e := newEnv(t, readers(foreign), asking(), requested(nodes))
+	e.mustPass()
+	e.answer(nodes, v1alpha1.ReviewApproved)
+	e.Cloud.Answers = []controllertest.Answer{{Err: errUnanswered, Applied: true}}
+	if _, err := e.pass(); err == nil {
 		t.Fatal("an unanswered write is no success")
 	}
-	w.restart()
-	w.mustPass()
-	w.wantReaders(foreign, nodes)
-	if g := w.grant(nodes); g.Status.Origin != v1alpha1.OriginAdded || !grantstatus.ApprovedByPerson(g) {
+	e.restart()
+	e.mustPass()
+	e.wantReaders(foreign, nodes)
+	if g := e.grant(nodes); g.Status.Origin != v1alpha1.OriginAdded || !grantstatus.ApprovedByPerson(g) {
 		t.Errorf("the record says %+v", g.Status)
 	}
 }
@@ -212,14 +211,14 @@ func TestRevokedByAPerson(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, newCloud(foreign, nodes), enforcing(), tc.g)
-			w.answer(nodes, v1alpha1.ReviewRevoked)
+			e := newEnv(t, readers(foreign, nodes), enforcing(), tc.g)
+			e.answer(nodes, v1alpha1.ReviewRevoked)
 			for range 3 {
-				w.mustPass()
+				e.mustPass()
 			}
-			w.wantReaders(tc.readers...)
-			w.wantCondition(nodes, v1alpha1.ConditionGranted, "False Revoked")
-			g := w.grant(nodes)
+			e.wantReaders(tc.readers...)
+			e.wantCondition(nodes, v1alpha1.ConditionGranted, "False Revoked")
+			g := e.grant(nodes)
 			if sentence := grantstatus.Why(g); !strings.Contains(sentence, "Revoked by ann@example.com: ticket 7.") || !strings.Contains(sentence, tc.says) {
 				t.Errorf("it says %q, want %q in it", sentence, tc.says)
 			}

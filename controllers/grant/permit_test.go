@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/controllertest"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
@@ -31,9 +32,9 @@ func TestConsider(t *testing.T) {
 		want   string
 		why    string
 	}{
-		"as made by the operator": {fact: dockerRepository, want: "True AccessGranted"},
-		"wrong name":              {named: "any", fact: dockerRepository, want: "False WriteRefused", why: "two records of one member would take it from each other"},
-		"a person":                {member: user, fact: dockerRepository, want: "False WriteRefused", why: "the operator grants service accounts only"},
+		"as made by the operator": {fact: controllertest.StandardRepository(), want: "True AccessGranted"},
+		"wrong name":              {named: "any", fact: controllertest.StandardRepository(), want: "False WriteRefused", why: "two records of one member would take it from each other"},
+		"a person":                {member: user, fact: controllertest.StandardRepository(), want: "False WriteRefused", why: "the operator grants service accounts only"},
 		"virtual, denied":         {fact: mode("VIRTUAL_REPOSITORY"), want: "False PolicyGone", why: "it would open all upstream repositories"},
 		"virtual, allowed":        {fact: mode("VIRTUAL_REPOSITORY"), policy: allowVirtual, want: "True AccessGranted"},
 		"remote":                  {fact: mode("REMOTE_REPOSITORY"), want: "True AccessGranted"},
@@ -41,20 +42,23 @@ func TestConsider(t *testing.T) {
 		"no images":               {fact: diagnosis.Repository{State: diagnosis.Present, Format: "MAVEN", Mode: "STANDARD_REPOSITORY"}, want: "False RepositoryUnreadable"},
 		"missing":                 {fact: diagnosis.Repository{State: diagnosis.Missing}, want: "False RepositoryNotFound"},
 		"forbidden":               {fact: unknown(diagnosis.Forbidden), want: "False CloudForbidden"},
+		"quota project denied":    {fact: unknown(diagnosis.QuotaProjectDenied), want: "False CloudForbidden", why: "somebody has to allow the operator's account first"},
+		"consumer invalid":        {fact: unknown(diagnosis.ConsumerInvalid), want: "False RepositoryUnreadable"},
+		"location invalid":        {fact: unknown(diagnosis.InvalidLocation), want: "False RepositoryUnreadable"},
 		"unavailable":             {fact: unknown(diagnosis.Unavailable), want: "Unknown CloudUnreachable", why: "it may be readable in a while"},
 		"not read":                {want: "False RepositoryUnreadable", why: "the zero value opens nothing"},
 		"dry run": {
-			fact: dockerRepository, want: "False PolicyGone", why: "DryRun writes nothing",
+			fact: controllertest.StandardRepository(), want: "False PolicyGone", why: "DryRun writes nothing",
 			policy: func(p *v1alpha1.PullAccessPolicy) { p.Spec.Mode = v1alpha1.ModeDryRun },
 		},
 		"another repository": {
-			fact: dockerRepository, want: "False PolicyGone", why: "the policy was narrowed",
+			fact: controllertest.StandardRepository(), want: "False PolicyGone", why: "the policy was narrowed",
 			policy: func(p *v1alpha1.PullAccessPolicy) { p.Spec.Repositories[0].Name = "website" },
 		},
 		"another account": {
-			fact: dockerRepository, want: "False PolicyGone", why: "the policy was narrowed",
+			fact: controllertest.StandardRepository(), want: "False PolicyGone", why: "the policy was narrowed",
 			policy: func(p *v1alpha1.PullAccessPolicy) {
-				p.Spec.NodeServiceAccounts = []string{"else@acme-prod-417.iam.gserviceaccount.com"}
+				p.Spec.NodeServiceAccounts = []string{"else@acme-prod.iam.gserviceaccount.com"}
 			},
 		},
 	}
@@ -71,26 +75,25 @@ func TestConsider(t *testing.T) {
 			if tc.named != "" {
 				g.Name = tc.named
 			}
-			c := newCloud(foreign)
-			c.fact = tc.fact
-			w := newWorld(t, c, policy, g)
-			result, err := w.pass()
+			e := newEnv(t, readers(foreign), policy, g)
+			e.setRepository(tc.fact)
+			result, err := e.pass()
 
 			if retried := tc.want == "Unknown CloudUnreachable"; (err != nil) != retried {
 				t.Errorf("Reconcile: %v, want an error: %v", err, retried)
 			}
-			if err := w.client.Get(t.Context(), keyOf(g), g); err != nil {
+			if err := e.Server.Get(t.Context(), keyOf(g), g); err != nil {
 				t.Fatal(err)
 			}
 			if got := condition(g, v1alpha1.ConditionGranted); got != tc.want {
 				t.Errorf("Granted is %q, want %q: %s", got, tc.want, tc.why)
 			}
 			if tc.want == "True AccessGranted" {
-				w.wantReaders(foreign, nodes)
+				e.wantReaders(foreign, nodes)
 				return
 			}
-			if len(c.Edits) != 0 || len(g.Finalizers) != 0 || g.Status.Write != nil {
-				t.Errorf("%d edits, finalizers %q, write %+v; want none: %s", len(c.Edits), g.Finalizers, g.Status.Write, tc.why)
+			if e.edits() != 0 || len(g.Finalizers) != 0 || g.Status.Write != nil {
+				t.Errorf("%d edits, finalizers %q, write %+v; want none: %s", e.edits(), g.Finalizers, g.Status.Write, tc.why)
 			}
 			if err == nil && result.RequeueAfter != recheckAfter {
 				t.Errorf("RequeueAfter = %v, want %v", result.RequeueAfter, recheckAfter)
@@ -115,14 +118,13 @@ func TestPolicyGone(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			c := newCloud(tc.readers...)
-			w := newWorld(t, c, tc.g)
-			w.mustPass()
-			w.wantReaders(tc.want...)
-			w.wantCondition(nodes, v1alpha1.ConditionGranted, "False PolicyGone")
-			w.wantCondition(nodes, v1alpha1.ConditionApproved, "False PolicyGone")
-			if grantstatus.Interrupted(w.grant(nodes)) || len(c.Edits) != tc.edits {
-				t.Errorf("%d edits, the intent is open: %v; want %d and closed", len(c.Edits), grantstatus.Interrupted(w.grant(nodes)), tc.edits)
+			e := newEnv(t, tc.readers, tc.g)
+			e.mustPass()
+			e.wantReaders(tc.want...)
+			e.wantCondition(nodes, v1alpha1.ConditionGranted, "False PolicyGone")
+			e.wantCondition(nodes, v1alpha1.ConditionApproved, "False PolicyGone")
+			if grantstatus.Interrupted(e.grant(nodes)) || e.edits() != tc.edits {
+				t.Errorf("%d edits, the intent is open: %v; want %d and closed", e.edits(), grantstatus.Interrupted(e.grant(nodes)), tc.edits)
 			}
 		})
 	}
@@ -132,7 +134,7 @@ func TestPolicyGone(t *testing.T) {
 // each write.
 func TestPolicyGoesWhileTheEditWaits(t *testing.T) {
 	tests := map[string]struct {
-		first    answer
+		first    controllertest.Answer
 		goesIn   int
 		wantSent int
 		wantOpen bool
@@ -140,35 +142,35 @@ func TestPolicyGoesWhileTheEditWaits(t *testing.T) {
 	}{
 		"before the first write": {goesIn: 1, why: "nothing was begun"},
 		"before the second": {
-			first: answer{err: iampolicy.ErrConflict, again: true}, goesIn: 2, wantSent: 1,
+			first: controllertest.Answer{Err: iampolicy.ErrConflict, Retry: true}, goesIn: 2, wantSent: 1,
 			why: "Google refused the first: the intent is withdrawn",
 		},
 		"before the second, the first unanswered": {
-			first: answer{err: errUnanswered, again: true}, goesIn: 2, wantSent: 1, wantOpen: true,
+			first: controllertest.Answer{Err: errUnanswered, Retry: true}, goesIn: 2, wantSent: 1, wantOpen: true,
 			why: "the first may still take effect: the intent stays, to be undone",
 		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			policy, c := enforcing(), newCloud(foreign)
-			w := newWorld(t, c, policy, requested(nodes))
-			c.Answers = []answer{tc.first}
-			c.OnRead = func(round int) {
+			policy := enforcing()
+			e := newEnv(t, readers(foreign), policy, requested(nodes))
+			e.Cloud.Answers = []controllertest.Answer{tc.first}
+			e.Cloud.OnRead = func(round int) {
 				if round == tc.goesIn {
-					w.remove(policy)
+					e.Delete(policy)
 				}
 			}
-			if _, err := w.pass(); err == nil {
+			if _, err := e.pass(); err == nil {
 				t.Error("Reconcile returns no error, and nothing brings the grant back")
 			}
-			w.wantReaders(foreign)
-			if got := grantstatus.Interrupted(w.grant(nodes)); got != tc.wantOpen || len(c.Sent) != tc.wantSent {
-				t.Errorf("%d writes were sent and the intent is open: %v; want %d and %v: %s", len(c.Sent), got, tc.wantSent, tc.wantOpen, tc.why)
+			e.wantReaders(foreign)
+			if got := grantstatus.Interrupted(e.grant(nodes)); got != tc.wantOpen || len(e.Cloud.Sent) != tc.wantSent {
+				t.Errorf("%d writes were sent and the intent is open: %v; want %d and %v: %s", len(e.Cloud.Sent), got, tc.wantSent, tc.wantOpen, tc.why)
 			}
-			c.OnRead = nil
-			w.mustPass()
-			w.wantReaders(foreign)
-			w.wantCondition(nodes, v1alpha1.ConditionGranted, "False PolicyGone")
+			e.Cloud.OnRead = nil
+			e.mustPass()
+			e.wantReaders(foreign)
+			e.wantCondition(nodes, v1alpha1.ConditionGranted, "False PolicyGone")
 		})
 	}
 }

@@ -37,15 +37,15 @@ func TestRevoke(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, newCloud(tc.readers...), tc.g)
-			w.remove(w.grant(nodes))
-			w.mustPass()
-			w.wantReaders(tc.want...)
-			if w.grant(nodes) != nil {
+			e := newEnv(t, tc.readers, tc.g)
+			e.Delete(e.grant(nodes))
+			e.mustPass()
+			e.wantReaders(tc.want...)
+			if e.grant(nodes) != nil {
 				t.Error("the grant is still held by its finalizer")
 			}
-			if told := slices.Contains(w.recorder.said, "AccessTakenBack PullAccessGrant/"+nameOf(nodes)); told != tc.told {
-				t.Errorf("told %q, want Revoked among it: %v (%s)", w.recorder.said, tc.told, tc.why)
+			if told := slices.Contains(e.Recorder.Events(), "AccessRevoked PullAccessGrant/"+nameOf(nodes)); told != tc.told {
+				t.Errorf("told %q, want Revoked among it: %v (%s)", e.Recorder.Events(), tc.told, tc.why)
 			}
 		})
 	}
@@ -66,26 +66,25 @@ func TestRevocationMeetsTheCloud(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			c := newCloud(foreign, nodes)
-			c.NextErr = []error{tc.err}
-			w := newWorld(t, c, enforcing(), granted(nodes, v1alpha1.OriginAdded))
-			w.remove(w.grant(nodes))
-			if _, err := w.pass(); !errors.Is(err, tc.wantErr) {
+			e := newEnv(t, readers(foreign, nodes), enforcing(), granted(nodes, v1alpha1.OriginAdded))
+			e.nextEdits(tc.err)
+			e.Delete(e.grant(nodes))
+			if _, err := e.pass(); !errors.Is(err, tc.wantErr) {
 				t.Errorf("Reconcile: %v, want %v", err, tc.wantErr)
 			}
 			if tc.wantReady == "" {
-				if w.grant(nodes) != nil {
+				if e.grant(nodes) != nil {
 					t.Errorf("the grant is still held: %s", tc.why)
 				}
 				return
 			}
-			w.wantCondition(nodes, v1alpha1.ConditionGranted, "True AccessGranted")
-			w.wantCondition(nodes, v1alpha1.ConditionReady, tc.wantReady)
-			if !slices.Contains(w.grant(nodes).Finalizers, v1alpha1.Finalizer) {
+			e.wantCondition(nodes, v1alpha1.ConditionGranted, "True AccessGranted")
+			e.wantCondition(nodes, v1alpha1.ConditionReady, tc.wantReady)
+			if !slices.Contains(e.grant(nodes).Finalizers, v1alpha1.Finalizer) {
 				t.Errorf("the grant was let go: %s", tc.why)
 			}
-			w.mustPass()
-			w.wantReaders(foreign)
+			e.mustPass()
+			e.wantReaders(foreign)
 		})
 	}
 }

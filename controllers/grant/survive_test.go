@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/controllertest"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 )
@@ -70,19 +71,18 @@ func TestTheIntentOutlivesWhatIsNotKnown(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			c := newCloud(foreign)
-			c.NextErr = []error{tc.read}
-			c.Answers = []answer{{err: tc.write}}
-			w := newWorld(t, c, enforcing(), tc.g)
-			result, err := w.pass()
+			e := newEnv(t, readers(foreign), enforcing(), tc.g)
+			e.nextEdits(tc.read)
+			e.Cloud.Answers = []controllertest.Answer{{Err: tc.write}}
+			result, err := e.pass()
 			if (err != nil) != tc.wantErr {
 				t.Errorf("Reconcile: %v, want an error: %v", err, tc.wantErr)
 			}
 			if refused := tc.read != nil || tc.write != nil; refused && !tc.wantErr && result.RequeueAfter != recheckAfter {
 				t.Errorf("RequeueAfter = %v, want %v", result.RequeueAfter, recheckAfter)
 			}
-			w.wantCondition(nodes, v1alpha1.ConditionGranted, tc.wantState)
-			if got := grantstatus.Interrupted(w.grant(nodes)); got != tc.wantOpen {
+			e.wantCondition(nodes, v1alpha1.ConditionGranted, tc.wantState)
+			if got := grantstatus.Interrupted(e.grant(nodes)); got != tc.wantOpen {
 				t.Errorf("the intent is open: %v, want %v: %s", got, tc.wantOpen, tc.why)
 			}
 		})
@@ -102,18 +102,17 @@ func TestAfterACrash(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			c := newCloud(tc.readers...)
-			w := newWorld(t, c, enforcing(), intended(nodes))
-			w.mustPass()
-			w.wantCondition(nodes, v1alpha1.ConditionGranted, "True AccessGranted")
-			w.wantReaders(foreign, nodes)
-			g := w.grant(nodes)
-			if g.Status.Origin != v1alpha1.OriginAdded || grantstatus.Interrupted(g) || len(c.Sent) != tc.wantSent {
-				t.Errorf("%d writes left %+v: %s", len(c.Sent), g.Status, tc.why)
+			e := newEnv(t, tc.readers, enforcing(), intended(nodes))
+			e.mustPass()
+			e.wantCondition(nodes, v1alpha1.ConditionGranted, "True AccessGranted")
+			e.wantReaders(foreign, nodes)
+			g := e.grant(nodes)
+			if g.Status.Origin != v1alpha1.OriginAdded || grantstatus.Interrupted(g) || len(e.Cloud.Sent) != tc.wantSent {
+				t.Errorf("%d writes left %+v: %s", len(e.Cloud.Sent), g.Status, tc.why)
 			}
-			w.remove(g)
-			w.mustPass()
-			w.wantReaders(foreign)
+			e.Delete(g)
+			e.mustPass()
+			e.wantReaders(foreign)
 		})
 	}
 }
@@ -121,28 +120,26 @@ func TestAfterACrash(t *testing.T) {
 // TestAnUnansweredWriteIsCompletedByTheNextPass: died or not, the next pass
 // finds the member and knows it for the operator's.
 func TestAnUnansweredWriteIsCompletedByTheNextPass(t *testing.T) {
-	c := newCloud(foreign)
-	c.Answers = []answer{{err: errUnanswered, landed: true}}
-	w := newWorld(t, c, enforcing(), requested(nodes))
-	if _, err := w.pass(); !errors.Is(err, iampolicy.ErrUnavailable) {
+	e := newEnv(t, readers(foreign), enforcing(), requested(nodes))
+	e.Cloud.Answers = []controllertest.Answer{{Err: errUnanswered, Applied: true}}
+	if _, err := e.pass(); !errors.Is(err, iampolicy.ErrUnavailable) {
 		t.Fatalf("Reconcile: %v, want that Google is unavailable", err)
 	}
-	w.restart()
-	w.mustPass()
-	if g := w.grant(nodes); g.Status.Origin != v1alpha1.OriginAdded || len(c.Sent) != 1 {
-		t.Errorf("%d writes left %+v, want one that is ours", len(c.Sent), g.Status)
+	e.restart()
+	e.mustPass()
+	if g := e.grant(nodes); g.Status.Origin != v1alpha1.OriginAdded || len(e.Cloud.Sent) != 1 {
+		t.Errorf("%d writes left %+v, want one that is ours", len(e.Cloud.Sent), g.Status)
 	}
 }
 
 // TestAnUnansweredWriteIsNotForgottenWhenItIsSplit: the first write of both
 // lands late, though Google refused its repetition for one member's sake.
 func TestAnUnansweredWriteIsNotForgottenWhenItIsSplit(t *testing.T) {
-	c := newCloud(foreign)
-	c.Answers = []answer{{err: fmt.Errorf("%w (%w)", iampolicy.ErrOrgPolicy, iampolicy.ErrUncertain), landed: true}}
-	w := newWorld(t, c, enforcing(), requested(nodes), requested(batch))
-	w.mustPass()
+	e := newEnv(t, readers(foreign), enforcing(), requested(nodes), requested(batch))
+	e.Cloud.Answers = []controllertest.Answer{{Err: fmt.Errorf("%w (%w)", iampolicy.ErrOrgPolicy, iampolicy.ErrUncertain), Applied: true}}
+	e.mustPass()
 	for _, member := range []string{nodes, batch} {
-		if g := w.grant(member); g.Status.Origin != v1alpha1.OriginAdded {
+		if g := e.grant(member); g.Status.Origin != v1alpha1.OriginAdded {
 			t.Errorf("%s was added by the operator, and is recorded as %q", member, g.Status.Origin)
 		}
 	}
@@ -174,22 +171,21 @@ func TestRecordFails(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			c := newCloud(foreign)
-			w := newWorld(t, c, enforcing(), requested(nodes))
-			w.inject(tc.faults)
-			result, err := w.pass()
+			e := newEnv(t, readers(foreign), enforcing(), requested(nodes))
+			e.Faults = tc.faults
+			result, err := e.pass()
 			if (err != nil) != tc.wantErr {
 				t.Errorf("Reconcile: %v, want an error: %v", err, tc.wantErr)
 			}
 			if !tc.wantErr && (result.RequeueAfter <= 0 || result.RequeueAfter >= recheckAfter) {
 				t.Errorf("RequeueAfter = %v, want a quiet repeat soon", result.RequeueAfter)
 			}
-			if len(c.Sent) != 0 || len(w.recorder.said) != 0 {
-				t.Errorf("sent %+v and told %q without a record", c.Sent, w.recorder.said)
+			if len(e.Cloud.Sent) != 0 || len(e.Recorder.Events()) != 0 {
+				t.Errorf("sent %+v and told %q without a record", e.Cloud.Sent, e.Recorder.Events())
 			}
-			w.restart()
-			w.mustPass()
-			w.wantReaders(foreign, nodes)
+			e.restart()
+			e.mustPass()
+			e.wantReaders(foreign, nodes)
 		})
 	}
 }
@@ -197,12 +193,11 @@ func TestRecordFails(t *testing.T) {
 // TestAWithdrawnIntentIsNotOnRecord: what the cache still holds of an intent that was
 // taken back is no record. The second pass comes within the same second.
 func TestAWithdrawnIntentIsNotOnRecord(t *testing.T) {
-	c := newCloud(foreign)
-	w := newWorld(t, c, enforcing(), requested(nodes), requested(batch))
+	e := newEnv(t, readers(foreign), enforcing(), requested(nodes), requested(batch))
 	var cached *v1alpha1.PullAccessGrant
-	w.inject(interceptor.Funcs{
+	e.Faults = interceptor.Funcs{
 		SubResourcePatch: func(ctx context.Context, inner client.Client, sub string, o client.Object, p client.Patch, options ...client.SubResourcePatchOption) error {
-			if o.GetName() == nameOf(nodes) && cached != nil && len(c.Edits) == 1 {
+			if o.GetName() == nameOf(nodes) && cached != nil && e.edits() == 1 {
 				return apierrors.NewConflict(schema.GroupResource{Resource: "pullaccessgrants"}, o.GetName(), errors.New("it was changed"))
 			}
 			err := inner.SubResource(sub).Patch(ctx, o, p, options...)
@@ -221,34 +216,33 @@ func TestAWithdrawnIntentIsNotOnRecord(t *testing.T) {
 			}
 			return err
 		},
-	})
+	}
 	// The first of the two is put on record, the second is not, and so the first is taken back.
-	w.mustPass()
-	if g := w.grant(batch); cached == nil || g.Status.Write != nil {
+	e.mustPass()
+	if g := e.grant(batch); cached == nil || g.Status.Write != nil {
 		t.Fatalf("after the first pass %+v is on record, and %+v was; want an intent that was taken back", g.Status.Write, cached)
 	}
-	w.mustPass()
-	if len(c.Sent) > 0 {
-		t.Errorf("sent %+v, and no intent of it is on record: %+v", c.Sent, w.grant(batch).Status.Write)
+	e.mustPass()
+	if len(e.Cloud.Sent) > 0 {
+		t.Errorf("sent %+v, and no intent of it is on record: %+v", e.Cloud.Sent, e.grant(batch).Status.Write)
 	}
-	w.restart() // The cache has caught up.
-	w.mustPass()
-	w.wantReaders(foreign, batch, nodes)
+	e.restart() // The cache has caught up.
+	e.mustPass()
+	e.wantReaders(foreign, batch, nodes)
 }
 
 // TestObserveFails: without the grants, or the policies, nothing is touched.
 func TestObserveFails(t *testing.T) {
 	for _, of := range []client.ObjectList{&v1alpha1.PullAccessGrantList{}, &v1alpha1.PullAccessPolicyList{}} {
-		c := newCloud(foreign)
-		w := newWorld(t, c, enforcing(), requested(nodes))
-		w.inject(interceptor.Funcs{List: func(ctx context.Context, inner client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+		e := newEnv(t, readers(foreign), enforcing(), requested(nodes))
+		e.Faults = interceptor.Funcs{List: func(ctx context.Context, inner client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
 			if fmt.Sprintf("%T", list) == fmt.Sprintf("%T", of) {
 				return apierrors.NewInternalError(errors.New("the API server is ill"))
 			}
 			return inner.List(ctx, list, options...)
-		}})
-		if _, err := w.pass(); err == nil || len(c.Edits) != 0 {
-			t.Errorf("without %T: Reconcile: %v after %d edits", of, err, len(c.Edits))
+		}}
+		if _, err := e.pass(); err == nil || e.edits() != 0 {
+			t.Errorf("without %T: Reconcile: %v after %d edits", of, err, e.edits())
 		}
 	}
 }
@@ -256,8 +250,8 @@ func TestObserveFails(t *testing.T) {
 // TestARefusedIntentIsTakenBack: others wrote first, and what they may have added is not to
 // be taken for the operator's if it dies now.
 func TestARefusedIntentIsTakenBack(t *testing.T) {
-	w, todo := aboutToWrite(t, requested(nodes))
-	recorder := intents{w.r, todo}
+	e, todo := aboutToWrite(t, requested(nodes))
+	recorder := intents{e.r, todo}
 	for i := range 3 {
 		var err error
 		intend := i%2 == 0
@@ -269,7 +263,7 @@ func TestARefusedIntentIsTakenBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := grantstatus.Interrupted(w.grant(nodes)); got != intend {
+		if got := grantstatus.Interrupted(e.grant(nodes)); got != intend {
 			t.Errorf("step %d: an intent is on record: %v, want %v", i, got, intend)
 		}
 	}

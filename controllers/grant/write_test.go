@@ -14,20 +14,21 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/controllertest"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 )
 
 // aboutToWrite is a pass that has found out that the grant is to be added.
-func aboutToWrite(t *testing.T, asked *v1alpha1.PullAccessGrant) (*world, *work) {
+func aboutToWrite(t *testing.T, asked *v1alpha1.PullAccessGrant) (*env, *work) {
 	t.Helper()
 	asked.Finalizers = []string{v1alpha1.Finalizer}
-	w := newWorld(t, newCloud(foreign), enforcing(), asked)
-	todo, err := w.r.observe(t.Context(), repository)
+	e := newEnv(t, readers(foreign), enforcing(), asked)
+	todo, err := e.r.observe(t.Context(), repository)
 	if err != nil || len(todo.add) != 1 {
 		t.Fatalf("%d grants are to be added, %v", len(todo.add), err)
 	}
-	return w, todo
+	return e, todo
 }
 
 // TestWritesBesideJoins: workloads that join a grant while its pass is under way are kept,
@@ -48,15 +49,13 @@ func TestWritesBesideJoins(t *testing.T) {
 		"it ends": {func(g *v1alpha1.PullAccessGrant) { grantstatus.End(g, v1alpha1.EndRevoked, now) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w, todo := aboutToWrite(t, requested(nodes))
-			late := w.grant(nodes)
+			e, todo := aboutToWrite(t, requested(nodes))
+			late := e.grant(nodes)
 			tc.change(late)
-			if err := w.client.Status().Update(t.Context(), late); err != nil {
-				t.Fatal(err)
-			}
-			err := intents{w.r, todo}.Intend(t.Context(), iampolicy.Change{Added: []string{nodes}}, "etag")
-			after := w.grant(nodes)
-			kept := slices.ContainsFunc(after.Status.Workloads, func(w v1alpha1.WorkloadStatus) bool { return w.Name == "late" })
+			e.UpdateStatus(late)
+			err := intents{e.r, todo}.Intend(t.Context(), iampolicy.Change{Added: []string{nodes}}, "etag")
+			after := e.grant(nodes)
+			kept := slices.ContainsFunc(after.Status.Workloads, func(e v1alpha1.WorkloadStatus) bool { return e.Name == "late" })
 			switch {
 			case tc.passes && (err != nil || !grantstatus.Interrupted(after) || !kept):
 				t.Errorf("Intend: %v, and on record is %+v", err, after.Status)
@@ -72,13 +71,13 @@ func TestWritesBesideJoins(t *testing.T) {
 func TestOvertakenIsRepeatedSoon(t *testing.T) {
 	asked := requested(nodes)
 	asked.Finalizers = []string{v1alpha1.Finalizer}
-	w := newWorld(t, newCloud(foreign), enforcing(), asked)
-	w.answerWrites(answer{err: apierrors.NewConflict(schema.GroupResource{}, "prod", nil)})
-	if result, err := w.pass(); err != nil || result.RequeueAfter == 0 || result.RequeueAfter >= firstRetry {
+	e := newEnv(t, readers(foreign), enforcing(), asked)
+	e.answerWrites(controllertest.Answer{Err: apierrors.NewConflict(schema.GroupResource{}, "prod", nil)})
+	if result, err := e.pass(); err != nil || result.RequeueAfter == 0 || result.RequeueAfter >= firstRetry {
 		t.Errorf("Reconcile: %+v, %v", result, err)
 	}
-	if w.mustPass(); !grantstatus.Granted(w.grant(nodes)) {
-		t.Errorf("on record is %+v", w.grant(nodes).Status)
+	if e.mustPass(); !grantstatus.Granted(e.grant(nodes)) {
+		t.Errorf("on record is %+v", e.grant(nodes).Status)
 	}
 }
 
@@ -88,34 +87,34 @@ func TestIntentIsTakenBackForCertain(t *testing.T) {
 	lost := apierrors.NewTimeoutError("no answer", 0)
 	for name, tc := range map[string]struct {
 		// intent and withdrawal are what becomes of the two writes: the answer, and whether it is applied.
-		intent, withdrawal answer
+		intent, withdrawal controllertest.Answer
 		// open: an intent may be on record, so that nothing is settled.
 		open bool
 	}{
-		"the withdrawal fails at first":     {withdrawal: answer{err: lost}},
-		"the intent's answer is lost":       {intent: answer{err: lost, landed: true}, open: true},
-		"the intent is lost":                {intent: answer{err: lost}},
-		"the intent is refused":             {intent: answer{err: apierrors.NewForbidden(schema.GroupResource{}, "g", nil)}},
-		"the withdrawal's answer gets lost": {withdrawal: answer{err: lost, landed: true}, open: true},
+		"the withdrawal fails at first":     {withdrawal: controllertest.Answer{Err: lost}},
+		"the intent's answer is lost":       {intent: controllertest.Answer{Err: lost, Applied: true}, open: true},
+		"the intent is lost":                {intent: controllertest.Answer{Err: lost}},
+		"the intent is refused":             {intent: controllertest.Answer{Err: apierrors.NewForbidden(schema.GroupResource{}, "g", nil)}},
+		"the withdrawal's answer gets lost": {withdrawal: controllertest.Answer{Err: lost, Applied: true}, open: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w, todo := aboutToWrite(t, requested(nodes))
-			w.answerWrites(answer{}, tc.intent, tc.withdrawal) // The first is for the policy's count.
-			recorder := intents{w.r, todo}
-			if err := recorder.Intend(t.Context(), iampolicy.Change{Added: []string{nodes}}, "etag"); (err != nil) != (tc.intent.err != nil) {
+			e, todo := aboutToWrite(t, requested(nodes))
+			e.answerWrites(controllertest.Answer{}, tc.intent, tc.withdrawal) // The first is for the policy's count.
+			recorder := intents{e.r, todo}
+			if err := recorder.Intend(t.Context(), iampolicy.Change{Added: []string{nodes}}, "etag"); (err != nil) != (tc.intent.Err != nil) {
 				t.Fatalf("Intend: %v", err)
 			}
-			if tc.intent.err == nil {
+			if tc.intent.Err == nil {
 				if err := recorder.Withdraw(t.Context()); err == nil {
 					t.Fatal("Withdraw: no error")
 				}
 			}
-			err := w.r.withdraw(t.Context(), todo)
+			err := e.r.withdraw(t.Context(), todo)
 			left := len(todo.counted)
 			if tc.open != (err != nil) || tc.open != (left > 0) {
-				t.Errorf("withdraw: %v; %d grants stay counted, and the record is %+v", err, left, w.grant(nodes).Status.Write)
+				t.Errorf("withdraw: %v; %d grants stay counted, and the record is %+v", err, left, e.grant(nodes).Status.Write)
 			}
-			if !tc.open && grantstatus.Interrupted(w.grant(nodes)) {
+			if !tc.open && grantstatus.Interrupted(e.grant(nodes)) {
 				t.Error("the intent is on record still")
 			}
 		})
@@ -123,19 +122,19 @@ func TestIntentIsTakenBackForCertain(t *testing.T) {
 }
 
 // answerWrites has the API server's answers to the next writes of a status be these.
-func (w *world) answerWrites(answers ...answer) {
-	w.inject(interceptor.Funcs{SubResourcePatch: func(ctx context.Context, c client.Client, sub string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
-		var said answer
+func (e *env) answerWrites(answers ...controllertest.Answer) {
+	e.Faults = interceptor.Funcs{SubResourcePatch: func(ctx context.Context, c client.Client, sub string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+		var said controllertest.Answer
 		if len(answers) > 0 {
 			said, answers = answers[0], answers[1:]
 		}
-		if said.landed || said.err == nil {
+		if said.Applied || said.Err == nil {
 			if err := c.SubResource(sub).Patch(ctx, object, patch, options...); err != nil {
 				return err
 			}
 		}
-		return said.err
-	}})
+		return said.Err
+	}}
 }
 
 // TestAnOlderIntentIsSettledByItsEtag: Google takes no write that goes by an older policy.
@@ -143,8 +142,8 @@ func TestAnOlderIntentIsSettledByItsEtag(t *testing.T) {
 	for etag, open := range map[string]bool{"etag-old": true, "etag-new": false} {
 		asked := requested(nodes)
 		grantstatus.Intend(asked, true, "etag-old", now)
-		w, todo := aboutToWrite(t, asked)
-		if err := (intents{w.r, todo}).Intend(t.Context(), iampolicy.Change{Added: []string{nodes}}, etag); err != nil {
+		e, todo := aboutToWrite(t, asked)
+		if err := (intents{e.r, todo}).Intend(t.Context(), iampolicy.Change{Added: []string{nodes}}, etag); err != nil {
 			t.Fatal(err)
 		}
 		if settled := todo.settled(todo.add[0]); settled == open {

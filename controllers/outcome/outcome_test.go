@@ -4,7 +4,6 @@
 package outcome
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -12,14 +11,11 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/fake"
-	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/controllertest"
 )
 
 func TestOf(t *testing.T) {
@@ -59,79 +55,62 @@ func TestOf(t *testing.T) {
 	}
 }
 
-// server holds one grant and counts what is sent to its status.
-func server(t *testing.T) (c client.Client, sent *int) {
+// newEnv returns an environment with the grant "g".
+func newEnv(t *testing.T) *controllertest.Env {
 	t.Helper()
-	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
-		t.Fatal(err)
-	}
-	sent = new(int)
-	return fake.NewClientBuilder().WithScheme(scheme).
-		WithObjects(&v1alpha1.PullAccessGrant{ObjectMeta: metav1.ObjectMeta{Name: "g"}}).
-		WithStatusSubresource(&v1alpha1.PullAccessGrant{}).
-		WithInterceptorFuncs(interceptor.Funcs{SubResourcePatch: func(ctx context.Context, inner client.Client, sub string, o client.Object, p client.Patch, options ...client.SubResourcePatchOption) error {
-			*sent++
-			return inner.SubResource(sub).Patch(ctx, o, p, options...)
-		}}).Build(), sent
+	return controllertest.New(t, &v1alpha1.PullAccessGrant{ObjectMeta: metav1.ObjectMeta{Name: "g"}})
 }
 
-func read(t *testing.T, c client.Client) *v1alpha1.PullAccessGrant {
-	t.Helper()
-	g := &v1alpha1.PullAccessGrant{}
-	if err := c.Get(t.Context(), client.ObjectKey{Name: "g"}, g); err != nil {
-		t.Fatal(err)
-	}
-	return g
-}
+// sent counts what was sent to a status.
+func sent(e *controllertest.Env) int { return e.Writes()["patch status"] }
 
 func TestConfirmStatusAsksAlways(t *testing.T) {
-	c, sent := server(t)
-	old := read(t, c)
-	if err := ConfirmStatus(t.Context(), c, old.DeepCopy(), old.DeepCopy()); err != nil || *sent != 1 {
-		t.Errorf("without a difference %d patches were sent (%v), want one that asks", *sent, err)
+	e := newEnv(t)
+	old := e.Grant("g")
+	if err := ConfirmStatus(t.Context(), e.Client, old.DeepCopy(), old.DeepCopy()); err != nil || sent(e) != 1 {
+		t.Errorf("without a difference %d patches were sent (%v), want one that asks", sent(e), err)
 	}
-	old = read(t, c)
+	old = e.Grant("g")
 	changed := old.DeepCopy()
 	changed.Status.Origin = v1alpha1.OriginFound
-	if err := PatchStatus(t.Context(), c, old.DeepCopy(), changed); err != nil {
+	if err := PatchStatus(t.Context(), e.Client, old.DeepCopy(), changed); err != nil {
 		t.Fatal(err)
 	}
-	if err := ConfirmStatus(t.Context(), c, old.DeepCopy(), old.DeepCopy()); !apierrors.IsConflict(err) {
+	if err := ConfirmStatus(t.Context(), e.Client, old.DeepCopy(), old.DeepCopy()); !apierrors.IsConflict(err) {
 		t.Errorf("what is on record no more was confirmed: %v", err)
 	}
 }
 
 func TestPatchStatusSendsOnlyDifferences(t *testing.T) {
-	c, sent := server(t)
-	g := read(t, c)
-	if err := PatchStatus(t.Context(), c, g.DeepCopy(), g); err != nil || *sent != 0 {
-		t.Errorf("without a difference %d patches were sent (%v)", *sent, err)
+	e := newEnv(t)
+	g := e.Grant("g")
+	if err := PatchStatus(t.Context(), e.Client, g.DeepCopy(), g); err != nil || sent(e) != 0 {
+		t.Errorf("without a difference %d patches were sent (%v)", sent(e), err)
 	}
 	before := g.DeepCopy()
 	g.Status.Origin = v1alpha1.OriginFound
-	if err := PatchStatus(t.Context(), c, before, g); err != nil || *sent != 1 {
-		t.Fatalf("with a difference %d patches were sent (%v)", *sent, err)
+	if err := PatchStatus(t.Context(), e.Client, before, g); err != nil || sent(e) != 1 {
+		t.Fatalf("with a difference %d patches were sent (%v)", sent(e), err)
 	}
-	if stored := read(t, c); stored.Status.Origin != v1alpha1.OriginFound || g.ResourceVersion != stored.ResourceVersion {
+	if stored := e.Grant("g"); stored.Status.Origin != v1alpha1.OriginFound || g.ResourceVersion != stored.ResourceVersion {
 		t.Errorf("stored origin %q at version %s; after has version %s", stored.Status.Origin, stored.ResourceVersion, g.ResourceVersion)
 	}
 }
 
 func TestPatchStatusKeepsWhatOthersWrote(t *testing.T) {
-	c, _ := server(t)
-	mine, theirs := read(t, c), read(t, c)
+	e := newEnv(t)
+	mine, theirs := e.Grant("g"), e.Grant("g")
 	before := theirs.DeepCopy()
 	theirs.Status.RecoveredWorkloads = 3
-	if err := PatchStatus(t.Context(), c, before, theirs); err != nil {
+	if err := PatchStatus(t.Context(), e.Client, before, theirs); err != nil {
 		t.Fatal(err)
 	}
 	before = mine.DeepCopy()
 	mine.Status.RecoveredWorkloads = 1
-	if err := PatchStatus(t.Context(), c, before, mine); !apierrors.IsConflict(err) {
+	if err := PatchStatus(t.Context(), e.Client, before, mine); !apierrors.IsConflict(err) {
 		t.Errorf("PatchStatus on an older version: %v, want a conflict", err)
 	}
-	if got := read(t, c).Status.RecoveredWorkloads; got != 3 {
+	if got := e.Grant("g").Status.RecoveredWorkloads; got != 3 {
 		t.Errorf("recoveredWorkloads = %d: the older write won", got)
 	}
 }

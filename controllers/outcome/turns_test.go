@@ -13,7 +13,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 )
@@ -21,25 +20,19 @@ import (
 // TestChangesFollowOneAnother: many count on one object at once, and the cache shows what
 // was there before all of them. None is refused, and none is lost.
 func TestChangesFollowOneAnother(t *testing.T) {
-	server, sent := server(t)
-	stale := read(t, server)
-	watching, ok := server.(client.WithWatch)
-	if !ok {
-		t.Fatalf("%T does not watch", server)
+	e := newEnv(t)
+	stale := e.Grant("g")
+	e.Faults.Get = func(_ context.Context, _ client.WithWatch, _ client.ObjectKey, object client.Object, _ ...client.GetOption) error {
+		if g, ok := object.(*v1alpha1.PullAccessGrant); ok {
+			stale.DeepCopyInto(g)
+		}
+		return nil
 	}
-	cached := interceptor.NewClient(watching, interceptor.Funcs{
-		Get: func(_ context.Context, _ client.WithWatch, _ client.ObjectKey, object client.Object, _ ...client.GetOption) error {
-			if g, ok := object.(*v1alpha1.PullAccessGrant); ok {
-				stale.DeepCopyInto(g)
-			}
-			return nil
-		},
-	})
 	turns := NewGrants()
 	var all sync.WaitGroup
 	for range 30 {
 		all.Go(func() {
-			_, err := turns.Change(t.Context(), cached, "g", func(g *v1alpha1.PullAccessGrant) error {
+			_, err := turns.Change(t.Context(), e.Client, "g", func(g *v1alpha1.PullAccessGrant) error {
 				g.Status.RecoveredWorkloads++
 				return nil
 			})
@@ -49,8 +42,8 @@ func TestChangesFollowOneAnother(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if got := read(t, server).Status.RecoveredWorkloads; got != 30 || *sent > 30 {
-		t.Errorf("%d changes are on record after %d writes, want 30 after that many at most", got, *sent)
+	if got := e.Grant("g").Status.RecoveredWorkloads; got != 30 || sent(e) > 30 {
+		t.Errorf("%d changes are on record after %d writes, want 30 after that many at most", got, sent(e))
 	}
 	if n := len(turns.turns); n != 0 {
 		t.Errorf("%d locks are left", n)
@@ -60,13 +53,13 @@ func TestChangesFollowOneAnother(t *testing.T) {
 // TestWaitingChangesAreOneWrite: whoever gets the turn makes the changes of all who wait
 // for it. What one of them does not want leaves the others as they are.
 func TestWaitingChangesAreOneWrite(t *testing.T) {
-	c, sent := server(t)
+	e := newEnv(t)
 	turns, no := NewGrants(), errors.New("no")
 	done := turns.Take("g")
 	var all sync.WaitGroup
 	for i := range 30 {
 		all.Go(func() {
-			left, err := turns.Change(t.Context(), c, "g", func(g *v1alpha1.PullAccessGrant) error {
+			left, err := turns.Change(t.Context(), e.Client, "g", func(g *v1alpha1.PullAccessGrant) error {
 				g.Status.RecoveredWorkloads++
 				if i == 7 {
 					return no
@@ -85,8 +78,8 @@ func TestWaitingChangesAreOneWrite(t *testing.T) {
 	}
 	done()
 	all.Wait()
-	if got := read(t, c).Status.RecoveredWorkloads; got != 29 || *sent != 1 {
-		t.Errorf("%d changes are on record after %d writes, want 29 after one", got, *sent)
+	if got := e.Grant("g").Status.RecoveredWorkloads; got != 29 || sent(e) != 1 {
+		t.Errorf("%d changes are on record after %d writes, want 29 after one", got, sent(e))
 	}
 	if n := len(turns.turns); n != 0 {
 		t.Errorf("%d turns are left", n)
@@ -96,22 +89,22 @@ func TestWaitingChangesAreOneWrite(t *testing.T) {
 // TestChangeIsRefused: what the change does not want is not written, and what another has
 // written meanwhile is not overwritten.
 func TestChangeIsRefused(t *testing.T) {
-	c, sent := server(t)
+	e := newEnv(t)
 	turns, no := NewGrants(), errors.New("no")
-	if _, err := turns.Change(t.Context(), c, "g", func(*v1alpha1.PullAccessGrant) error { return no }); !errors.Is(err, no) || *sent != 0 {
-		t.Errorf("Change: %v after %d writes, want the refusal and none", err, *sent)
+	if _, err := turns.Change(t.Context(), e.Client, "g", func(*v1alpha1.PullAccessGrant) error { return no }); !errors.Is(err, no) || sent(e) != 0 {
+		t.Errorf("Change: %v after %d writes, want the refusal and none", err, sent(e))
 	}
-	if _, err := turns.Change(t.Context(), c, "missing", func(*v1alpha1.PullAccessGrant) error { return nil }); !apierrors.IsNotFound(err) {
+	if _, err := turns.Change(t.Context(), e.Client, "missing", func(*v1alpha1.PullAccessGrant) error { return nil }); !apierrors.IsNotFound(err) {
 		t.Errorf("Change of what is not there: %v", err)
 	}
-	_, err := turns.Change(t.Context(), c, "g", func(g *v1alpha1.PullAccessGrant) error {
-		other := read(t, c)
+	_, err := turns.Change(t.Context(), e.Client, "g", func(g *v1alpha1.PullAccessGrant) error {
+		other := e.Grant("g")
 		before := other.DeepCopy()
 		other.Status.RecoveredWorkloads = 7
 		g.Status.RecoveredWorkloads = 1
-		return PatchStatus(t.Context(), c, before, other)
+		return PatchStatus(t.Context(), e.Client, before, other)
 	})
-	if got := read(t, c).Status.RecoveredWorkloads; !apierrors.IsConflict(err) || got != 7 {
+	if got := e.Grant("g").Status.RecoveredWorkloads; !apierrors.IsConflict(err) || got != 7 {
 		t.Errorf("Change: %v, and %d is on record; want a conflict, and what the other has written", err, got)
 	}
 }
@@ -145,12 +138,12 @@ func TestReadsWhatWasWritten(t *testing.T) {
 // TestReadsWhatWasMade: what the cache does not have is there only if we have just made it.
 // Else a pass would ask nothing of what somebody has deleted.
 func TestReadsWhatWasMade(t *testing.T) {
-	c, _ := server(t)
+	e := newEnv(t)
 	object := &v1alpha1.PullAccessGrant{ObjectMeta: metav1.ObjectMeta{Name: "none", ResourceVersion: "7"}}
 	turns := NewGrants()
 	want := func(there bool, why string) {
 		t.Helper()
-		if _, err := turns.Read(t.Context(), c, "none"); (err == nil) != there || err != nil && !apierrors.IsNotFound(err) {
+		if _, err := turns.Read(t.Context(), e.Client, "none"); (err == nil) != there || err != nil && !apierrors.IsNotFound(err) {
 			t.Errorf("Read: %v: %s", err, why)
 		}
 	}
@@ -162,7 +155,7 @@ func TestReadsWhatWasMade(t *testing.T) {
 	want(true, "the cache is behind still")
 	after := object.DeepCopy()
 	after.Status.RecoveredWorkloads++
-	if err := turns.Write(t.Context(), c, object, after, PatchStatus); !apierrors.IsNotFound(err) {
+	if err := turns.Write(t.Context(), e.Client, object, after, PatchStatus); !apierrors.IsNotFound(err) {
 		t.Errorf("Write: %v, want that it is not there", err)
 	}
 	want(false, "the API server says that it is gone")
@@ -171,16 +164,16 @@ func TestReadsWhatWasMade(t *testing.T) {
 // TestAPanicIsNobodyElsesWrite: who waits for a turn that a panic has ended is told so, and
 // its change is not made twice.
 func TestAPanicIsNobodyElsesWrite(t *testing.T) {
-	c, sent := server(t)
+	e := newEnv(t)
 	turns, ran := NewGrants(), 0
 	bad := &change[*v1alpha1.PullAccessGrant]{} // It does not even have a function.
 	good := &change[*v1alpha1.PullAccessGrant]{do: func(*v1alpha1.PullAccessGrant) error { ran++; return nil }}
 	func() {
 		defer func() { _ = recover() }()
-		turns.write(t.Context(), c, "g", []*change[*v1alpha1.PullAccessGrant]{good, bad})
+		turns.write(t.Context(), e.Client, "g", []*change[*v1alpha1.PullAccessGrant]{good, bad})
 	}()
-	if !good.done || !bad.done || good.err == nil || bad.err == nil || ran != 1 || *sent != 0 {
-		t.Errorf("good: %v %v, bad: %v %v, ran %d times, %d writes", good.done, good.err, bad.done, bad.err, ran, *sent)
+	if !good.done || !bad.done || good.err == nil || bad.err == nil || ran != 1 || sent(e) != 0 {
+		t.Errorf("good: %v %v, bad: %v %v, ran %d times, %d writes", good.done, good.err, bad.done, bad.err, ran, sent(e))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/controllertest"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 )
@@ -18,26 +19,26 @@ import (
 // TestAsksAPerson: the grant is on record without a word in its status, for the grant
 // controller to propose, and the pod is told once.
 func TestAsksAPerson(t *testing.T) {
-	w := newWorld()
-	w.policy.Spec.Mode = v1alpha1.ModeApprove
-	r := w.build(t)
+	e := newEnv(t)
+	e.policy.Spec.Mode = v1alpha1.ModeApprove
+	r := e.build()
 	for range 3 {
-		if _, err := w.fail(t, r, "ErrImagePull", denial(image)); err != nil {
+		if _, err := e.fail(r, "ErrImagePull", controllertest.Denial(image)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if said := w.said(); len(said) != 1 || !strings.HasPrefix(said[0], "Normal WaitingForApproval ") || !strings.Contains(said[0], "kubectl pullaccess approve "+grantName) {
+	if said := e.Recorder.Take(); len(said) != 1 || !strings.HasPrefix(said[0], "Normal WaitingForApproval ") || !strings.Contains(said[0], "kubectl pullaccess approve "+grantName) {
 		t.Errorf("said %q", said)
 	}
-	if grants := w.grants(t); len(grants) != 1 || w.writes["create"] != 1 || len(w.writes) != 1 {
-		t.Errorf("%d grants, wrote %v", len(grants), w.writes)
+	if grants := e.Grants(); len(grants) != 1 || e.Writes()["create"] != 1 || len(e.Writes()) != 1 {
+		t.Errorf("%d grants, wrote %v", len(grants), e.Writes())
 	}
 }
 
 // TestWhatHasEnded: each end either stands, and the pod is told why, or is asked anew.
 func TestWhatHasEnded(t *testing.T) {
 	asks := func() *v1alpha1.PullAccessPolicy {
-		p := newWorld().policy
+		p := policyOf()
 		p.UID, p.Generation, p.Spec.Mode = "uid", 1, v1alpha1.ModeApprove
 		return p
 	}
@@ -111,16 +112,16 @@ func TestWhatHasEnded(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld()
-			w.grant = grantOf("prod", deploymentNamed("api"))
-			tc.edit(w.grant)
-			w.pod.CreationTimestamp = metav1.NewTime(start.Add(tc.made))
-			w.clock.SetTime(start.Add(2 * time.Hour))
-			r := w.build(t)
-			if _, err := w.fail(t, r, "ErrImagePull", denial(image)); err != nil {
+			e := newEnv(t)
+			e.grant = grantOf("prod", deploymentNamed("api"))
+			tc.edit(e.grant)
+			e.pod.CreationTimestamp = metav1.NewTime(start.Add(tc.made))
+			e.Clock.SetTime(start.Add(2 * time.Hour))
+			r := e.build()
+			if _, err := e.fail(r, "ErrImagePull", controllertest.Denial(image)); err != nil {
 				t.Fatal(err)
 			}
-			g := w.grants(t)[0]
+			g := e.Grants()[0]
 			if asked := g.Status.RequestedTime != nil && !grantstatus.Ended(&g) && !grantstatus.Granted(&g) && g.Status.Proposal == nil && g.Status.Review == nil; asked != tc.asks {
 				t.Errorf("asked anew: %v, want %v (%s): %+v", asked, tc.asks, tc.why, g.Status)
 			}
@@ -128,19 +129,19 @@ func TestWhatHasEnded(t *testing.T) {
 				t.Errorf("it is asked for under policy %s", grantstatus.PolicyName(&g))
 			}
 			for range 2 {
-				if _, err := w.fail(t, r, "ErrImagePull", denial(image)); err != nil {
+				if _, err := e.fail(r, "ErrImagePull", controllertest.Denial(image)); err != nil {
 					t.Fatal(err)
 				}
 			}
-			said := w.said()
+			said := e.Recorder.Take()
 			if tc.said == "" {
 				tc.said = "Normal AccessRequested "
 			}
 			if len(said) != 1 || !strings.HasPrefix(said[0], tc.said) {
 				t.Errorf("said %q, want %q once (%s)", said, tc.said, tc.why)
 			}
-			if writes := w.writes["patch status"]; writes != map[bool]int{true: 1}[tc.asks] {
-				t.Errorf("wrote %v (%s)", w.writes, tc.why)
+			if writes := e.Writes()["patch status"]; writes != map[bool]int{true: 1}[tc.asks] {
+				t.Errorf("wrote %v (%s)", e.Writes(), tc.why)
 			}
 		})
 	}
@@ -149,20 +150,20 @@ func TestWhatHasEnded(t *testing.T) {
 // TestTheLongestPolicyHolds: what one policy would end, another that has a workload
 // there keeps.
 func TestTheLongestPolicyHolds(t *testing.T) {
-	w := newWorld()
-	w.grant = grantOf("brief", deploymentNamed("api"))
-	grantstatus.Grant(w.grant, v1alpha1.OriginAdded, "etag", start)
-	grantstatus.Begin(w.grant, v1alpha1.LifetimeSpec{
+	e := newEnv(t)
+	e.grant = grantOf("brief", deploymentNamed("api"))
+	grantstatus.Grant(e.grant, v1alpha1.OriginAdded, "etag", start)
+	grantstatus.Begin(e.grant, v1alpha1.LifetimeSpec{
 		ExpireAfter: &metav1.Duration{Duration: time.Hour}, RevokeWhenUnusedFor: &metav1.Duration{Duration: time.Hour},
 	}, start)
-	w.policy.Spec.Grant.ExpireAfter = &metav1.Duration{Duration: 3 * time.Hour}
-	r := w.build(t)
+	e.policy.Spec.Grant.ExpireAfter = &metav1.Duration{Duration: 3 * time.Hour}
+	r := e.build()
 	for range 2 {
-		if _, err := w.fail(t, r, "ErrImagePull", denial(image)); err != nil {
+		if _, err := e.fail(r, "ErrImagePull", controllertest.Denial(image)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	got := w.grants(t)[0].Status.Lifetime
+	got := e.Grants()[0].Status.Lifetime
 	if got.ExpireTime == nil || !got.ExpireTime.Time.Equal(start.Add(3*time.Hour)) || got.RevokeWhenUnusedFor != nil {
 		t.Errorf("it lasts %+v, want 3 hours, and not to end for want of use", got)
 	}

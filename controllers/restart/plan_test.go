@@ -7,26 +7,12 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
-
-var granted = time.Date(2026, 11, 1, 3, 0, 0, 0, time.UTC)
-
-func after(d time.Duration) *metav1.Time { return &metav1.Time{Time: granted.Add(d)} }
-
-// stuckAt is a pod that was made so long after the grant and cannot pull.
-func stuckAt(d time.Duration) []*corev1.Pod {
-	return []*corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Name: "web-1", CreationTimestamp: *after(d)}}}
-}
-
-func grantedAt(effective *metav1.Time) *v1alpha1.PullAccessGrant {
-	return &v1alpha1.PullAccessGrant{Status: v1alpha1.PullAccessGrantStatus{GrantedTime: after(0), EffectiveTime: effective}}
-}
 
 func TestPlan(t *testing.T) {
 	spec := restartSpec{strategy: v1alpha1.RestartRollout, delay: time.Minute, maxAttempts: 2}
@@ -67,6 +53,8 @@ func TestPlan(t *testing.T) {
 			view: view{spec: spec}, at: 20 * time.Minute, want: v1alpha1.WorkloadWaiting, wake: 5 * time.Minute, why: "it is looked at ever less often",
 		},
 		"neither, for too long": {view: view{spec: spec}, at: lookFor + time.Second, want: v1alpha1.WorkloadGone},
+		"too large, at first":   {view: view{large: true, started: true}, at: time.Minute, want: v1alpha1.WorkloadWaiting, wake: lookAgain, why: "a pod of it still cannot pull"},
+		"too large, for long":   {view: view{large: true, started: true}, at: 2 * time.Hour, want: v1alpha1.WorkloadLeftToKubelet, why: "looking on for ever costs reads and tells nothing"},
 		"a passing failure":     {view: view{unclear: true}, at: time.Hour, want: v1alpha1.WorkloadWaiting, wake: lookAgain, why: "the next try tells"},
 		"failing since after it worked": {
 			workload:  v1alpha1.WorkloadStatus{State: v1alpha1.WorkloadWaiting, FailingSince: after(10 * time.Minute)},

@@ -4,8 +4,10 @@
 package usage
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -18,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/controllertest"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
@@ -30,72 +33,70 @@ func at(t time.Time) *metav1.Time {
 	return &m
 }
 
-func (w *world) wantUsage(name string, want v1alpha1.Usage) {
-	w.Helper()
-	if diff := cmp.Diff(want, w.grant(name).Status.Usage); diff != "" {
-		w.Errorf("usage of %s (-want +got):\n%s", name, diff)
+func (e *env) wantUsage(name string, want v1alpha1.Usage) {
+	e.Helper()
+	if diff := cmp.Diff(want, e.Grant(name).Status.Usage); diff != "" {
+		e.Errorf("usage of %s (-want +got):\n%s", name, diff)
 	}
 }
 
 // TestTheWayOfDisuse follows a grant from its use over the announcement of its end
 // to the look that confirms it, and one that is used again in the last moment.
 func TestTheWayOfDisuse(t *testing.T) {
-	pod := podOn("node-1", "web", image)
-	w := newWorld(t, granted("g", services, nodes), granted("again", tools, nodes), node("node-1", nodes), pod)
-	first := w.look()
-	w.wantListed(everything...)
-	w.wantUsage("g", v1alpha1.Usage{LastUsedTime: at(first)})
-	w.wantUsage("again", v1alpha1.Usage{UnusedSinceTime: at(first)})
+	pod := controllertest.Pod("node-1", "web", image)
+	e := newEnv(t, granted("g", services, nodes), granted("again", tools, nodes), controllertest.Node("node-1", nodes), pod)
+	first := e.look()
+	e.wantListed(everything...)
+	e.wantUsage("g", v1alpha1.Usage{LastUsedTime: at(first)})
+	e.wantUsage("again", v1alpha1.Usage{UnusedSinceTime: at(first)})
 
 	// Between two looks nothing is read, however often a grant wakes it.
-	ended := w.clock.Now()
+	ended := e.Clock.Now()
 	for range 5 {
-		if wait := w.mustStep().RequeueAfter; wait != ended.Add(DefaultInterval).Sub(w.clock.Now()) {
-			t.Errorf("waits %s at %s, want the rest of the interval", wait, w.clock.Now())
+		if wait := e.mustStep().RequeueAfter; wait != ended.Add(DefaultInterval).Sub(e.Clock.Now()) {
+			t.Errorf("waits %s at %s, want the rest of the interval", wait, e.Clock.Now())
 		}
-		w.wait(time.Second)
+		e.Step(time.Second)
 	}
-	w.wantListed()
+	e.wantListed()
 
 	// A second look that finds the same writes nothing.
-	patches := w.patches
-	w.wait(DefaultInterval)
-	w.look()
-	if w.patches != patches {
-		t.Errorf("%d patches said what was on record", w.patches-patches)
+	patches := e.patches()
+	e.Step(DefaultInterval)
+	e.look()
+	if n := e.patches() - patches; n != 0 {
+		t.Errorf("%d patches said what was on record", n)
 	}
 
-	if err := w.client.Delete(t.Context(), pod); err != nil {
-		t.Fatal(err)
-	}
-	w.wait(DefaultInterval)
-	unused := w.look()
-	w.wantUsage("g", v1alpha1.Usage{LastUsedTime: at(first), UnusedSinceTime: at(unused)})
+	e.Delete(pod)
+	e.Step(DefaultInterval)
+	unused := e.look()
+	e.wantUsage("g", v1alpha1.Usage{LastUsedTime: at(first), UnusedSinceTime: at(unused)})
 
 	// The end is announced: the next look begins when it is due, not at the interval.
-	due := w.clock.Now().Truncate(time.Second).Add(2 * time.Minute)
+	due := e.Clock.Now().Truncate(time.Second).Add(2 * time.Minute)
 	for _, name := range []string{"g", "again"} {
-		w.change(name, func(g *v1alpha1.PullAccessGrant) {
+		e.change(name, func(g *v1alpha1.PullAccessGrant) {
 			grantstatus.Announce(g, &v1alpha1.Ending{Reason: v1alpha1.EndUnused, DueTime: metav1.NewTime(due)}, now)
 		})
 	}
-	w.create(podOn("node-1", "tool", toolImage))
-	w.pages.said = nil
-	wait := w.mustStep().RequeueAfter
-	if next := w.clock.Now().Add(wait); !next.Equal(due) {
+	e.Create(controllertest.Pod("node-1", "tool", toolImage))
+	e.Lister.Kinds = nil
+	wait := e.mustStep().RequeueAfter
+	if next := e.Clock.Now().Add(wait); !next.Equal(due) {
 		t.Fatalf("the next look is at %s, want %s", next, due)
 	}
-	w.wantListed()
-	w.wait(wait)
-	confirmed := w.look()
+	e.wantListed()
+	e.Step(wait)
+	confirmed := e.look()
 	if confirmed.Before(due) {
 		t.Errorf("a look of %s confirms an end of %s", confirmed, due)
 	}
-	w.wantUsage("g", v1alpha1.Usage{LastUsedTime: at(first), UnusedSinceTime: at(unused), UnusedCheckedTime: at(confirmed)})
-	w.wantUsage("again", v1alpha1.Usage{LastUsedTime: at(confirmed)})
+	e.wantUsage("g", v1alpha1.Usage{LastUsedTime: at(first), UnusedSinceTime: at(unused), UnusedCheckedTime: at(confirmed)})
+	e.wantUsage("again", v1alpha1.Usage{LastUsedTime: at(confirmed)})
 
 	// What was confirmed is not looked at without rest until it is taken out.
-	if wait := w.mustStep().RequeueAfter; wait < DefaultInterval-2*pagePause {
+	if wait := e.mustStep().RequeueAfter; wait < DefaultInterval-2*pagePause {
 		t.Errorf("the next look is in %s", wait)
 	}
 }
@@ -111,15 +112,15 @@ func TestNothingIsListedWithoutGrants(t *testing.T) {
 	timeless.Status.GrantedTime = nil
 	for name, objects := range map[string][]client.Object{"no grant": nil, "none in force": {waiting, ended, leaving, timeless}} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, append(objects, podOn("node-1", "web", image), node("node-1", nodes))...)
+			e := newEnv(t, append(objects, controllertest.Pod("node-1", "web", image), controllertest.Node("node-1", nodes))...)
 			for range 3 {
-				if got := w.mustStep().RequeueAfter; got != DefaultInterval {
+				if got := e.mustStep().RequeueAfter; got != DefaultInterval {
 					t.Errorf("comes back after %s, want %s", got, DefaultInterval)
 				}
 			}
-			w.wantListed()
-			if len(w.cloud.asked) > 0 || w.patches > 0 {
-				t.Errorf("asked for %v, %d patches", w.cloud.asked, w.patches)
+			e.wantListed()
+			if len(e.asked()) > 0 || e.patches() > 0 {
+				t.Errorf("asked for %v, %d patches", e.asked(), e.patches())
 			}
 		})
 	}
@@ -133,20 +134,20 @@ func TestGrantsOfNowAreLeftAlone(t *testing.T) {
 	}
 	sameSecond := granted("same-second", tools, batch)
 	regrant(sameSecond, now.Truncate(time.Second))
-	w := newWorld(t, granted("old", services, nodes), granted("anew", services, batch), granted("ends", tools, nodes), sameSecond)
-	w.wait(700 * time.Millisecond)
-	w.mustStep()
+	e := newEnv(t, granted("old", services, nodes), granted("anew", services, batch), granted("ends", tools, nodes), sameSecond)
+	e.Step(700 * time.Millisecond)
+	e.mustStep()
 	during := granted("during", imageref.Repository{Project: "acme-prod", Location: "us-central1", Name: "web"}, nodes)
-	regrant(during, w.clock.Now())
-	w.create(during)
-	w.change("anew", func(g *v1alpha1.PullAccessGrant) { regrant(g, w.clock.Now().Add(time.Second)) })
-	w.change("ends", func(g *v1alpha1.PullAccessGrant) { grantstatus.End(g, v1alpha1.EndRevoked, w.clock.Now()) })
-	w.look()
-	w.wantFindings(map[string]string{"old": "unused", "anew": "", "ends": "", "during": "", "same-second": ""})
+	regrant(during, e.Clock.Now())
+	e.Create(during)
+	e.change("anew", func(g *v1alpha1.PullAccessGrant) { regrant(g, e.Clock.Now().Add(time.Second)) })
+	e.change("ends", func(g *v1alpha1.PullAccessGrant) { grantstatus.End(g, v1alpha1.EndRevoked, e.Clock.Now()) })
+	e.look()
+	e.wantFindings(map[string]string{"old": "unused", "anew": "", "ends": "", "during": "", "same-second": ""})
 
-	w.wait(DefaultInterval)
-	w.look()
-	w.wantFindings(map[string]string{"anew": "unused", "ends": "", "during": "unused", "same-second": "unused"})
+	e.Step(DefaultInterval)
+	e.look()
+	e.wantFindings(map[string]string{"anew": "unused", "ends": "", "during": "unused", "same-second": "unused"})
 }
 
 // TestTroubleConcludesNothing interrupts a look at each of its pages in turn. It
@@ -170,25 +171,25 @@ func TestTroubleConcludesNothing(t *testing.T) {
 	for name, tc := range tests {
 		for trouble := 1; trouble <= pageCount; trouble++ {
 			t.Run(fmt.Sprintf("%s at page %d", name, trouble), func(t *testing.T) {
-				w := newWorld(t, granted("g", services, nodes), granted("idle", tools, nodes), node("node-1", nodes),
-					podOn("node-1", "a", otherImage), podOn("node-1", "b", otherImage), podOn("node-1", "z", image))
-				w.pages.size = 2
-				w.pages.before = func(page int) error {
+				e := newEnv(t, granted("g", services, nodes), granted("idle", tools, nodes), controllertest.Node("node-1", nodes),
+					controllertest.Pod("node-1", "a", otherImage), controllertest.Pod("node-1", "b", otherImage), controllertest.Pod("node-1", "z", image))
+				e.Lister.Size = 2
+				e.Lister.Fail = func(page int) error {
 					if page == trouble {
 						return tc.err
 					}
 					return nil
 				}
 				failures := 0
-				for w.r.ended.IsZero() {
-					if _, err := w.step(); err != nil {
+				for e.r.ended.IsZero() {
+					if _, err := e.step(); err != nil {
 						failures++
 					}
-					if w.patches > 0 && w.r.ended.IsZero() {
+					if e.patches() > 0 && e.r.ended.IsZero() {
 						t.Fatal("something was written before the look had come to its end")
 					}
 				}
-				w.wantFindings(map[string]string{"g": "used", "idle": "unused"})
+				e.wantFindings(map[string]string{"g": "used", "idle": "unused"})
 				begunAgain := tc.again && trouble == pageCount
 				if want := 1; failures != want && !begunAgain || begunAgain && failures != 0 {
 					t.Errorf("%d errors for the queue to back off from", failures)
@@ -197,8 +198,8 @@ func TestTroubleConcludesNothing(t *testing.T) {
 				if begunAgain {
 					wantPages, wantStart = 2*pageCount, now.Add(pageCount*pagePause)
 				}
-				if w.pages.lists != wantPages || !w.r.began.Equal(wantStart) {
-					t.Errorf("%d pages in a look that began at %s; want %d, %s", w.pages.lists, w.r.began, wantPages, wantStart)
+				if e.Lister.Pages != wantPages || !e.r.began.Equal(wantStart) {
+					t.Errorf("%d pages in a look that began at %s; want %d, %s", e.Lister.Pages, e.r.began, wantPages, wantStart)
 				}
 			})
 		}
@@ -206,20 +207,20 @@ func TestTroubleConcludesNothing(t *testing.T) {
 }
 
 func TestNodeTroubleIsTriedAgain(t *testing.T) {
-	w := newWorld(t, granted("g", services, nodes), node("node-1", nodes), podOn("node-1", "web", image))
-	w.get = func() error { return errors.New("the API server is ill") }
+	e := newEnv(t, granted("g", services, nodes), controllertest.Node("node-1", nodes), controllertest.Pod("node-1", "web", image))
+	e.failNodes(errors.New("the API server is ill"))
 	var err error
 	for err == nil {
-		_, err = w.step()
+		_, err = e.step()
 	}
-	pages := w.pages.lists
-	if _, err := w.step(); err == nil || w.patches > 0 {
-		t.Errorf("an error that lasts: %v, %d patches", err, w.patches)
+	pages := e.Lister.Pages
+	if _, err := e.step(); err == nil || e.patches() > 0 {
+		t.Errorf("an error that lasts: %v, %d patches", err, e.patches())
 	}
-	w.get = nil
-	w.look()
-	w.wantFindings(map[string]string{"g": "used"})
-	if w.pages.lists != pages {
+	e.failNodes(nil)
+	e.look()
+	e.wantFindings(map[string]string{"g": "used"})
+	if e.Lister.Pages != pages {
 		t.Error("a page was read twice for a node")
 	}
 }
@@ -238,26 +239,25 @@ func TestRecordsInSpiteOfTrouble(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, granted("a", services, nodes), granted("b", services, batch))
+			e := newEnv(t, granted("a", services, nodes), granted("b", services, batch))
 			tries, failed := 0, false
-			w.patch = func(o client.Object) error {
-				if o.GetName() != "a" {
-					return nil
+			e.Faults.SubResourcePatch = func(ctx context.Context, c client.Client, sub string, o client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+				if o.GetName() == "a" {
+					if tries++; tries == 1 {
+						return tc.err
+					}
 				}
-				if tries++; tries == 1 {
-					return tc.err
-				}
-				return nil
+				return c.SubResource(sub).Patch(ctx, o, patch, options...)
 			}
-			for w.r.ended.IsZero() {
-				_, err := w.step()
+			for e.r.ended.IsZero() {
+				_, err := e.step()
 				failed = failed || err != nil
 				if tries == 1 {
-					w.wantFindings(map[string]string{"b": "unused"})
+					e.wantFindings(map[string]string{"b": "unused"})
 				}
 			}
-			if tries != tc.wantTries || failed != tc.wantError || w.pages.lists != len(kinds) {
-				t.Errorf("%d tries, error %v, %d pages; want %d, %v, %d", tries, failed, w.pages.lists, tc.wantTries, tc.wantError, len(kinds))
+			if tries != tc.wantTries || failed != tc.wantError || e.Lister.Pages != len(kinds) {
+				t.Errorf("%d tries, error %v, %d pages; want %d, %v, %d", tries, failed, e.Lister.Pages, tc.wantTries, tc.wantError, len(kinds))
 			}
 		})
 	}
@@ -265,45 +265,45 @@ func TestRecordsInSpiteOfTrouble(t *testing.T) {
 
 // TestLookThatLastsTooLong: after an hour of trouble, what was seen first is stale.
 func TestLookThatLastsTooLong(t *testing.T) {
-	w := newWorld(t, granted("g", services, nodes), deployment("web", otherImage, 1))
-	w.mustStep()
-	w.pages.before = func(int) error { return errors.New("the API server is ill") }
-	if _, err := w.step(); err == nil {
+	e := newEnv(t, granted("g", services, nodes), controllertest.Deployment("web", otherImage))
+	e.mustStep()
+	e.Lister.Fail = func(int) error { return errors.New("the API server is ill") }
+	if _, err := e.step(); err == nil {
 		t.Fatal("the trouble was not met")
 	}
-	w.wait(tooLong)
-	w.create(deployment("late", image, 1)) // The first page had none.
-	w.pages.before = nil
-	if began := w.look(); began.Before(now.Add(tooLong)) {
+	e.Step(tooLong)
+	e.Create(controllertest.Deployment("late", image)) // The first page had none.
+	e.Lister.Fail = nil
+	if began := e.look(); began.Before(now.Add(tooLong)) {
 		t.Errorf("a look of %s was ended", began)
 	}
-	w.wantFindings(map[string]string{"g": "used"})
+	e.wantFindings(map[string]string{"g": "used"})
 }
 
 // TestRestart: a new process begins again, and comes to the same end.
 func TestRestart(t *testing.T) {
-	w := newWorld(t, granted("g", services, nodes), podOn("node-1", "web", image), node("node-1", nodes))
+	e := newEnv(t, granted("g", services, nodes), controllertest.Pod("node-1", "web", image), controllertest.Node("node-1", nodes))
 	for range len(kinds) {
-		w.mustStep()
-		w.restart()
+		e.mustStep()
+		e.restart()
 	}
-	if w.patches > 0 {
+	if e.patches() > 0 {
 		t.Error("a look that never came to its end was recorded")
 	}
-	w.look()
-	w.wantFindings(map[string]string{"g": "used"})
+	e.look()
+	e.wantFindings(map[string]string{"g": "used"})
 }
 
 // TestPace: steps that come too soon do nothing.
 func TestPace(t *testing.T) {
-	w := newWorld(t, granted("g", services, nodes))
+	e := newEnv(t, granted("g", services, nodes))
 	for _, interval := range []time.Duration{DefaultInterval, time.Second} {
-		w.restart()
-		w.r.Interval = interval
-		w.mustStep()
-		lists, want := w.pages.lists, min(pagePause, interval/10)
-		if result, err := w.r.Reconcile(t.Context(), Cluster{}); err != nil || result.RequeueAfter != want || w.pages.lists != lists {
-			t.Errorf("interval %s: a second step at once: %+v, %v, %d pages; want a wait of %s", interval, result, err, w.pages.lists-lists, want)
+		e.restart()
+		e.r.Interval = interval
+		e.mustStep()
+		lists, want := e.Lister.Pages, min(pagePause, interval/10)
+		if result, err := e.r.Reconcile(t.Context(), Cluster{}); err != nil || result.RequeueAfter != want || e.Lister.Pages != lists {
+			t.Errorf("interval %s: a second step at once: %+v, %v, %d pages; want a wait of %s", interval, result, err, e.Lister.Pages-lists, want)
 		}
 	}
 }
@@ -344,5 +344,54 @@ func TestWakes(t *testing.T) {
 	}
 	if wakes().Delete(event.TypedDeleteEvent[*v1alpha1.PullAccessGrant]{Object: force}) {
 		t.Error("a deletion begins no look")
+	}
+}
+
+// TestPagesFollowTheirSize checks that the page size follows the size of the objects,
+// because the API server holds a whole page.
+func TestPagesFollowTheirSize(t *testing.T) {
+	for name, tc := range map[string]struct {
+		bytes       int64
+		least, most int64
+	}{
+		"small objects": {bytes: 1000, least: 100, most: 500},
+		"large objects": {bytes: 64 << 20, least: 5, most: 100},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, granted("g", services, nodes))
+			e.Lister.Bytes = tc.bytes
+			e.look()
+			if first := e.Lister.Limits[0]; first != 100 {
+				t.Errorf("the first page has %d objects, want 100", first)
+			}
+			if least, most := slices.Min(e.Lister.Limits), slices.Max(e.Lister.Limits); least != tc.least || most != tc.most {
+				t.Errorf("pages have %v objects, want from %d to %d", e.Lister.Limits, tc.least, tc.most)
+			}
+		})
+	}
+}
+
+// TestFailedPageIsFollowedByASmallerOne: a page may have failed because it was too large,
+// however few of its bytes were read.
+func TestFailedPageIsFollowedByASmallerOne(t *testing.T) {
+	e := newEnv(t, granted("g", services, nodes))
+	e.Lister.Fail = func(page int) error {
+		if page > 4 {
+			return nil
+		}
+		e.Lister.Limits = append(e.Lister.Limits, e.r.look.size.Limit())
+		return errors.New("the page is too large")
+	}
+	for range 4 {
+		if _, err := e.step(); err == nil {
+			t.Fatal("a page that was not read is no error")
+		}
+	}
+	if want := []int64{100, 25, 6, 5}; !slices.Equal(e.Lister.Limits, want) {
+		t.Errorf("pages that failed had %v objects, want %v", e.Lister.Limits, want)
+	}
+	e.look()
+	if last := e.Lister.Limits[len(e.Lister.Limits)-1]; last <= 100 {
+		t.Errorf("after a failure that has passed, the last page has %d objects", last)
 	}
 }

@@ -10,78 +10,27 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
-	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/controllertest"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
-	"github.com/pull-access/pull-access-operator/internal/imageref"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
 const (
-	image   = "us-central1-docker.pkg.dev/acme-prod/services/checkout:1.8.2"
-	account = "gke-nodes@acme-prod.iam.gserviceaccount.com"
-	denial  = `failed to pull and unpack image "` + image + `": failed to resolve image: failed to authorize: failed to fetch oauth token: ` +
-		`unexpected status from GET request to https://us-central1-docker.pkg.dev/v2/token?scope=repository%3Aacme-prod%2Fservices%2Fcheckout%3Apull&service=us-central1-docker.pkg.dev: 403 Forbidden`
+	image   = controllertest.Image
+	account = controllertest.Account
 )
 
 const notThere = `failed to pull and unpack image "` + image + `": failed to resolve image: ` + image + `: not found`
-
-// fakeCloud has one node account and one repository that it may not read.
-type fakeCloud struct {
-	mu    sync.Mutex
-	asked []string
-}
-
-func (c *fakeCloud) ask(what string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.asked = append(c.asked, what)
-}
-
-func (c *fakeCloud) NodeAccount(_ context.Context, node diagnosis.Node) diagnosis.Puller {
-	c.ask("node " + node.ProviderID + " of " + node.Pool)
-	return diagnosis.Puller{State: diagnosis.Present, Email: account, Scopes: []string{"https://www.googleapis.com/auth/cloud-platform"}}
-}
-
-func (c *fakeCloud) Repository(context.Context, imageref.Repository) diagnosis.Repository {
-	c.ask("repository")
-	return diagnosis.Repository{State: diagnosis.Present, Format: "DOCKER", Mode: "STANDARD_REPOSITORY", RegistryURI: "us-central1-docker.pkg.dev/acme-prod/services"}
-}
-
-func (c *fakeCloud) Access(context.Context, imageref.Repository, string) diagnosis.Access {
-	c.ask("access")
-	return diagnosis.Access{State: diagnosis.Missing}
-}
-
-func (c *fakeCloud) ProjectAccess(context.Context, imageref.Repository, string) diagnosis.Access {
-	c.ask("project")
-	return diagnosis.Access{State: diagnosis.Missing}
-}
-
-func (c *fakeCloud) Overall(context.Context, imageref.Repository, string) diagnosis.Overall {
-	c.ask("overall")
-	return diagnosis.Overall{State: diagnosis.Missing}
-}
-
-func (c *fakeCloud) Content(context.Context, imageref.Image) diagnosis.Content {
-	c.ask("content")
-	return diagnosis.Content{State: diagnosis.Present}
-}
 
 // keySecret is a pull secret with a service account's key for a registry.
 func keySecret(name, registry, user, password string) *corev1.Secret {
@@ -101,45 +50,48 @@ type setting struct {
 	text    string
 }
 
+// setCloud has the cloud know the node's account and a repository with the image, to which
+// the account has no access.
+func setCloud(c *controllertest.Cloud) {
+	c.Accounts[controllertest.ProviderID] = controllertest.NodeAccount(account)
+	repository := controllertest.StandardRepository()
+	repository.RegistryURI = "us-central1-docker.pkg.dev/acme-prod/services"
+	c.Repositories[controllertest.Services.Name] = repository
+	c.Images[image] = diagnosis.Content{State: diagnosis.Present}
+	c.OverallAccess = diagnosis.Overall{State: diagnosis.Missing}
+}
+
 func (s setting) observe(t *testing.T) (diagnosis.Diagnosis, []string, error) {
 	t.Helper()
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
-	}
+	node := controllertest.Node("node-1", controllertest.ProviderID)
+	node.Labels = map[string]string{"cloud.google.com/gke-nodepool": "pool-1"}
 	objects := append([]client.Object{
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}},
 		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "default"}},
-		&corev1.Node{
-			ObjectMeta: metav1.ObjectMeta{Name: "node-1", Labels: map[string]string{"cloud.google.com/gke-nodepool": "pool-1"}},
-			Spec:       corev1.NodeSpec{ProviderID: "gce://acme-prod/us-central1-a/node-1"},
-		},
+		node,
 	}, s.objects...)
-	reader := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithInterceptorFuncs(s.funcs).Build()
-	cloud := &fakeCloud{}
-	settings := Observer{Client: reader, Live: reader, Cluster: diagnosis.Cluster{Project: "acme-prod", Location: "us-central1", Name: "main"}, Cloud: cloud, Nodes: workload.NewNodes(reader), Clock: clocktesting.NewFakePassiveClock(time.Unix(0, 0))}
+	e := controllertest.New(t, objects...)
+	e.Faults = s.funcs
+	setCloud(e.Cloud)
+	settings := Observer{Client: e.Client, Live: e.Client, Cluster: diagnosis.Cluster{Project: "acme-prod", Location: "us-central1", Name: "main"}, Cloud: e.Cloud, Nodes: workload.NewNodes(e.Client), Clock: e.Clock}
 	if s.offline {
 		settings.Cloud = nil
 	}
 	if s.secrets {
-		settings.Secrets = reader
+		settings.Secrets = e.Client
 	}
-	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "checkout"},
-		Spec:       corev1.PodSpec{NodeName: "node-1", Containers: []corev1.Container{{Name: "app", Image: image}}},
-	}
+	pod := controllertest.Pod("node-1", "checkout", image)
 	if s.edit != nil {
 		s.edit(pod)
 	}
 	if s.text == "" {
-		s.text = denial
+		s.text = controllertest.Denial(image)
 	}
 	verdict := pullfailure.Classify(pullfailure.Text{Message: s.text, Image: image, Reason: "ErrImagePull"})
 	in, err := New(settings).Observe(t.Context(), pod, pullfailure.Failure{Container: "app", Role: pullfailure.Container, Image: image}, verdict)
-	slices.Sort(cloud.asked)
-	return in.Diagnosis, cloud.asked, err
+	asked := e.Cloud.Calls.Strings()
+	slices.Sort(asked)
+	return in.Diagnosis, asked, err
 }
 
 func forbidding[T client.Object]() interceptor.Funcs {
@@ -156,8 +108,12 @@ func withSecret(name string) func(*corev1.Pod) {
 }
 
 func TestObserve(t *testing.T) {
-	everything := []string{"access", "content", "node gce://acme-prod/us-central1-a/node-1 of pool-1", "overall", "project", "repository"}
-	located := []string{"repository"}
+	const repository, content, member = "Repository acme-prod/us-central1/services", "Content " + image, controllertest.Member
+	everything := []string{
+		"Access " + member, content, "NodeAccount node-1 " + controllertest.ProviderID + " pool-1", "Overall " + member,
+		"ProjectAccess acme-prod " + member, repository,
+	}
+	located := []string{repository}
 	key := `{"type":"service_account","client_email":"puller@acme-ci.iam.gserviceaccount.com"}`
 	tests := map[string]struct {
 		setting
@@ -216,11 +172,11 @@ func TestObserve(t *testing.T) {
 			want: diagnosis.PullSecretUsed, says: "key-16", asked: located,
 		},
 		"missing, with a secret": {
-			setting: setting{edit: withSecret("key"), text: notThere}, want: "ImageNotFound", says: "is there now", asked: []string{"content", "repository"},
+			setting: setting{edit: withSecret("key"), text: notThere}, want: "ImageNotFound", says: "is there now", asked: []string{content, repository},
 		},
 		"missing": {
 			setting: setting{text: notThere},
-			want:    "ImageNotFound", says: "is there now", asked: []string{"content", "repository"},
+			want:    "ImageNotFound", says: "is there now", asked: []string{content, repository},
 		},
 		"network": {setting: setting{text: `failed to do request: Head "https://us-central1-docker.pkg.dev/v2/": dial tcp 142.250.1.82:443: i/o timeout`}, want: "Network"},
 	}

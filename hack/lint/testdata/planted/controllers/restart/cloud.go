@@ -11,8 +11,9 @@ import (
 	_ "cloud.google.com/go/artifactregistry/apiv1" // want depguard
 	_ "cloud.google.com/go/iam/apiv1/iampb"        // want depguard
 
-	_ "github.com/pull-access/pull-access-operator/hack/gcpemulator" // want depguard
-	_ "github.com/pull-access/pull-access-operator/internal/gcp"     // want depguard
+	_ "github.com/pull-access/pull-access-operator/hack/gcpemulator"        // want depguard
+	_ "github.com/pull-access/pull-access-operator/internal/controllertest" // want depguard
+	_ "github.com/pull-access/pull-access-operator/internal/gcp"            // want depguard
 )
 
 // Stop prints and decides the exit code.
