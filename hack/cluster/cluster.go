@@ -29,6 +29,8 @@ type Options struct {
 	// AuditUsers are the users whose requests are in the audit log; empty means everybody's. A log of everybody's is much
 	// work where there are many requests.
 	AuditUsers []string
+	// EtcdArgs and APIServerArgs are additional arguments of the two programs.
+	EtcdArgs, APIServerArgs []string
 }
 
 // Cluster is a running control plane and the nodes that were started on it.
@@ -102,7 +104,7 @@ func start(ctx context.Context, options Options, binaries map[string]string) (_ 
 	return c, nil
 }
 
-// prepare makes all that the programs read: folders, certificates, the audit policy and the administrator's kubeconfig.
+// prepare creates the programs' input: folders, certificates, audit and admission configuration, and the administrator's kubeconfig.
 func (c *Cluster) prepare() error {
 	for _, name := range []string{"logs", "pki", "etcd"} {
 		if err := os.Mkdir(filepath.Join(c.Dir, name), 0o700); err != nil {
@@ -119,8 +121,10 @@ func (c *Cluster) prepare() error {
 	if err := c.authority.writePKI(c.path("pki")); err != nil {
 		return err
 	}
-	if err := os.WriteFile(c.path("audit-policy.yaml"), []byte(auditPolicy(c.options.AuditUsers)), 0o600); err != nil {
-		return err
+	for name, text := range map[string]string{"audit-policy.yaml": auditPolicy(c.options.AuditUsers), "admission.yaml": admission} {
+		if err := os.WriteFile(c.path(name), []byte(text), 0o600); err != nil {
+			return err
+		}
 	}
 	if c.Kubeconfig, err = c.UserKubeconfig("admin", "system:masters"); err != nil {
 		return err

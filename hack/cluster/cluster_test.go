@@ -1,6 +1,8 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build cluster
+
 package cluster
 
 import (
@@ -112,7 +114,7 @@ func TestAccess(t *testing.T) {
 
 	t.Run("kubectl says its release and its failures", func(t *testing.T) {
 		out, err := c.Kubectl(ctx, "version")
-		if err != nil || !strings.Contains(out, "Client Version: v1.36.3") || !strings.Contains(out, "Server Version: v1.36.3") {
+		if err != nil || !strings.Contains(out, "Client Version: v1.37.2") || !strings.Contains(out, "Server Version: v1.37.2") {
 			t.Errorf("kubectl version: %q, %v", out, err)
 		}
 		_, err = c.Kubectl(ctx, "get", "pod", "nobody")

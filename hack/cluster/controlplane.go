@@ -32,6 +32,21 @@ rules:
 	return head + "  users: ['" + strings.Join(users, "', '") + "']\n- level: None\n"
 }
 
+// admission configures the API server to admit pods of the two critical priority classes as GKE does: only in namespaces
+// with a quota for the class.
+const admission = `apiVersion: apiserver.config.k8s.io/v1
+kind: AdmissionConfiguration
+plugins:
+- name: ResourceQuota
+  configuration:
+    apiVersion: apiserver.config.k8s.io/v1
+    kind: ResourceQuotaConfiguration
+    limitedResources:
+    - resource: pods
+      matchScopes:
+      - {scopeName: PriorityClass, operator: In, values: [system-node-critical, system-cluster-critical]}
+`
+
 // ports are the loopback ports of one cluster.
 type ports struct {
 	etcd, peer, apiserver int
@@ -54,11 +69,11 @@ func (c *Cluster) StartEtcd(ctx context.Context) error {
 	}
 	client := fmt.Sprintf("http://127.0.0.1:%d", c.ports.etcd)
 	peer := fmt.Sprintf("http://127.0.0.1:%d", c.ports.peer)
-	p, err := c.spawn(Command{Name: "etcd", Path: c.binaries["etcd"], Args: []string{
+	p, err := c.spawn(Command{Name: "etcd", Path: c.binaries["etcd"], Args: append([]string{
 		"--data-dir=" + c.path("etcd"), "--unsafe-no-fsync", "--log-level=warn",
 		"--listen-client-urls=" + client, "--advertise-client-urls=" + client,
 		"--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer, "--initial-cluster=default=" + peer,
-	}})
+	}, c.options.EtcdArgs...)})
 	if err != nil {
 		return err
 	}
@@ -79,7 +94,7 @@ func (c *Cluster) StartAPIServer(ctx context.Context) error {
 	if c.apiserver != nil && c.apiserver.Exited() == nil {
 		return nil
 	}
-	p, err := c.spawn(Command{Name: "kube-apiserver", Path: c.binaries["kube-apiserver"], Grace: apiserverGrace, Args: []string{
+	p, err := c.spawn(Command{Name: "kube-apiserver", Path: c.binaries["kube-apiserver"], Grace: apiserverGrace, Args: append([]string{
 		fmt.Sprintf("--etcd-servers=http://127.0.0.1:%d", c.ports.etcd),
 		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", c.ports.apiserver),
 		"--tls-cert-file=" + c.path("pki", "apiserver.crt"), "--tls-private-key-file=" + c.path("pki", "apiserver.key"),
@@ -88,9 +103,10 @@ func (c *Cluster) StartAPIServer(ctx context.Context) error {
 		"--service-account-signing-key-file=" + c.path("pki", "service-account.key"),
 		"--service-account-issuer=https://kubernetes.default.svc",
 		"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--allow-privileged",
+		"--admission-control-config-file=" + c.path("admission.yaml"),
 		"--service-cluster-ip-range=10.0.0.0/16", "--endpoint-reconciler-type=none",
 		"--audit-policy-file=" + c.path("audit-policy.yaml"), "--audit-log-path=" + c.AuditLog,
-	}})
+	}, c.options.APIServerArgs...)})
 	if err != nil {
 		return err
 	}
@@ -103,6 +119,13 @@ func (c *Cluster) StartAPIServer(ctx context.Context) error {
 // StopAPIServer ends the API server, as in an outage. The other programs keep running and try to reach it.
 func (c *Cluster) StopAPIServer() {
 	c.apiserver.Stop()
+}
+
+// RestartAPIServer stops the API server and starts it with these additional arguments.
+func (c *Cluster) RestartAPIServer(ctx context.Context, args ...string) error {
+	c.StopAPIServer()
+	c.options.APIServerArgs = args
+	return c.StartAPIServer(ctx)
 }
 
 func (c *Cluster) startControllers(ctx context.Context) error {

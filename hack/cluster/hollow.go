@@ -6,6 +6,8 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"os"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/labels"
@@ -26,6 +28,8 @@ type HollowNode struct {
 	Anonymous bool
 	// BackoffBase is the first back-off after a failed pull; zero means kubelet's ten seconds.
 	BackoffBase time.Duration
+	// Env is added to the node's environment, for example a proxy for registries.
+	Env []string
 }
 
 // StartHollowNode starts a hollow node and returns when its Node is ready to take pods. It ends with the cluster.
@@ -46,7 +50,9 @@ func (c *Cluster) StartHollowNode(ctx context.Context, node HollowNode) (*Node, 
 	if node.BackoffBase > 0 {
 		args = append(args, "--backoff-base="+node.BackoffBase.String())
 	}
-	p, err := c.spawn(Command{Name: "hollow-" + node.Name, Path: binaries["hollow"], Args: args})
+	p, err := c.spawn(Command{
+		Name: "hollow-" + node.Name, Path: binaries["hollow"], Args: args, Env: slices.Concat(os.Environ(), node.Env),
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -38,6 +38,15 @@ func (c *Cluster) NodeKubeconfig(node string) (string, error) {
 
 // ServiceAccountKubeconfig writes a kubeconfig that holds a token of the service account, and returns its path.
 func (c *Cluster) ServiceAccountKubeconfig(ctx context.Context, namespace, name string) (string, error) {
+	token, err := c.ServiceAccountToken(ctx, namespace, name)
+	if err != nil {
+		return "", err
+	}
+	return c.writeKubeconfig("sa-"+namespace+"-"+name, &clientcmdapi.AuthInfo{Token: token})
+}
+
+// ServiceAccountToken requests a token for the service account.
+func (c *Cluster) ServiceAccountToken(ctx context.Context, namespace, name string) (string, error) {
 	request := &authenticationv1.TokenRequest{
 		Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: ptr.To[int64](accountTokenSeconds)},
 	}
@@ -45,7 +54,7 @@ func (c *Cluster) ServiceAccountKubeconfig(ctx context.Context, namespace, name 
 	if err != nil {
 		return "", fmt.Errorf("request a token of service account %s/%s: %w", namespace, name, err)
 	}
-	return c.writeKubeconfig("sa-"+namespace+"-"+name, &clientcmdapi.AuthInfo{Token: token.Status.Token})
+	return token.Status.Token, nil
 }
 
 func (c *Cluster) writeKubeconfig(user string, auth *clientcmdapi.AuthInfo) (string, error) {

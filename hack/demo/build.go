@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +32,8 @@ func build(ctx context.Context, p *printer) error {
 		return err
 	}
 	p.step("Building the operator")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", managerPath, "./cmd/manager")
+	args := slices.Concat([]string{"build"}, binary.Flags, []string{"-o", managerPath, "./cmd/manager"})
+	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 5 * time.Second

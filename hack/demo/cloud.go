@@ -93,23 +93,23 @@ func setPolicy(ctx context.Context, cloud *gcpemulator.Emulator, repository, bod
 		return fmt.Errorf("set policy of %s: %w", repository, err)
 	}
 	request.Header.Set("Content-Type", "application/json")
-	if _, err := do(request); err != nil {
+	if _, err := do(http.DefaultClient, request); err != nil {
 		return fmt.Errorf("set policy of %s: %w", repository, err)
 	}
 	return nil
 }
 
-func get(ctx context.Context, url string) (string, error) {
+func get(ctx context.Context, client *http.Client, url string) (string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return "", err
 	}
-	return do(request)
+	return do(client, request)
 }
 
 // do returns the answer's body; an answer other than 200 is an error.
-func do(request *http.Request) (string, error) {
-	response, err := http.DefaultClient.Do(request)
+func do(client *http.Client, request *http.Request) (string, error) {
+	response, err := client.Do(request)
 	if err != nil {
 		return "", err
 	}

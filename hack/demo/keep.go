@@ -6,6 +6,8 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+
+	"github.com/pull-access/pull-access-operator/hack/cluster"
 )
 
 // invite tells how to go on with what is running.
@@ -39,9 +41,9 @@ kubectl patch pap %s --type=merge --patch='{"spec":{"mode":"DryRun"}}'
 kubectl patch pap %s --type=json --patch='[{"op":"add","path":"/spec/repositories/-","value":{"project":"%s","location":"%s","name":"payments"}}]'
 
 # What the operator counts.
-curl --silent %s/metrics | grep ^pullaccess_
+curl --silent --insecure --header "Authorization: Bearer $(kubectl create token %s)" https://%s/metrics | grep ^pullaccess_
 `,
 		l.cluster.Kubeconfig, filepath.Dir(l.cluster.KubectlPath), url, operatorName, l.operatorLog(),
 		shopNamespace, mistyped, repository, url, repositoryName("services"), propagation, shopNamespace, healed,
-		policyName, fenced, policyName, imageProject, location, l.operator.Metrics))
+		policyName, fenced, policyName, imageProject, location, cluster.MetricsAccount, l.operator.Metrics))
 }

@@ -124,7 +124,11 @@ func (s *story) sumUp(ctx context.Context) error {
 
 // counted are the operator's own series, without the buckets of histograms.
 func (s *story) counted(ctx context.Context) (string, error) {
-	body, err := get(ctx, "http://"+s.operator.Metrics+"/metrics")
+	client, err := s.cluster.MetricsClient(ctx)
+	if err != nil {
+		return "", err
+	}
+	body, err := get(ctx, client, "https://"+s.operator.Metrics+"/metrics")
 	if err != nil {
 		return "", err
 	}

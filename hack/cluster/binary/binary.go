@@ -51,10 +51,10 @@ var (
 	}
 	// ours is the same module as containerd's, but its programs also change with our own source.
 	ours = &pin{
-		name:   "node",
-		folder: "hack/node",
-		main:   "github.com/containerd/containerd/v2",
-		source: true,
+		name:    "node",
+		folder:  "hack/node",
+		main:    "github.com/containerd/containerd/v2",
+		sources: []string{"hack/node", "internal/pullsecret"},
 	}
 )
 

@@ -19,8 +19,8 @@ type pin struct {
 	folder string
 	// main is the module whose version the programs carry.
 	main string
-	// source says that the programs are built from the folder's own source, so that it counts for the key.
-	source bool
+	// sources are the folders of this repository that the programs use. Their files are part of the key.
+	sources []string
 	// ldflags returns what the linker is to set for a version.
 	ldflags func(version string) string
 }
@@ -40,8 +40,8 @@ func (p *pin) key(root string) (string, error) {
 		fmt.Fprintf(hash, "%s %d\n", name, len(data))
 		hash.Write(data)
 	}
-	if p.source {
-		sum, err := sourceSum(filepath.Join(root, p.folder))
+	for _, folder := range p.sources {
+		sum, err := sourceSum(filepath.Join(root, folder))
 		if err != nil {
 			return "", err
 		}

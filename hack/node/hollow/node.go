@@ -25,7 +25,7 @@ import (
 
 const (
 	// kubeletVersion and runtimeVersion are the releases whose behaviour and wording the node has.
-	kubeletVersion = "v1.36.3"
+	kubeletVersion = "v1.37.2"
 	runtimeVersion = "containerd://2.4.2"
 
 	leaseSeconds      = 40

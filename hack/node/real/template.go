@@ -63,7 +63,7 @@ const bridgeTemplate = `{
 
 // kubeletTemplate is kubelet's configuration. It leaves the machine's limits alone: nothing is reserved or evicted, and no
 // chain is put into the packet filter. Nobody answers as the cluster's name server, but without one each pod gets an event.
-// Images are pulled side by side, as on GKE, and without kubelet's own brake: it would hide why the registry refuses.
+// Images are pulled side by side, as on GKE, and without kubelet's own rate limit: it would hide why the registry refuses.
 const kubeletTemplate = `apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 address: {{printf "%q" .Address}}
