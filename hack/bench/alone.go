@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/utils/clock"
@@ -38,6 +39,9 @@ type stage struct {
 	cloud    *cloud
 	kubelets *kubelet.Kubelets
 	failed   chan time.Time
+	latency  time.Duration
+	// spare lists nodes that are not registered yet.
+	spare []kubelet.Node
 }
 
 func (s *stage) stop() {
@@ -46,10 +50,11 @@ func (s *stage) stop() {
 }
 
 // startStage starts a cluster whose kubelets pull at once what they are given.
-func startStage(ctx context.Context, repositories int, latency time.Duration) (_ *stage, err error) {
+func startStage(ctx context.Context, repositories, spare int, latency time.Duration) (_ *stage, err error) {
 	nodes := nodesFor(2 * len(pools))
-	s := &stage{failed: make(chan time.Time, repositories)}
-	if s.cloud, err = startCloud(ctx, repositories, nodes, latency); err != nil {
+	s := &stage{failed: make(chan time.Time, repositories), latency: latency, spare: faultyNodes(spare)}
+	all := slices.Concat(nodes, s.spare)
+	if s.cloud, err = startCloud(ctx, repositories, all, latency); err != nil {
 		return nil, err
 	}
 	if s.lab, err = startLab(ctx, cluster.Options{}); err != nil {
@@ -69,7 +74,7 @@ func startStage(ctx context.Context, repositories int, latency time.Duration) (_
 	iam := &spread{cloud: s.cloud, known: map[string]time.Time{}}
 	go iam.follow(ctx, repositories)
 	s.kubelets, err = kubelet.New(ctx, kubelet.Options{
-		Config: s.lab.kubelets, Nodes: nodes, Pulls: iam.pulls, Clock: clock.RealClock{},
+		Config: s.lab.kubelets, Nodes: all, Pulls: iam.pulls, Clock: clock.RealClock{},
 		Failed: func(_ types.NamespacedName, at time.Time) {
 			select {
 			case s.failed <- at:
@@ -102,7 +107,8 @@ func (b *bench) alone(ctx context.Context) error {
 		return b.holdAlone(ctx)
 	}
 	b.step("%d failures, one after the other", b.cases)
-	s, err := startStage(ctx, b.cases+1, b.latency)
+	faulty := len(faultyStatuses) * b.faulty
+	s, err := startStage(ctx, b.cases+1+faulty, faulty, b.latency)
 	if err != nil {
 		return err
 	}
@@ -113,25 +119,33 @@ func (b *bench) alone(ctx context.Context) error {
 	}
 	defer operator.Stop()
 	// The first finds an operator that has only just begun, and is not counted.
-	if _, err := s.fail(ctx, b.cases); err != nil {
+	if _, err := s.fail(ctx, b.cases, nil); err != nil {
 		return fmt.Errorf("the case before all others: %w", err)
 	}
 	var cases []aloneCase
 	for i := range b.cases {
-		c, err := s.fail(ctx, i)
+		c, err := s.fail(ctx, i, nil)
 		if err != nil {
 			return fmt.Errorf("case %d: %w", i, err)
 		}
 		cases = append(cases, c)
 	}
 	b.show(aloneTable(cases, b.latency))
-	return nil
+	if b.faulty == 0 {
+		return nil
+	}
+	return b.faultyCases(ctx, s, b.cases+1)
 }
 
-// fail has a pod fail on repository i, and waits for the write of its policy.
-func (s *stage) fail(ctx context.Context, i int) (aloneCase, error) {
+// fail creates a pod that fails on repository i, and waits for the write of its IAM policy. change, if not nil, modifies
+// the Deployment first.
+func (s *stage) fail(ctx context.Context, i int, change func(*appsv1.Deployment)) (aloneCase, error) {
 	name := fmt.Sprintf("service-%03d", i)
-	if err := deploy(ctx, s.lab, s.cloud, deployment(aloneNamespace, name, imageOf(repositoryOf(i), name), 1)); err != nil {
+	d := deployment(aloneNamespace, name, imageOf(repositoryOf(i), name), 1)
+	if change != nil {
+		change(d)
+	}
+	if err := deploy(ctx, s.lab, s.cloud, d); err != nil {
 		return aloneCase{}, err
 	}
 	var failedAt time.Time

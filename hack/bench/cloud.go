@@ -98,14 +98,19 @@ func startCloud(ctx context.Context, repositories int, nodes []kubelet.Node, lat
 	for i := range repositories {
 		google.AddRepository(gcpemulator.Repository{Project: imageProject, Location: location, Name: repositoryOf(i)})
 	}
-	if latency > 0 {
-		google.InjectFault(gcpemulator.Fault{Delay: latency})
-	}
 	c := &cloud{Emulator: google}
+	c.slow(latency)
 	if err := c.open(ctx); err != nil {
 		return nil, errors.Join(err, google.Close())
 	}
 	return c, nil
+}
+
+// slow makes every call take latency.
+func (c *cloud) slow(latency time.Duration) {
+	if latency > 0 {
+		c.InjectFault(gcpemulator.Fault{Delay: latency})
+	}
 }
 
 // open serves the door.

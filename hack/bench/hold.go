@@ -32,7 +32,7 @@ func (b *bench) holdQuiet(ctx context.Context, l *lab) error {
 
 // holdAlone keeps a cluster on which one Deployment cannot pull until Ctrl-C.
 func (b *bench) holdAlone(ctx context.Context) error {
-	s, err := startStage(ctx, 1, b.latency)
+	s, err := startStage(ctx, 1, 0, b.latency)
 	if err != nil {
 		return err
 	}

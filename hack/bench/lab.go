@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 
@@ -36,8 +37,8 @@ const (
 
 	protobuf = runtime.ContentTypeProtobuf
 
-	// memoryLimit is the variable by which Go collects garbage in time.
-	memoryLimit = "GOMEMLIMIT"
+	// memoryLimit and garbageShare are the variables that control Go's garbage collector.
+	memoryLimit, garbageShare = "GOMEMLIMIT", "GOGC"
 )
 
 // lab is a cluster on which the operator is installed, without running there.
@@ -47,6 +48,8 @@ type lab struct {
 	typed  kubernetes.Interface
 	// operator is the kubeconfig that holds the operator's own token.
 	operator string
+	// metrics reads the operator's /metrics.
+	metrics *http.Client
 	// kubelets reaches the API server as the kubelets do: with the priority of nodes, and not of an administrator.
 	kubelets *rest.Config
 }
@@ -61,7 +64,13 @@ func startLab(ctx context.Context, options cluster.Options) (*lab, error) {
 	}
 	l := &lab{Cluster: started}
 	// The benchmark runs in the project's folder.
-	install := func(ctx context.Context) error { return l.InstallOperator(ctx, ".") }
+	install := func(ctx context.Context) (err error) {
+		if err = l.InstallOperator(ctx, "."); err != nil {
+			return err
+		}
+		l.metrics, err = l.MetricsClient(ctx)
+		return err
+	}
 	for _, step := range []func(context.Context) error{l.connect, install, l.admitKubelets} {
 		if err := step(ctx); err != nil {
 			started.Stop()
@@ -108,8 +117,8 @@ func (l *lab) admitKubelets(ctx context.Context) error {
 	return nil
 }
 
-// startOperator starts the operator under the rights of its own service account, and with the limit of memory that it is
-// installed with.
+// startOperator starts the operator with the rights of its own service account and with the memory settings of
+// config/manager.
 func (l *lab) startOperator(ctx context.Context, manager, endpoint, name string, args ...string) (*program, error) {
 	if l.operator == "" {
 		var err error
@@ -123,10 +132,15 @@ func (l *lab) startOperator(ctx context.Context, manager, endpoint, name string,
 	}
 	env := os.Environ()
 	for _, v := range installed.Spec.Template.Spec.Containers[0].Env {
-		if v.Name == memoryLimit {
+		if v.Name == memoryLimit || v.Name == garbageShare {
 			env = append(env, v.Name+"="+v.Value)
 		}
 	}
 	args = append([]string{"--kubeconfig=" + l.operator, "--gcp-endpoint=" + endpoint}, args...)
-	return launch(ctx, manager, filepath.Join(l.Dir, "logs", name+".log"), env, args...)
+	p, err := launch(ctx, manager, filepath.Join(l.Dir, "logs", name+".log"), env, args...)
+	if err != nil {
+		return nil, err
+	}
+	p.metrics = l.metrics
+	return p, nil
 }

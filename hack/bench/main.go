@@ -6,6 +6,7 @@
 //	bench quiet   what it costs where nothing fails, beside a plain manager that watches all pods
 //	bench storm   what it does when thousands of pods fail at once
 //	bench alone   how soon it acts on one failure
+//	bench hostile how much memory it takes beside pods of the largest possible size
 //	bench binary  what is linked into it
 //	bench all     all of these, which is the default
 //

@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,13 +37,21 @@ func build(ctx context.Context, folder, path string, flags ...string) error {
 var stripped = []string{"-ldflags", "-s -w"}
 
 // program is a running controller manager: the operator, or the plain one beside it.
-type program struct{ *cluster.Manager }
+type program struct {
+	*cluster.Manager
+	// metrics reads the operator's metrics. It is nil for the plain manager, which serves them without
+	// authentication.
+	metrics *http.Client
+}
 
 func (p *program) proc() measure.Process { return measure.Process(p.PID()) }
 
 // series reads the program's metrics.
 func (p *program) series(ctx context.Context) (map[string]float64, error) {
-	return measure.Series(ctx, "http://"+p.Metrics+"/metrics")
+	if p.metrics == nil {
+		return measure.Series(ctx, http.DefaultClient, "http://"+p.Metrics+"/metrics")
+	}
+	return measure.Series(ctx, p.metrics, "https://"+p.Metrics+"/metrics")
 }
 
 // launch starts a controller manager and returns when it is ready; env nil inherits ours.
@@ -51,5 +60,5 @@ func launch(ctx context.Context, path, log string, env []string, args ...string)
 	if err != nil {
 		return nil, err
 	}
-	return &program{manager}, nil
+	return &program{Manager: manager}, nil
 }

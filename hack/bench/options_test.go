@@ -20,9 +20,9 @@ func TestParse(t *testing.T) {
 		pods  []int
 		storm []int
 	}{
-		"nothing":    {"", "binary alone storm quiet", []int{0, 5000, 50000}, []int{100, 1000, 10000}},
-		"all":        {"all -pods 0", "binary alone storm quiet", []int{0}, []int{100, 1000, 10000}},
-		"only flags": {"-storm 20", "binary alone storm quiet", []int{0, 5000, 50000}, []int{20}},
+		"nothing":    {"", "binary alone storm hostile quiet", []int{0, 5000, 50000}, []int{100, 1000, 10000}},
+		"all":        {"all -pods 0", "binary alone storm hostile quiet", []int{0}, []int{100, 1000, 10000}},
+		"only flags": {"-storm 20", "binary alone storm hostile quiet", []int{0, 5000, 50000}, []int{20}},
 		"one part":   {"storm -storm 100,1000", "storm", []int{0, 5000, 50000}, []int{100, 1000}},
 		"held":       {"quiet -hold -pods 7", "quiet", []int{7}, []int{100, 1000, 10000}},
 	} {
@@ -59,6 +59,7 @@ func TestParseRefuses(t *testing.T) {
 		"part of Deployment": {"storm -storm 110", "-storm"},
 		"no storm":           {"storm -storm 0", "-storm"},
 		"no cases":           {"alone -cases 0", "-cases"},
+		"too many faults":    {"alone -faulty 101", "-faulty"},
 		"time without unit":  {"alone -latency 3", "-latency"},
 		"back in time":       {"alone -latency -1s", "-latency"},
 		"nothing to hold":    {"storm -hold", "-hold"},
@@ -77,7 +78,7 @@ func TestHelpNamesEveryPartAndFlag(t *testing.T) {
 	if _, err := parse([]string{"-h"}, &help); !errors.Is(err, flag.ErrHelp) {
 		t.Fatalf("-h: %v", err)
 	}
-	for _, word := range []string{"quiet", "storm", "alone", "binary", "all", "-pods", "-storm", "-cases", "-latency", "-hold"} {
+	for _, word := range []string{"quiet", "storm", "alone", "binary", "all", "-pods", "-storm", "-cases", "-faulty", "-latency", "-hold"} {
 		if !strings.Contains(help.String(), word) {
 			t.Errorf("the help does not name %s", word)
 		}

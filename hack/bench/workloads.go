@@ -22,6 +22,11 @@ const parallel = 32
 
 // each calls do for 0 to n-1, some at the same time, and returns the first error.
 func each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+	return eachBy(ctx, parallel, n, do)
+}
+
+// eachBy is each with a limit on concurrency.
+func eachBy(ctx context.Context, parallel, n int, do func(ctx context.Context, i int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	indices, done := make(chan int), make(chan struct{})
@@ -92,7 +97,7 @@ const policyName = "bench"
 // every Deployment is still stuck when it is its turn.
 const restartDelay, iamDelay = 45 * time.Second, 40 * time.Second
 
-// policy enforces, with brakes that let a storm through.
+// policy enforces, with limits that let a storm through.
 func policy() *v1alpha1.PullAccessPolicy {
 	p := &v1alpha1.PullAccessPolicy{ObjectMeta: metav1.ObjectMeta{Name: policyName}}
 	p.Spec = v1alpha1.PullAccessPolicySpec{

@@ -87,7 +87,7 @@ func statusOfNode(name string, now metav1.Time) corev1.NodeStatus {
 			condition(corev1.NodeReady, corev1.ConditionTrue, "KubeletReady"),
 		},
 		NodeInfo: corev1.NodeSystemInfo{
-			KubeletVersion: "v1.36.3", ContainerRuntimeVersion: "containerd://2.4.2", OperatingSystem: "linux", Architecture: "amd64",
+			KubeletVersion: "v1.37.2", ContainerRuntimeVersion: "containerd://2.4.2", OperatingSystem: "linux", Architecture: "amd64",
 		},
 	}
 }

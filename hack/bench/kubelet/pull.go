@@ -26,7 +26,7 @@ import (
 // eventsPerSecond and eventsBurst are what one kubelet sends at the most.
 const eventsPerSecond, eventsBurst = 50, 100
 
-// play gives each node its source of Events, with client-go's own aggregation and brakes.
+// play gives each node its source of Events, with client-go's own aggregation and limits.
 func (k *Kubelets) play(ctx context.Context) error {
 	httpClient, err := rest.HTTPClientFor(k.options.Config)
 	if err != nil {

@@ -88,7 +88,7 @@ func TestSeries(t *testing.T) {
 		_, _ = w.Write([]byte(page))
 	}))
 	defer server.Close()
-	got, err := Series(t.Context(), server.URL)
+	got, err := Series(t.Context(), server.Client(), server.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestSeries(t *testing.T) {
 		t.Errorf("series (-want +got):\n%s", diff)
 	}
 	status = http.StatusServiceUnavailable
-	if _, err := Series(t.Context(), server.URL); err == nil {
+	if _, err := Series(t.Context(), server.Client(), server.URL); err == nil {
 		t.Error("a page that is not served was read")
 	}
 }

@@ -12,13 +12,13 @@ import (
 	"strings"
 )
 
-// Series reads a page of metrics: the value of each series, under the name and labels that the page gives it.
-func Series(ctx context.Context, url string) (map[string]float64, error) {
+// Series reads a page of metrics with the client. It returns the value of each series by its name and labels.
+func Series(ctx context.Context, client *http.Client, url string) (map[string]float64, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return nil, err
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return nil, err
 	}
