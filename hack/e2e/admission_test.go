@@ -1,6 +1,8 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build cluster
+
 package e2e
 
 import (
@@ -18,9 +20,9 @@ import (
 
 // What the policy pullaccess.dev-grant-status says, refusal by refusal.
 const (
-	recordMessage = "Leave all of status but review as it is: the rest is the record, which takes the verb record on " +
+	recordMessage = "Leave all of status but review as it is: the rest is the record, which takes the verb write-status on " +
 		"pullaccessgrants and is never written together with a review."
-	stayMessage = "Leave status.review where it is: what was decided stays on record until the operator, with the verb record " +
+	stayMessage = "Leave status.review where it is: what was decided stays on record until the operator, with the verb write-status " +
 		"on pullaccessgrants, takes it away."
 	approveMessage = "Ask somebody who may to approve or deny this grant: it takes the verb approve on pullaccessgrants, as in " +
 		"ClusterRole pull-access-approver."
@@ -95,7 +97,7 @@ var (
 	denied   = append(slices.Clone(waiting), step{approver, denies(approver)})
 	granted  = append(recorded(v1alpha1.ConditionGranted, metav1.ConditionTrue, v1alpha1.ReasonAccessGranted), step{admin, added})
 	approved = slices.Concat(waiting, []step{{approver, approves(approver)}, {admin, trueNow}}, granted)
-	braked   = recorded(v1alpha1.ConditionGranted, metav1.ConditionFalse, string(v1alpha1.LimitCircuitBreaker))
+	limited  = recorded(v1alpha1.ConditionGranted, metav1.ConditionFalse, string(v1alpha1.LimitCircuitBreaker))
 	broken   = append(recorded(v1alpha1.ConditionGranted, metav1.ConditionUnknown, v1alpha1.ReasonGranting), step{admin, intended})
 )
 
@@ -114,7 +116,7 @@ var reviewCases = map[string]reviewCase{
 	"approver-denies":             {waiting, approver, denies(approver), ""},
 	"approver-revokes":            {granted, approver, revokes(approver), ""},
 	"approver-revokes-approved":   {approved, approver, revokes(approver), ""},
-	"approver-revokes-braked":     {braked, approver, revokes(approver), ""},
+	"approver-revokes-limited":    {limited, approver, revokes(approver), ""},
 	"approver-revokes-broken-off": {broken, approver, revokes(approver), ""},
 	"approver-revokes-the-new":    {empty, approver, revokes(approver), ""},
 	"approver-revokes-unwritten":  {append(slices.Clone(waiting), step{approver, approves(approver)}), approver, revokes(approver), ""},

@@ -1,6 +1,8 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build cluster
+
 package e2e
 
 import (
@@ -45,7 +47,7 @@ const (
 	unusedMessage   = "revokeWhenUnusedFor must be from 1h to 8760h"
 	renewMessage    = "renew needs expireAfter"
 	timeoutMessage  = "timeout must be from 1m to 720h"
-	cooldownMessage = "cooldown must be from 0s to 24h"
+	cooldownMessage = "restartCooldown must be from 0s to 24h"
 	windowMessage   = "window must be from 1m to 24h"
 	memberMessage   = "member must be serviceAccount:EMAIL"
 	requiredMessage = "Required value"
@@ -198,12 +200,16 @@ var policyCases = map[string]schemaCase{
 	"too many grants an hour":       {change{"spec.limits.maxGrantsPerHour", int64(1001)}, "should be less than or equal to 1000"},
 	"no restart an hour":            {change{"spec.limits.maxRestartsPerHour", int64(0)}, "should be greater than or equal to 1"},
 	"too many restarts an hour":     {change{"spec.limits.maxRestartsPerHour", int64(10001)}, "should be less than or equal to 10000"},
-	"no cooldown":                   {change{"spec.limits.cooldown", "0s"}, ""},
-	"more than a day's cooldown":    {change{"spec.limits.cooldown", "24h1s"}, cooldownMessage},
-	"a negative cooldown":           {change{"spec.limits.cooldown", "-1s"}, cooldownMessage},
-	"a storm of none":               {change{"spec.limits.circuitBreaker.maxRepositories", int64(0)}, "should be greater than or equal to 1"},
-	"a storm of a minute":           {change{"spec.limits.circuitBreaker.window", "1m"}, ""},
-	"a storm of a moment":           {change{"spec.limits.circuitBreaker.window", "59s"}, windowMessage},
+	"no cooldown":                   {change{"spec.limits.restartCooldown", "0s"}, ""},
+	"more than a day's cooldown":    {change{"spec.limits.restartCooldown", "24h1s"}, cooldownMessage},
+	"a negative cooldown":           {change{"spec.limits.restartCooldown", "-1s"}, cooldownMessage},
+	"a circuit breaker at none":     {change{"spec.limits.circuitBreaker.maxRepositories", int64(0)}, "should be greater than or equal to 1"},
+	"a window of a minute":          {change{"spec.limits.circuitBreaker.window", "1m"}, ""},
+	"a window of a moment":          {change{"spec.limits.circuitBreaker.window", "59s"}, windowMessage},
+	"brakes":                        {change{"spec.brakes", map[string]any{"maxGrantsPerHour": int64(1)}}, "brakes was renamed: set limits instead"},
+	"empty brakes":                  {change{"spec.brakes", map[string]any{}}, "brakes was renamed: set limits instead"},
+	"storm":                         {change{"spec.limits.storm", map[string]any{"window": "1m"}}, "storm was renamed: set circuitBreaker instead"},
+	"cooldown":                      {change{"spec.limits.cooldown", "5m"}, "cooldown was renamed: set restartCooldown instead"},
 	"an unknown field":              {change{"spec.repository", "services"}, `unknown field "spec.repository"`},
 }
 
@@ -353,8 +359,8 @@ func TestPolicyDefaults(t *testing.T) {
 		t.Errorf("grant %+v, want one that ends with its policy", g)
 	}
 	unset := v1alpha1.LimitsSpec{}
-	if got.Pause != nil || got.Approval.Timeout.Duration != v1alpha1.DefaultApprovalTimeout || limit.LimitsOf(got.Brakes) != limit.LimitsOf(unset) || got.Brakes.MaxGrantsPerHour == 0 {
-		t.Errorf("pause %v, approval %+v, brakes %+v, want none, a day, and what unset means", got.Pause, got.Approval, got.Brakes)
+	if got.Pause != nil || got.Approval.Timeout.Duration != v1alpha1.DefaultApprovalTimeout || limit.LimitsOf(got.Limits) != limit.LimitsOf(unset) || got.Limits.MaxGrantsPerHour == 0 {
+		t.Errorf("pause %v, approval %+v, limits %+v, want none, a day, and what unset means", got.Pause, got.Approval, got.Limits)
 	}
 }
 

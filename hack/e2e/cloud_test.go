@@ -1,6 +1,8 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build cluster
+
 package e2e
 
 import (
@@ -182,7 +184,7 @@ func TestRevokes(t *testing.T) {
 		if diff := gocmp.Diff(foreign, got, gocmp.Comparer(sameBinding)); diff != "" {
 			t.Errorf("bindings after the grant was deleted (-want +got):\n%s", diff)
 		}
-		event(t, "default", "PullAccessGrant", grant.Name, "AccessTakenBack")
+		event(t, "default", "PullAccessGrant", grant.Name, "AccessRevoked")
 	})
 
 	t.Run("found", func(t *testing.T) {

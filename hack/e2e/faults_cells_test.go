@@ -1,7 +1,7 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build faults
+//go:build cluster && faults
 
 package e2e
 
@@ -29,9 +29,9 @@ type crashPoint struct {
 }
 
 var (
-	intentGate = &gate{method: http.MethodPatch, path: grantsPath, body: `"intendedTime"`}
+	intentGate = &gate{method: http.MethodPatch, path: grantsPath, body: `"intentTime"`}
 	// intentDone is the answer to the record of an intent.
-	intentDone = &gate{method: http.MethodPatch, path: grantsPath, body: `"intendedTime"`, after: true}
+	intentDone = &gate{method: http.MethodPatch, path: grantsPath, body: `"intentTime"`, after: true}
 )
 
 // crashPoints are the rows of the matrix that kill, in the order of the way through. Those of the way to a recovery are the

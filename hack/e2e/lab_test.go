@@ -1,6 +1,8 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build cluster
+
 package e2e
 
 import (
@@ -79,20 +81,27 @@ type node struct {
 	providerID *string
 	anonymous  bool
 	backoff    time.Duration
+	// env makes the node use the registries' own names through a proxy. If it is empty, the node uses the emulator's address.
+	env []string
 }
 
 // start starts a hollow node with its instance.
 func (l *lab) start(t *testing.T, n node) {
 	t.Helper()
 	metadata, providerID := l.machine(t, n)
+	registry := l.cloud.URL()
+	if len(n.env) > 0 {
+		registry = ""
+	}
 	started, err := shared.StartHollowNode(t.Context(), cluster.HollowNode{
 		Name:        n.name,
 		ProviderID:  providerID,
 		Labels:      n.labels(),
 		MetadataURL: metadata,
-		RegistryURL: l.cloud.URL(),
+		RegistryURL: registry,
 		Anonymous:   n.anonymous,
 		BackoffBase: n.backoff,
+		Env:         n.env,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -119,7 +128,10 @@ func (l *lab) machine(t *testing.T, n node) (metadata, providerID string) {
 	}
 	l.cloud.AddInstance(instance)
 	if n.hidden {
-		l.cloud.InjectFault(gcpemulator.Fault{Method: "instances.get", Match: "/instances/" + n.name, HTTPStatus: http.StatusForbidden})
+		l.cloud.InjectFault(gcpemulator.Fault{
+			Method: "instances.get", Match: "/instances/" + n.name, HTTPStatus: http.StatusForbidden,
+			Message: "Required 'compute.instances.get' permission for 'projects/" + nodeProject + "/zones/" + zone + "/instances/" + n.name + "'",
+		})
 	}
 	if n.providerID != nil {
 		return metadata, *n.providerID

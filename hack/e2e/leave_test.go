@@ -1,6 +1,8 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build cluster
+
 package e2e
 
 import (
@@ -96,7 +98,9 @@ var refusalCases = map[string]refusalCase{
 		change: func(t *testing.T, s *site, p *v1alpha1.PullAccessPolicy, d *appsv1.Deployment) {
 			t.Helper()
 			s.cloud.AddRole(pullerRole, "artifactregistry.repositories.downloadArtifacts")
-			s.cloud.InjectFault(gcpemulator.Fault{Method: "roles.get", Match: pullerRole, HTTPStatus: http.StatusForbidden})
+			s.cloud.InjectFault(gcpemulator.Fault{
+				Method: "roles.get", Match: pullerRole, HTTPStatus: http.StatusForbidden, Message: "You don't have permission to get the role at " + pullerRole + ".",
+			})
 			bound(pullerRole, s.member())(t, s, p, d)
 		},
 		reason: "AccessUnreadable", words: []string{"iam.roles.get"},

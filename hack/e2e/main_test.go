@@ -1,11 +1,14 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build cluster
+
 package e2e
 
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,6 +40,8 @@ var shared struct {
 	root, manager string
 	// operator is the kubeconfig that holds the operator's own token.
 	operator string
+	// metrics reads the operator's /metrics.
+	metrics *http.Client
 	// starts are when the API server was started again: until it has read the roles it refuses everybody.
 	starts []period
 }
@@ -95,7 +100,10 @@ func install(ctx context.Context) error {
 		}
 	}
 	var err error
-	shared.client, shared.operator, err = installOn(ctx, shared.Cluster)
+	if shared.client, shared.operator, err = installOn(ctx, shared.Cluster); err != nil {
+		return err
+	}
+	shared.metrics, err = shared.MetricsClient(ctx)
 	return err
 }
 

@@ -1,7 +1,7 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build node && linux
+//go:build cluster && node && linux
 
 package e2e
 
@@ -30,7 +30,7 @@ var writeTexts = flag.Bool("write-texts", false, "write the texts of the faults 
 
 const (
 	// textVersions is whose texts they are.
-	textVersions = "2.4.2 (read from kubelet 1.36.3)"
+	textVersions = "2.4.2 (read from kubelet 1.37.2)"
 	// badPause is a sandbox image that cannot be pulled.
 	badPause = "registry.example.com/infra/refused-pause:1"
 )
@@ -125,7 +125,7 @@ func (s *site) faultCases(t *testing.T) []faultCase {
 		cases = append(cases, faultCase{fault, faultPod(string(fault), node, pulltext.GoogleImage(fault))})
 		if ok && slices.Contains(otherFaults, fault) {
 			pod := faultPod("other-"+string(fault), "real", image)
-			pod.Spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: secret}}
+			usePullSecret(pod, secret)
 			cases = append(cases, faultCase{fault, pod})
 		}
 	}
@@ -146,6 +146,16 @@ func faultPod(name, node, image string) *corev1.Pod {
 			Containers:                   []corev1.Container{{Name: "app", Image: image}},
 		},
 	}
+}
+
+// usePullSecret has a pod pull with a secret. The pod mounts it too: kubelet pulls without a pull secret that it has not
+// received within a second, but starts no container before its volumes are there.
+func usePullSecret(pod *corev1.Pod, secret string) {
+	pod.Spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: secret}}
+	pod.Spec.Volumes = []corev1.Volume{{
+		Name: "secret", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: secret}},
+	}}
+	pod.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "secret", MountPath: "/secret", ReadOnly: true}}
 }
 
 func (l *lab) setFault(t *testing.T, image string, fault gcpemulator.ImageFault) {

@@ -1,7 +1,7 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build node && linux
+//go:build cluster && node && linux
 
 package e2e
 
@@ -71,7 +71,7 @@ func (s *site) startOwn(t *testing.T, nodes ...string) []*corev1.Pod {
 	var pods []*corev1.Pod
 	for _, node := range nodes {
 		pod := faultPod("own-credential-"+node, node, s.image)
-		pod.Spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "puller"}}
+		usePullSecret(pod, "puller")
 		create(t, pod)
 		pods = append(pods, pod)
 	}
@@ -95,7 +95,7 @@ func (s *site) bothRefused(t *testing.T, nodes ...string) {
 	said := map[string]bool{}
 	for _, node := range nodes {
 		pod := faultPod("two-credentials-"+node, node, image)
-		pod.Spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "wrong"}}
+		usePullSecret(pod, "wrong")
 		create(t, pod)
 		message := strings.TrimPrefix(s.eventText(t, pod.Name, "Failed", "Failed to pull image"), "Failed to pull image ")
 		wantWords(t, message, "[", "401 Unauthorized, ", "403 Forbidden]")

@@ -1,7 +1,7 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build node && linux
+//go:build cluster && node && linux
 
 package e2e
 

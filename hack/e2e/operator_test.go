@@ -1,6 +1,8 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build cluster
+
 package e2e
 
 import (
@@ -26,7 +28,7 @@ type operator struct {
 
 // launch says how the operator is started.
 type launch struct {
-	// endpoint stands in for Google.
+	// endpoint replaces Google. If it is empty, the operator calls Google's own hosts, and env must set the proxy.
 	endpoint string
 	// kubeconfig is the shared one if empty.
 	kubeconfig string
@@ -40,6 +42,10 @@ func startOperator(t *testing.T, l launch) *operator {
 	if l.kubeconfig == "" {
 		l.kubeconfig = shared.operator
 	}
+	args := []string{"--kubeconfig=" + l.kubeconfig, "--verbosity=1"}
+	if l.endpoint != "" {
+		args = append(args, "--gcp-endpoint="+l.endpoint)
+	}
 	log := filepath.Join(t.TempDir(), "operator.log")
 	t.Cleanup(func() {
 		wantNoRace(t, log)
@@ -52,7 +58,7 @@ func startOperator(t *testing.T, l launch) *operator {
 	manager, err := cluster.StartManager(ctx, cluster.Command{
 		Name: "operator",
 		Path: shared.manager,
-		Args: slices.Concat([]string{"--kubeconfig=" + l.kubeconfig, "--gcp-endpoint=" + l.endpoint, "--verbosity=1"}, l.args),
+		Args: slices.Concat(args, l.args),
 		Env:  slices.Concat(os.Environ(), l.env),
 		Log:  log,
 	})
@@ -65,7 +71,7 @@ func startOperator(t *testing.T, l launch) *operator {
 
 // metric returns the value of one series as /metrics writes it, "" if it is not there.
 func (o *operator) metric(ctx context.Context, series string) string {
-	_, body := get(ctx, "http://"+o.Metrics+"/metrics")
+	_, body := getWith(ctx, shared.metrics, "https://"+o.Metrics+"/metrics")
 	for line := range strings.Lines(body) {
 		if value, ok := strings.CutPrefix(line, series+" "); ok {
 			return strings.TrimSpace(value)
@@ -94,14 +100,17 @@ func wantNoRace(t *testing.T, log string) {
 }
 
 // get returns status and body, or 0 and the error's text.
-func get(ctx context.Context, url string) (int, string) {
+func get(ctx context.Context, url string) (int, string) { return getWith(ctx, http.DefaultClient, url) }
+
+// getWith is get with the given client.
+func getWith(ctx context.Context, client *http.Client, url string) (int, string) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0, err.Error()
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return 0, err.Error()
 	}

@@ -1,7 +1,7 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build faults
+//go:build cluster && faults
 
 package e2e
 

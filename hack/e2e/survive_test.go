@@ -1,6 +1,8 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build cluster
+
 package e2e
 
 import (
@@ -42,7 +44,7 @@ const grantsPath = "/pullaccessgrants"
 var killCases = map[string]killCase{
 	"1-before-the-grant-is-made":   {gate: &gate{method: http.MethodPost, path: grantsPath}},
 	"2-grant-made":                 {gate: &gate{method: http.MethodPost, path: grantsPath, after: true}},
-	"3-before-the-intent":          {gate: &gate{method: http.MethodPatch, path: grantsPath, body: `"intendedTime"`}},
+	"3-before-the-intent":          {gate: &gate{method: http.MethodPatch, path: grantsPath, body: `"intentTime"`}},
 	"4-intent-but-no-write":        {fault: &gcpemulator.Fault{Method: "SetIamPolicy", Times: 1, Delay: forGood}},
 	"5-write-without-an-answer":    {fault: &gcpemulator.Fault{Method: "SetIamPolicy", Times: 1, Delay: forGood, After: true}},
 	"6-write-but-no-record":        {gate: &gate{method: http.MethodPatch, path: grantsPath, body: `"etagAfter"`}},

@@ -1,6 +1,8 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build cluster
+
 package e2e
 
 import (

@@ -22,9 +22,9 @@ var (
 	fuzzFunc = regexp.MustCompile(`(?m)^func (Fuzz\w+)\(\w+ \*testing\.F\)`)
 	fuzzLine = regexp.MustCompile(`(?m)^\t\$\(GO\) test .*-fuzz '\^(?P<name>Fuzz\w+)\$\$' .*\./(?P<folder>\S+)$`)
 
-	faultsTag  = regexp.MustCompile(`(?m)^//go:build faults\b`)
+	faultsTag  = regexp.MustCompile(`(?m)^//go:build .*\bfaults\b`)
 	faultsFunc = regexp.MustCompile(`(?m)^func (Test\w+)\(\w+ \*testing\.T\)`)
-	faultsLine = regexp.MustCompile(`(?m)^\t\$\(GO\) -C (?P<folder>\S+) test .*-tags faults .*-run '\^(?P<name>Test\w+)\$\$'`)
+	faultsLine = regexp.MustCompile(`(?m)^\t\$\(GO\) -C (?P<folder>\S+) test .*-tags cluster,faults .*-run '\^(?P<name>Test\w+)\$\$'`)
 )
 
 // TestEveryFuzzTestIsRun fails for a fuzz test that make fuzz leaves out, and for one

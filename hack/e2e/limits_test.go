@@ -1,6 +1,8 @@
 // Copyright The pull-access-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build cluster
+
 package e2e
 
 import (
@@ -31,13 +33,13 @@ func held(by v1alpha1.Limit) func(*v1alpha1.PullAccessGrant) bool {
 	}
 }
 
-// TestBrakesHold has a policy that allows one grant in an hour: the second waits, also for the next operator, and goes on by
+// TestGrantLimit has a policy that allows one grant in an hour: the second waits, also for the next operator, and goes on by
 // itself when the hour is over.
-func TestBrakesHold(t *testing.T) {
+func TestGrantLimit(t *testing.T) {
 	l := newLab(t)
 	l.start(t, node{name: "quick", backoff: quick})
 	o := l.operator(t)
-	first, second := l.site(t, "brake-first", nodeProject), l.site(t, "brake-second", nodeProject)
+	first, second := l.site(t, "limit-first", nodeProject), l.site(t, "limit-second", nodeProject)
 	policy := sharing(first, second)
 	policy.Spec.Limits.MaxGrantsPerHour = 1
 	create(t, policy, first.deployment("quick", 1))
@@ -45,12 +47,12 @@ func TestBrakesHold(t *testing.T) {
 	policyCondition(t, policy.Name, v1alpha1.ConditionWithinLimits, metav1.ConditionTrue, v1alpha1.ReasonWithinLimits)
 
 	create(t, second.deployment("quick", 1))
-	second.grant(t, "waits behind the brake", held(v1alpha1.LimitGrants))
+	second.grant(t, "waits for the limit", held(v1alpha1.LimitGrants))
 	c := policyCondition(t, policy.Name, v1alpha1.ConditionWithinLimits, metav1.ConditionFalse, string(v1alpha1.LimitGrants))
 	wantWords(t, c.Message, "allows 1 grants in an hour", "spec.limits.maxGrantsPerHour", "goes on at 20")
 	event(t, "default", "PullAccessPolicy", policy.Name, string(v1alpha1.LimitGrants))
-	eventually(t, "the brake is counted", func(ctx context.Context) (bool, any) {
-		got := o.metric(ctx, `pullaccess_brakes_total{brake="GrantsPerHour"}`)
+	eventually(t, "the limit is counted", func(ctx context.Context) (bool, any) {
+		got := o.metric(ctx, `pullaccess_limits_reached_total{limit="GrantsPerHour"}`)
 		return got == "1", got
 	})
 	if columns, err := shared.Kubectl(t.Context(), "get", "pap", policy.Name, "-o", "wide"); err != nil || !strings.Contains(columns, "GrantsPerHour") {
@@ -88,12 +90,12 @@ func TestBrakesHold(t *testing.T) {
 	policyCondition(t, policy.Name, v1alpha1.ConditionWithinLimits, metav1.ConditionTrue, v1alpha1.ReasonWithinLimits)
 }
 
-// TestRestartBrake has a policy that allows one restart in an hour, for two workloads that wait for one grant.
-func TestRestartBrake(t *testing.T) {
+// TestRestartLimit has a policy that allows one restart in an hour, for two workloads that wait for one grant.
+func TestRestartLimit(t *testing.T) {
 	l := newLab(t)
 	l.start(t, node{name: "slow", backoff: slow})
 	l.operator(t)
-	s := l.site(t, "brake-restarts", nodeProject)
+	s := l.site(t, "limit-restarts", nodeProject)
 	policy := s.policy()
 	policy.Spec.Limits.MaxRestartsPerHour = 1
 	other := s.deployment("slow", 1)
@@ -124,8 +126,8 @@ func TestRestartBrake(t *testing.T) {
 	s.grant(t, "is Ready", healed)
 }
 
-// TestStorm has more repositories asked for at once than a policy takes for honest.
-func TestStorm(t *testing.T) {
+// TestCircuitBreaker has more repositories asked for at once than a policy takes for honest.
+func TestCircuitBreaker(t *testing.T) {
 	l := newLab(t)
 	l.start(t, node{name: "quick", backoff: quick})
 	o := l.operator(t)
