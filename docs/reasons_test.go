@@ -65,6 +65,19 @@ var examples = []struct {
 	{edit: func(f *diagnosis.Facts) { f.Repository.State = diagnosis.Missing }},
 	{image: gcr, edit: func(f *diagnosis.Facts) { f.Repository.State = diagnosis.Missing }},
 	{edit: func(f *diagnosis.Facts) { f.Repository.State = diagnosis.Unknown }},
+	{edit: unread(diagnosis.Obstacle{Kind: diagnosis.QuotaProjectDenied, Consumer: "acme-prod-417"})},
+	{edit: unread(diagnosis.Obstacle{Kind: diagnosis.ConsumerInvalid, Consumer: "acme-images-306"})},
+	{edit: unread(diagnosis.Obstacle{Kind: diagnosis.Unreadable, Consumer: "acme-prod-417", Service: "artifactregistry.googleapis.com"})},
+	{edit: unread(diagnosis.Obstacle{Kind: diagnosis.InvalidLocation})},
+	{edit: unread(diagnosis.Obstacle{Kind: diagnosis.Perimeter, Identifier: "UA_Y-7"})},
+	{edit: func(f *diagnosis.Facts) {
+		f.Puller = diagnosis.Puller{Obstacle: diagnosis.Obstacle{Kind: diagnosis.APIOff, Consumer: "acme-prod-417", Service: "compute.googleapis.com"}}
+	}},
+	{edit: func(f *diagnosis.Facts) {
+		f.Access = diagnosis.Access{Obstacle: diagnosis.Obstacle{Kind: diagnosis.Unreadable, Consumer: "acme-prod-417", Service: "iam.googleapis.com"}}
+	}},
+	{image: "us-central1-docker.pkg.dev/acme-images-306/services:1.4.2"},
+	{image: "us-central1-docker.pkg.dev/acme-images-306:1.4.2"},
 	{edit: func(f *diagnosis.Facts) { f.Repository.Format = "MAVEN" }},
 	{edit: func(f *diagnosis.Facts) { f.Repository.Mode = "NEW" }},
 	{edit: func(f *diagnosis.Facts) { f.Repository.RegistryURI = "us-docker.pkg.dev/acme-images-306/services" }},
@@ -73,6 +86,11 @@ var examples = []struct {
 	}},
 	{edit: func(f *diagnosis.Facts) { f.Content = diagnosis.Content{State: diagnosis.Missing, NoPackage: true} }},
 	{image: foreign, edit: func(f *diagnosis.Facts) { f.Cause = pullfailure.Verdict{Cause: pullfailure.Unauthenticated} }},
+}
+
+// unread returns a repository that could not be read.
+func unread(o diagnosis.Obstacle) func(*diagnosis.Facts) {
+	return func(f *diagnosis.Facts) { f.Repository = diagnosis.Repository{Obstacle: o} }
 }
 
 // diagnoses are what the examples come to, and what every cause does by itself.
