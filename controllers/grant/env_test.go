@@ -103,6 +103,9 @@ func (e *env) checkInvariants(g *v1alpha1.PullAccessGrant) {
 			e.Errorf("grant %s: condition %+v is not of generation %d, or says nothing", g.Name, c, g.Generation)
 		}
 	}
+	if len(g.Status.Conditions) > 0 && g.Status.ObservedGeneration != g.Generation {
+		e.Errorf("grant %s: its status describes generation %d, want %d", g.Name, g.Status.ObservedGeneration, g.Generation)
+	}
 	if len(g.Status.Conditions) > 0 && meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionReady) == nil {
 		e.Errorf("grant %s has conditions and no Ready", g.Name)
 	}

@@ -92,8 +92,9 @@ func checkCondition(t *testing.T, policy *v1alpha1.PullAccessPolicy, conditionTy
 	if got := string(c.Status) + " " + c.Reason; got != want {
 		t.Errorf("%s is %s, want %s", conditionType, got, want)
 	}
-	if c.ObservedGeneration != 3 || !strings.HasSuffix(c.Message, ".") {
-		t.Errorf("%s observed generation %d and says %q", conditionType, c.ObservedGeneration, c.Message)
+	if policy.Status.ObservedGeneration != 3 || c.ObservedGeneration != 3 || !strings.HasSuffix(c.Message, ".") {
+		t.Errorf("the status describes generation %d, %s generation %d and says %q; want generation 3",
+			policy.Status.ObservedGeneration, conditionType, c.ObservedGeneration, c.Message)
 	}
 }
 

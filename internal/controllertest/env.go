@@ -201,8 +201,27 @@ func (e *Env) intercept() interceptor.Funcs {
 			}
 			return c.SubResource(sub).Patch(ctx, o, patch, options...)
 		},
+		DeleteAllOf: func(context.Context, client.WithWatch, client.Object, ...client.DeleteAllOfOption) error {
+			return unrecorded("delete all of")
+		},
+		Apply: func(context.Context, client.WithWatch, runtime.ApplyConfiguration, ...client.ApplyOption) error {
+			return unrecorded("apply")
+		},
+		SubResourceCreate: func(context.Context, client.Client, string, client.Object, client.Object, ...client.SubResourceCreateOption) error {
+			return unrecorded("create a subresource")
+		},
+		SubResourceUpdate: func(context.Context, client.Client, string, client.Object, ...client.SubResourceUpdateOption) error {
+			return unrecorded("update a subresource")
+		},
+		SubResourceApply: func(context.Context, client.Client, string, runtime.ApplyConfiguration, ...client.SubResourceApplyOption) error {
+			return unrecorded("apply a subresource")
+		},
 	}
 }
+
+// unrecorded is the error of a verb that no controller uses. Its calls would be neither
+// recorded nor subject to Faults, so that a test could not notice them.
+func unrecorded(verb string) error { return fmt.Errorf("controllertest records no call to %s", verb) }
 
 // target is "KIND NAMESPACE/NAME", or "KIND NAME".
 func target(object runtime.Object, key client.ObjectKey) string {
