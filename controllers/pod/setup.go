@@ -35,7 +35,7 @@ func (r *Reconciler) SetupWithManager(mgr manager.Manager) error {
 		return ok && mayFail(pod)
 	})
 	return builder.ControllerManagedBy(mgr).
-		Named("failure").
+		Named("pod").
 		For(&corev1.Pod{}, builder.WithPredicates(failing)).
 		Watches(&v1alpha1.PullAccessPolicy{}, handler.EnqueueRequestsFromMapFunc(r.failingPods),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).

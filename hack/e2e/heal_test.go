@@ -72,7 +72,7 @@ func (o *operator) showsMetrics(t *testing.T) {
 		`pullaccess_recovery_seconds_count`:                                        "1",
 		`pullaccess_active_grants`:                                                 "1",
 		`pullaccess_stuck_workloads`:                                               "0",
-		`controller_runtime_reconcile_panics_total{controller="failure"}`:          "0",
+		`controller_runtime_reconcile_panics_total{controller="pod"}`:              "0",
 		`controller_runtime_reconcile_panics_total{controller="grant"}`:            "0",
 		`controller_runtime_reconcile_panics_total{controller="restart"}`:          "0",
 		`controller_runtime_terminal_reconcile_errors_total{controller="restart"}`: "0",

@@ -52,7 +52,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client,
 		Client: mgr.GetClient(), Live: live, Events: watcher, Observer: observer, Owners: owners, Recorder: recorder, Clock: now,
 		Grants: grants,
 	}).SetupWithManager(mgr); err != nil {
-		return fmt.Errorf("set up failure controller: %w", err)
+		return fmt.Errorf("set up pod controller: %w", err)
 	}
 	if err := grant.New(grant.Reconciler{
 		Client: mgr.GetClient(), Cloud: cached, Recorder: recorder, Clock: now, Policies: policies, Grants: grants,
