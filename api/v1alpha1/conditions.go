@@ -57,7 +57,8 @@ const (
 	// True: PolicyEnforces, Approved (by a person). Unknown: WaitingForApproval.
 	// False: Denied, Lapsed, PolicyChanged (void: the policy is another than the one
 	// it was proposed under), PolicyGone (the policy was deleted, narrowed, paused or
-	// set to DryRun before the grant was written; nothing is written).
+	// set to DryRun before the grant was written, or it selects no namespace that needs
+	// the grant; nothing is written).
 	ConditionApproved = "Approved"
 
 	// ConditionGranted says that the member is in the repository's policy.

@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -39,10 +41,15 @@ type env struct {
 	r *Reconciler
 }
 
-// newEnv returns an environment whose repository has these readers.
+// shop returns the namespace of all workloads here.
+func shop() *corev1.Namespace {
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: controllertest.Namespace, Labels: map[string]string{"team": "a"}}}
+}
+
+// newEnv returns an environment with namespace shop, whose repository has these readers.
 func newEnv(t *testing.T, readers []string, objects ...client.Object) *env {
 	t.Helper()
-	e := &env{Env: controllertest.New(t, objects...)}
+	e := &env{Env: controllertest.New(t, append(objects, shop())...)}
 	e.Index(&v1alpha1.PullAccessGrant{}, byRepository, indexRepository)
 	e.setRepository(controllertest.StandardRepository())
 	e.Cloud.SetReaders(repository.Name, readers...)

@@ -4,11 +4,13 @@
 package grant
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
@@ -16,6 +18,7 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
+	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
 // byRepository is the index of grants by the resource name of their repository.
@@ -43,10 +46,14 @@ func (r *Reconciler) observe(ctx context.Context, repository imageref.Repository
 		case grantstatus.Granted(g):
 			standing = append(standing, g)
 		case !grantstatus.Ended(g):
-			r.consider(ctx, w, g)
+			if err := r.consider(ctx, w, g); err != nil {
+				return nil, err
+			}
 		}
 	}
-	r.lookAfter(ctx, w, standing)
+	if err := r.lookAfter(ctx, w, standing); err != nil {
+		return nil, err
+	}
 	return w, r.holdBack(ctx, w)
 }
 
@@ -87,6 +94,27 @@ func (r *Reconciler) stillPermitted(ctx context.Context, w *work, adding []*v1al
 		if leave, _ := grantstatus.LeaveOf(g, policy, r.Clock.Now()); leave != grantstatus.LeaveGiven {
 			return errNotPermitted
 		}
+		if selected, err := r.selectsNamespace(ctx, policy, g); err != nil || !selected {
+			return cmp.Or(err, errNotPermitted)
+		}
 	}
 	return nil
+}
+
+// selectsNamespace reports whether the policy selects, by its labels of now, a namespace
+// that needs the grant. A deleted namespace is not selected.
+func (r *Reconciler) selectsNamespace(ctx context.Context, policy *v1alpha1.PullAccessPolicy, g *v1alpha1.PullAccessGrant) (bool, error) {
+	for _, name := range grantstatus.Namespaces(g) {
+		labels, omitted, err := workload.NamespaceLabels(ctx, r.Client, name)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return false, fmt.Errorf("grant %s: %w", g.Name, err)
+		}
+		if decision.SelectsNamespace(policy, decision.Pod{Namespace: name, NamespaceLabels: labels, NamespaceLabelsOmitted: omitted}) {
+			return true, nil
+		}
+	}
+	return false, nil
 }

@@ -57,6 +57,7 @@ type Recorder = interface {
 }
 
 // +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccesspolicies,verbs=list;watch
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch
 // +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccesspolicies/status,verbs=patch
 // +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccessgrants,verbs=list;watch;patch
 // +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccessgrants,verbs=write-status

@@ -19,7 +19,7 @@ import (
 
 // consider asks once more whether a grant that is not written may be: its record
 // may be old, or somebody else's than the operator's.
-func (r *Reconciler) consider(ctx context.Context, w *work, g *v1alpha1.PullAccessGrant) {
+func (r *Reconciler) consider(ctx context.Context, w *work, g *v1alpha1.PullAccessGrant) error {
 	repository := r.Cloud.Repository(ctx, w.repository)
 	policy := policyNamed(w.policies, grantstatus.PolicyName(g))
 	permitted := policy != nil && decision.Permits(policy, w.repository, diagnosis.IsVirtual(repository), g.Spec.Member)
@@ -37,15 +37,23 @@ func (r *Reconciler) consider(ctx context.Context, w *work, g *v1alpha1.PullAcce
 	case !diagnosis.Openable(repository):
 		w.void[g] = unreadable(w.repository, repository)
 	default:
-		r.considerLeave(w, g, policy)
+		return r.considerLeave(ctx, w, g, policy)
 	}
+	return nil
 }
 
-// considerLeave asks whether a person has to be asked, or has answered.
-func (r *Reconciler) considerLeave(w *work, g *v1alpha1.PullAccessGrant, policy *v1alpha1.PullAccessPolicy) {
+// considerLeave evaluates whether the grant needs a review, or has one. A review that is
+// pending stays so, also while the policy selects no namespace that needs the grant.
+func (r *Reconciler) considerLeave(ctx context.Context, w *work, g *v1alpha1.PullAccessGrant, policy *v1alpha1.PullAccessPolicy) error {
 	now := r.Clock.Now()
 	leave, end := grantstatus.LeaveOf(g, policy, now)
+	selected, err := r.selectsNamespace(ctx, policy, g)
+	if err != nil {
+		return err
+	}
 	switch {
+	case !selected && (leave == grantstatus.LeaveGiven || leave == grantstatus.LeaveToAsk):
+		w.refuse(g, notSelected)
 	case leave == grantstatus.LeaveGiven:
 		if grantstatus.ApprovedByPerson(g) {
 			w.change(g, func() { grantstatus.Approve(g, now) }, nil)
@@ -67,6 +75,10 @@ func (r *Reconciler) considerLeave(w *work, g *v1alpha1.PullAccessGrant, policy 
 			events.ApprovalAsked(r.Recorder, policy, g, grantstatus.ProposalSentence(g))
 		})
 	}
+	return nil
 }
+
+// notSelected is the outcome for a grant that no selected namespace needs.
+var notSelected = refusal{v1alpha1.ReasonPolicyGone, metav1.ConditionFalse, message.NoNamespaceSelected}
 
 var policyGone = refusal{v1alpha1.ReasonPolicyGone, metav1.ConditionFalse, message.NotPermitted}

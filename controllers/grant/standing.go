@@ -30,9 +30,9 @@ const settleAfter = time.Minute
 
 // lookAfter sees to the grants that are written: whether somebody else has taken
 // their members out, and whether they have come to their end.
-func (r *Reconciler) lookAfter(ctx context.Context, w *work, standing []*v1alpha1.PullAccessGrant) {
+func (r *Reconciler) lookAfter(ctx context.Context, w *work, standing []*v1alpha1.PullAccessGrant) error {
 	if len(standing) == 0 {
-		return
+		return nil
 	}
 	absent := r.absent(ctx, w, standing)
 	virtual := diagnosis.IsVirtual(r.Cloud.Repository(ctx, w.repository))
@@ -44,9 +44,12 @@ func (r *Reconciler) lookAfter(ctx context.Context, w *work, standing []*v1alpha
 		case slices.Contains(absent, g.Spec.Member) && !w.interrupted[g.Name] && r.Clock.Since(g.Status.GrantedTime.Time) >= settleAfter:
 			r.gone(w, g)
 		default:
-			r.considerEnd(w, g, hasPolicy, virtual)
+			if err := r.considerEnd(ctx, w, g, hasPolicy, virtual); err != nil {
+				return err
+			}
 		}
 	}
+	return nil
 }
 
 // absent names the members that are not there any more. It is asked for at the
@@ -92,7 +95,7 @@ func (r *Reconciler) gone(w *work, g *v1alpha1.PullAccessGrant) {
 
 // considerEnd asks whether the grant has come to its end: by time, for want of use,
 // or because no policy names it any more. It is announced first, and done when due.
-func (r *Reconciler) considerEnd(w *work, g *v1alpha1.PullAccessGrant, hasPolicy, virtual bool) {
+func (r *Reconciler) considerEnd(ctx context.Context, w *work, g *v1alpha1.PullAccessGrant, hasPolicy, virtual bool) (err error) {
 	now := r.Clock.Now()
 	policy := policyNamed(w.policies, grantstatus.PolicyName(g))
 	permitted := policy != nil && decision.Permits(policy, w.repository, virtual, g.Spec.Member)
@@ -116,21 +119,28 @@ func (r *Reconciler) considerEnd(w *work, g *v1alpha1.PullAccessGrant, hasPolicy
 			}
 		})
 	case end == nil && w.interrupted[g.Name]:
-		r.resume(w, g, permitted, policy)
+		err = r.resume(ctx, w, g, permitted, policy)
 	}
 	w.wake(again)
+	return err
 }
 
 // resume goes on with an end that was begun, and called off since: the member is
 // put back where that is allowed, and else the end is completed.
-func (r *Reconciler) resume(w *work, g *v1alpha1.PullAccessGrant, permitted bool, policy *v1alpha1.PullAccessPolicy) {
+func (r *Reconciler) resume(ctx context.Context, w *work, g *v1alpha1.PullAccessGrant, permitted bool, policy *v1alpha1.PullAccessPolicy) error {
 	if permitted {
-		if leave, _ := grantstatus.LeaveOf(g, policy, r.Clock.Now()); leave == grantstatus.LeaveGiven {
+		leave, _ := grantstatus.LeaveOf(g, policy, r.Clock.Now())
+		selected, err := r.selectsNamespace(ctx, policy, g)
+		if err != nil {
+			return err
+		}
+		if selected && leave == grantstatus.LeaveGiven {
 			w.add = append(w.add, g)
-			return
+			return nil
 		}
 	}
 	w.close(g, v1alpha1.EndPolicyGone)
+	return nil
 }
 
 // tellEnd says why the grant has ended, to those who look at it and at its policy.

@@ -105,6 +105,12 @@ func Names(policies []v1alpha1.PullAccessPolicy, repository imageref.Repository,
 	})
 }
 
+// SelectsNamespace reports whether the policy selects the namespace of the pod. It reads
+// nothing else of the pod.
+func SelectsNamespace(policy *v1alpha1.PullAccessPolicy, pod Pod) bool {
+	return pass(namespaceSteps(policy, pod))
+}
+
 // Covers tells whether the policy is in force for the pod, so that what owns it
 // may be restarted.
 func Covers(policy *v1alpha1.PullAccessPolicy, pod Pod) bool {

@@ -29,16 +29,21 @@ func pass(steps []step) bool {
 	return true
 }
 
-// podSteps ask whether the policy covers the pod.
-func podSteps(policy *v1alpha1.PullAccessPolicy, pod Pod) []step {
+// namespaceSteps ask whether the policy selects the pod's namespace.
+func namespaceSteps(policy *v1alpha1.PullAccessPolicy, pod Pod) []step {
 	return []step{
 		{
 			!pod.NamespaceLabelsOmitted, ReasonNamespaceNotSelected, "spec.namespaceSelector",
 			message.NamespaceLabelsTooLarge(pod.Namespace),
 		},
 		{selects(policy.Spec.NamespaceSelector, pod.NamespaceLabels), ReasonNamespaceNotSelected, "spec.namespaceSelector", message.NamespaceNotSelected(pod.Namespace)},
-		{selects(policy.Spec.PodSelector, pod.Labels), ReasonPodNotSelected, "spec.podSelector", message.PodNotSelected},
 	}
+}
+
+// podSteps ask whether the policy covers the pod.
+func podSteps(policy *v1alpha1.PullAccessPolicy, pod Pod) []step {
+	return append(namespaceSteps(policy, pod),
+		step{selects(policy.Spec.PodSelector, pod.Labels), ReasonPodNotSelected, "spec.podSelector", message.PodNotSelected})
 }
 
 // grantSteps ask whether the policy allows the member on the repository.

@@ -182,6 +182,18 @@ func Join(g *v1alpha1.PullAccessGrant, w v1alpha1.Workload, policy string, now t
 	return true, true
 }
 
+// Namespaces returns the namespaces of the workloads that need the grant, sorted.
+func Namespaces(g *v1alpha1.PullAccessGrant) []string {
+	names := []string{g.Spec.Workload.Namespace}
+	for i := range g.Status.Workloads {
+		if w := &g.Status.Workloads[i]; !Done(w.State) {
+			names = append(names, w.Namespace)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // podKind is the kind of a workload that is one pod.
 const podKind = "Pod"
 

@@ -27,6 +27,9 @@ const (
 	RequestedAgain = "A pod has asked anew for what had ended."
 	// NotPermitted says that no policy allows the grant any more.
 	NotPermitted = "No PullAccessPolicy that is in force allows this grant, so it is not written; delete it, or let a policy allow it."
+	// NoNamespaceSelected says that the policy selects no namespace that needs the grant.
+	NoNamespaceSelected = "Field spec.namespaceSelector of the PullAccessPolicy selects none of the namespaces that need this grant, so the " +
+		"operator does not write it. Label the namespace, or change the selector."
 	// WrongName says that the operator did not create the grant.
 	WrongName = "The grant's name is not that of its repository and member, so the operator did not make it; delete it."
 )

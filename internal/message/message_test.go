@@ -65,6 +65,7 @@ var sentences = map[string]string{
 	"MemberAdded":            MemberAdded,
 	"MemberFound":            MemberFound,
 	"MemberWritten":          MemberWritten("BwA=", "BwB=", RequestReason(grant)),
+	"NoNamespaceSelected":    NoNamespaceSelected,
 	"NoPolicy":               NoPolicy,
 	"NoWorkload":             NoWorkload,
 	"NotPermitted":           NotPermitted,
