@@ -15,6 +15,7 @@ import (
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/controllertest"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
+	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 )
 
 // asking is a policy that asks a person, who has an hour to answer.
@@ -183,6 +184,7 @@ func TestApprovedThenKilled(t *testing.T) {
 	e.mustPass()
 	e.answer(nodes, v1alpha1.ReviewApproved)
 	e.Cloud.Answers = []controllertest.Answer{{Err: errUnanswered, Applied: true}}
+	e.nextEdits(nil, iampolicy.ErrUnavailable)
 	if _, err := e.pass(); err == nil {
 		t.Fatal("an unanswered write is no success")
 	}

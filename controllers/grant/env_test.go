@@ -4,6 +4,7 @@
 package grant
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
@@ -21,6 +22,8 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
+	"github.com/pull-access/pull-access-operator/internal/iampolicy"
+	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
 
 var (
@@ -39,6 +42,10 @@ const (
 type env struct {
 	*controllertest.Env
 	r *Reconciler
+	// pauses are those of its edits. They pass at once.
+	pauses []time.Duration
+	// onPause is called in each pause, with the number of the read that follows.
+	onPause func(read int)
 }
 
 // shop returns the namespace of all workloads here.
@@ -65,18 +72,37 @@ func (e *env) setRepository(r diagnosis.Repository) { e.Cloud.Repositories[repos
 // restart is what a new process finds: the same cluster and cloud, no faults, and no memory.
 func (e *env) restart() {
 	e.Faults = interceptor.Funcs{}
-	e.r = New(Reconciler{Client: e.Client, Cloud: e.Cloud, Recorder: e.Recorder, Clock: e.Clock, Policies: outcome.NewPolicies(), Grants: outcome.NewGrants()})
+	e.r = New(Reconciler{Client: e.Client, Cloud: cloud{e.Cloud}, Recorder: e.Recorder, Clock: e.Clock, Policies: outcome.NewPolicies(), Grants: outcome.NewGrants()})
+	e.r.wait = func(ctx context.Context, d time.Duration) error {
+		e.pauses = append(e.pauses, d)
+		if e.onPause != nil {
+			e.onPause(e.edits() + 1)
+		}
+		return ctx.Err()
+	}
+}
+
+// cloud is the fake cloud as the port that the reconciler declares.
+type cloud struct{ *controllertest.Cloud }
+
+// Prepare implements Cloud.
+func (c cloud) Prepare(ctx context.Context, repository imageref.Repository, edit iampolicy.Edit) (Prepared, error) {
+	prepared, err := c.Cloud.Prepare(ctx, repository, edit)
+	if err != nil {
+		return nil, err
+	}
+	return prepared, nil
 }
 
 // at sets the time.
 func (e *env) at(t time.Time) { e.Clock.SetTime(t) }
 
-// edits and looks count what the cloud was asked for.
-func (e *env) edits() int { return len(e.Cloud.Calls.Of(controllertest.MethodEditPolicy)) }
+// edits and looks count the reads for an edit, and for members that were removed.
+func (e *env) edits() int { return len(e.Cloud.Calls.Of(controllertest.MethodPrepare)) }
 func (e *env) looks() int { return len(e.Cloud.Calls.Of(controllertest.MethodAbsent)) }
 
-// nextEdits sets the errors of the next edits.
-func (e *env) nextEdits(errs ...error) { e.Cloud.NextErr[controllertest.MethodEditPolicy] = errs }
+// nextEdits sets the errors of the next reads for an edit.
+func (e *env) nextEdits(errs ...error) { e.Cloud.NextErr[controllertest.MethodPrepare] = errs }
 
 // pass reconciles once and checks what every pass must leave.
 func (e *env) pass() (reconcile.Result, error) {

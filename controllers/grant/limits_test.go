@@ -85,7 +85,7 @@ func TestLimitCountsWritesOnly(t *testing.T) {
 		"written":          {g: requested(nodes), passes: 3, want: 1},
 		"there already":    {readers: []string{nodes}, g: requested(nodes), passes: 3, want: 0, why: "nothing was written"},
 		"refused":          {g: requested(nodes), refuse: map[string]error{nodes: iampolicy.ErrOrgPolicy}, passes: 5, want: 0, why: "else what is refused again and again would starve the rest"},
-		"repeated by etag": {g: requested(nodes), answers: []controllertest.Answer{{Err: iampolicy.ErrConflict, Retry: true}, {Err: iampolicy.ErrConflict, Retry: true}}, passes: 1, want: 1},
+		"repeated by etag": {g: requested(nodes), answers: []controllertest.Answer{{Err: iampolicy.ErrConflict}, {Err: iampolicy.ErrConflict}}, passes: 1, want: 1},
 		"unanswered":       {g: requested(nodes), answers: []controllertest.Answer{{Err: errUnanswered, Applied: true}}, passes: 3, want: 1, why: "it may have taken effect"},
 		"interrupted":      {g: intended(nodes), passes: 2, want: 0, why: "the pass that began it has counted it"},
 	}

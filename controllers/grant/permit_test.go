@@ -142,11 +142,11 @@ func TestPolicyGoesWhileTheEditWaits(t *testing.T) {
 	}{
 		"before the first write": {goesIn: 1, why: "nothing was begun"},
 		"before the second": {
-			first: controllertest.Answer{Err: iampolicy.ErrConflict, Retry: true}, goesIn: 2, wantSent: 1,
+			first: controllertest.Answer{Err: iampolicy.ErrConflict}, goesIn: 2, wantSent: 1,
 			why: "Google refused the first: the intent is withdrawn",
 		},
 		"before the second, the first unanswered": {
-			first: controllertest.Answer{Err: errUnanswered, Retry: true}, goesIn: 2, wantSent: 1, wantOpen: true,
+			first: controllertest.Answer{Err: errUnanswered}, goesIn: 2, wantSent: 1, wantOpen: true,
 			why: "the first may still take effect: the intent stays, to be undone",
 		},
 	}

@@ -28,7 +28,6 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/events"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
-	"github.com/pull-access/pull-access-operator/internal/metrics"
 )
 
 // Cloud is the way to a repository's IAM policy. There is no plain get or set:
@@ -39,21 +38,22 @@ type Cloud interface {
 	// Absent names those of the members that are not in the one binding that the
 	// operator edits. Errors are those of iampolicy.
 	Absent(ctx context.Context, repository imageref.Repository, members []string) ([]string, error)
-	// EditPolicy reads the policy, applies edit and writes it back under the etag it
-	// read, all again when another writer came first. What is about to change is
-	// on record before each write. The reason goes to Cloud Audit Logs. Errors are
-	// those of iampolicy.
-	EditPolicy(ctx context.Context, repository imageref.Repository, edit iampolicy.Edit, reason string, record Recorder) (iampolicy.Write, error)
+	// Prepare reads the IAM policy from Google, never from a cache, edits it and verifies the
+	// difference. Nothing is written. Errors are those of iampolicy.
+	Prepare(ctx context.Context, repository imageref.Repository, edit iampolicy.Edit) (Prepared, error)
 }
 
-// Recorder keeps on record what is about to be sent.
-type Recorder = interface {
-	// Intend is called before each write, with the etag that it goes by. If it fails,
-	// nothing is sent.
-	Intend(ctx context.Context, intended iampolicy.Change, etag string) error
-	// Withdraw is called after a write that another writer's overtook: of what is on
-	// record nothing is under way.
-	Withdraw(ctx context.Context) error
+// Prepared is a verified change of one repository's IAM policy, bound to the etag that was
+// read.
+type Prepared interface {
+	// Change returns the difference that Commit sends, and what the edit found done already.
+	Change() iampolicy.Change
+	// Etag returns the etag that was read.
+	Etag() string
+	// Commit sends the change once, under that etag, and never resends it. The reason goes to
+	// Cloud Audit Logs. Errors are those of iampolicy: after ErrUncertain, or ErrUnavailable
+	// alone, Google may have applied the change; after any other it has not.
+	Commit(ctx context.Context, reason string) (iampolicy.Write, error)
 }
 
 // +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccesspolicies,verbs=list;watch
@@ -78,11 +78,14 @@ type Reconciler struct {
 	// checked is when each repository was last looked at for members that were taken
 	// out. It may be lost: they are then looked at once more.
 	checked *cache.LRUExpireCache
+	// wait pauses an edit.
+	wait func(context.Context, time.Duration) error
 }
 
 // New completes a reconciler.
 func New(r Reconciler) *Reconciler {
 	r.checked = cache.NewLRUExpireCacheWithClock(repositoriesKept, r.Clock)
+	r.wait = waitFor
 	return &r
 }
 
@@ -92,10 +95,6 @@ const repositoriesKept = 4096
 // recheckAfter is when a grant that Google refused is tried again: by then
 // somebody may have followed the advice in its condition.
 const recheckAfter = 10 * time.Minute
-
-// editTimeout bounds one read-modify-write with its repetitions. It leaves time in
-// the pass to put the outcome on record.
-const editTimeout = 2 * time.Minute
 
 // Reconcile brings every grant on repository to its end: in the policy, out of
 // it, or refused with the reason on record.
@@ -148,20 +147,11 @@ func (r *Reconciler) next(w *work, refused bool) reconcile.Result {
 // soon is a wait that is none to people, and more than none to a queue.
 const soon = time.Second
 
-func (r *Reconciler) edit(ctx context.Context, w *work) (iampolicy.Write, error) {
-	ctx, cancel := context.WithTimeout(ctx, editTimeout)
-	defer cancel()
-	start := r.Clock.Now()
-	written, err := r.Cloud.EditPolicy(ctx, w.repository, w.edit(), w.reason(), intents{r, w})
-	metrics.GrantDuration(r.Clock.Since(start))
-	return written, err
-}
-
 // afterError is the one place where an error of the cloud becomes a retry with
 // backoff (an error), or a condition with the next step and a late second look.
 func (r *Reconciler) afterError(ctx context.Context, w *work, err error) error {
 	if own := (*recordError)(nil); errors.As(err, &own) {
-		return errors.Join(err, r.withdraw(ctx, w))
+		return errors.Join(err, r.clearIntents(ctx, w))
 	}
 	if errors.Is(err, iampolicy.ErrNotFound) {
 		// A repository that is gone took the access with it.

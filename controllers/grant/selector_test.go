@@ -94,7 +94,7 @@ func TestSelectsANamespaceThatNeedsTheGrant(t *testing.T) {
 func TestNamespaceLosesItsLabelWhileTheEditWaits(t *testing.T) {
 	for round := 1; round <= 2; round++ {
 		e := newEnv(t, readers(foreign), selectingTeamA(), requested(nodes))
-		e.Cloud.Answers = []controllertest.Answer{{Err: iampolicy.ErrConflict, Retry: true}}
+		e.Cloud.Answers = []controllertest.Answer{{Err: iampolicy.ErrConflict}}
 		e.Cloud.OnRead = func(read int) {
 			if read == round {
 				e.relabel(nil)

@@ -64,31 +64,9 @@ func (e *recordError) Error() string { return "record intent: " + e.why.Error() 
 // Unwrap gives what kept it from being recorded.
 func (e *recordError) Unwrap() error { return e.why }
 
-// intents are those of a batch, on the records of its grants.
-type intents struct {
-	r *Reconciler
-	w *work
-}
-
-// Intend implements Recorder.
-func (i intents) Intend(ctx context.Context, intended iampolicy.Change, etag string) error {
-	return i.r.intend(ctx, i.w, intended, etag)
-}
-
-// Withdraw implements Recorder. If the process dies after others wrote first,
-// the next one must not take for the operator's what they may have added.
-func (i intents) Withdraw(ctx context.Context) error {
-	for _, g := range slices.Concat(i.w.add, i.w.remove) {
-		if err := i.r.takeBack(ctx, i.w, g); err != nil {
-			return &recordError{err}
-		}
-	}
-	return nil
-}
-
-// intend puts on record what is about to be sent. The policies are asked a last time: a
-// write may have waited for minutes.
-func (r *Reconciler) intend(ctx context.Context, w *work, intended iampolicy.Change, etag string) error {
+// recordIntent records the change that is about to be sent under the etag. It evaluates the
+// policies again: the read may have taken long.
+func (r *Reconciler) recordIntent(ctx context.Context, w *work, intended iampolicy.Change, etag string) error {
 	adding := w.of(intended.Added)
 	if err := r.stillPermitted(ctx, w, adding); err != nil {
 		return &recordError{err}
@@ -117,9 +95,10 @@ func (r *Reconciler) intend(ctx context.Context, w *work, intended iampolicy.Cha
 	return nil
 }
 
-// takeBack withdraws the grant's intent where it is certain that nothing was written. It
-// asks also where none is seen: the answer that it is on record may have been lost.
-func (r *Reconciler) takeBack(ctx context.Context, w *work, g *v1alpha1.PullAccessGrant) error {
+// clearIntent removes the grant's intent from the record, unless its write may have been
+// applied. It also asks the API server if none is seen: the response to the write of the
+// intent may have been lost.
+func (r *Reconciler) clearIntent(ctx context.Context, w *work, g *v1alpha1.PullAccessGrant) error {
 	if !w.intended[g.Name] || w.interrupted[g.Name] {
 		return nil
 	}
@@ -130,12 +109,13 @@ func (r *Reconciler) takeBack(ctx context.Context, w *work, g *v1alpha1.PullAcce
 	return nil
 }
 
-// withdraw takes back the intents of a batch of which nothing was sent.
-func (r *Reconciler) withdraw(ctx context.Context, w *work) error {
+// clearIntents removes the intents of a batch that was not sent, and releases what they
+// counted on limits.
+func (r *Reconciler) clearIntents(ctx context.Context, w *work) error {
 	var errs []error
 	for _, g := range slices.Concat(w.add, w.remove) {
-		err := r.takeBack(ctx, w, g)
-		if err == nil && w.settled(g) { // Else the intent stays open, and what it has used up with it.
+		err := r.clearIntent(ctx, w, g)
+		if err == nil && w.settled(g) { // Otherwise the intent stays open, with what it counted.
 			err = r.refund(ctx, w, g)
 		}
 		errs = append(errs, err)

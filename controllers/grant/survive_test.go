@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -25,11 +26,10 @@ var errUnanswered = fmt.Errorf("%w (%w)", iampolicy.ErrUnavailable, iampolicy.Er
 // TestTheIntentOutlivesWhatIsNotKnown: an intent ends only when it is certain
 // that nothing of it has taken effect.
 func TestTheIntentOutlivesWhatIsNotKnown(t *testing.T) {
-	forbiddenUncertain := fmt.Errorf("%w (%w)", iampolicy.ErrForbidden, iampolicy.ErrUncertain)
 	tests := map[string]struct {
 		g         *v1alpha1.PullAccessGrant
 		read      error
-		write     error
+		writes    []error
 		wantOpen  bool
 		wantErr   bool
 		wantState string
@@ -44,27 +44,27 @@ func TestTheIntentOutlivesWhatIsNotKnown(t *testing.T) {
 			why: "the policy was not read: the write of then may have taken effect",
 		},
 		"forbidden to write": {
-			g: requested(nodes), write: iampolicy.ErrForbidden, wantState: "False CloudForbidden",
+			g: requested(nodes), writes: []error{iampolicy.ErrForbidden}, wantState: "False CloudForbidden",
 			why: "this pass put it on record, and Google refused it",
 		},
 		"forbidden to write, interrupted": {
-			g: intended(nodes), write: iampolicy.ErrForbidden, wantState: "False CloudForbidden",
+			g: intended(nodes), writes: []error{iampolicy.ErrForbidden}, wantState: "False CloudForbidden",
 			why: "this pass has read the policy without the member",
 		},
 		"forbidden after an unanswered write": {
-			g: requested(nodes), write: forbiddenUncertain, wantOpen: true, wantState: "False CloudForbidden",
+			g: requested(nodes), writes: []error{errUnanswered, iampolicy.ErrForbidden}, wantOpen: true, wantState: "False CloudForbidden",
 			why: "a write was sent before",
 		},
 		"unavailable, nothing begun": {
 			g: requested(nodes), read: iampolicy.ErrUnavailable, wantErr: true, wantState: "Unknown CloudUnreachable",
 			why: "backoff is the queue's",
 		},
-		"unanswered write": {
-			g: requested(nodes), write: errUnanswered, wantOpen: true, wantErr: true, wantState: "Unknown CloudUnreachable",
+		"unanswered writes": {
+			g: requested(nodes), writes: []error{errUnanswered, errUnanswered}, wantOpen: true, wantErr: true, wantState: "Unknown CloudUnreachable",
 			why: "it may have taken effect",
 		},
 		"conflict at every attempt": {
-			g: requested(nodes), write: iampolicy.ErrConflict, wantErr: true, wantState: "Unknown Conflict",
+			g: requested(nodes), writes: slices.Repeat([]error{iampolicy.ErrConflict}, MaxReads), wantErr: true, wantState: "Unknown Conflict",
 			why: "Google took none of the writes",
 		},
 		"answered": {g: intended(nodes), wantState: "True AccessGranted", why: "the outcome closes the intent"},
@@ -73,12 +73,14 @@ func TestTheIntentOutlivesWhatIsNotKnown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e := newEnv(t, readers(foreign), enforcing(), tc.g)
 			e.nextEdits(tc.read)
-			e.Cloud.Answers = []controllertest.Answer{{Err: tc.write}}
+			for _, err := range tc.writes {
+				e.Cloud.Answers = append(e.Cloud.Answers, controllertest.Answer{Err: err})
+			}
 			result, err := e.pass()
 			if (err != nil) != tc.wantErr {
 				t.Errorf("Reconcile: %v, want an error: %v", err, tc.wantErr)
 			}
-			if refused := tc.read != nil || tc.write != nil; refused && !tc.wantErr && result.RequeueAfter != recheckAfter {
+			if refused := tc.read != nil || len(tc.writes) > 0; refused && !tc.wantErr && result.RequeueAfter != recheckAfter {
 				t.Errorf("RequeueAfter = %v, want %v", result.RequeueAfter, recheckAfter)
 			}
 			e.wantCondition(nodes, v1alpha1.ConditionGranted, tc.wantState)
@@ -122,6 +124,7 @@ func TestAfterACrash(t *testing.T) {
 func TestAnUnansweredWriteIsCompletedByTheNextPass(t *testing.T) {
 	e := newEnv(t, readers(foreign), enforcing(), requested(nodes))
 	e.Cloud.Answers = []controllertest.Answer{{Err: errUnanswered, Applied: true}}
+	e.nextEdits(nil, iampolicy.ErrUnavailable)
 	if _, err := e.pass(); !errors.Is(err, iampolicy.ErrUnavailable) {
 		t.Fatalf("Reconcile: %v, want that Google is unavailable", err)
 	}
@@ -136,7 +139,7 @@ func TestAnUnansweredWriteIsCompletedByTheNextPass(t *testing.T) {
 // lands late, though Google refused its repetition for one member's sake.
 func TestAnUnansweredWriteIsNotForgottenWhenItIsSplit(t *testing.T) {
 	e := newEnv(t, readers(foreign), enforcing(), requested(nodes), requested(batch))
-	e.Cloud.Answers = []controllertest.Answer{{Err: fmt.Errorf("%w (%w)", iampolicy.ErrOrgPolicy, iampolicy.ErrUncertain), Applied: true}}
+	e.Cloud.Answers = []controllertest.Answer{{Err: errUnanswered}, {Err: iampolicy.ErrOrgPolicy, Applied: true}}
 	e.mustPass()
 	for _, member := range []string{nodes, batch} {
 		if g := e.grant(member); g.Status.Origin != v1alpha1.OriginAdded {
@@ -251,14 +254,13 @@ func TestObserveFails(t *testing.T) {
 // be taken for the operator's if it dies now.
 func TestARefusedIntentIsTakenBack(t *testing.T) {
 	e, todo := aboutToWrite(t, requested(nodes))
-	recorder := intents{e.r, todo}
 	for i := range 3 {
 		var err error
 		intend := i%2 == 0
 		if intend {
-			err = recorder.Intend(t.Context(), iampolicy.Change{Added: []string{nodes}}, "etag")
+			err = e.r.recordIntent(t.Context(), todo, iampolicy.Change{Added: []string{nodes}}, "etag")
 		} else {
-			err = recorder.Withdraw(t.Context())
+			err = e.r.clearIntent(t.Context(), todo, todo.add[0])
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -53,14 +53,14 @@ func TestWritesBesideJoins(t *testing.T) {
 			late := e.grant(nodes)
 			tc.change(late)
 			e.UpdateStatus(late)
-			err := intents{e.r, todo}.Intend(t.Context(), iampolicy.Change{Added: []string{nodes}}, "etag")
+			err := e.r.recordIntent(t.Context(), todo, iampolicy.Change{Added: []string{nodes}}, "etag")
 			after := e.grant(nodes)
 			kept := slices.ContainsFunc(after.Status.Workloads, func(e v1alpha1.WorkloadStatus) bool { return e.Name == "late" })
 			switch {
 			case tc.passes && (err != nil || !grantstatus.Interrupted(after) || !kept):
-				t.Errorf("Intend: %v, and on record is %+v", err, after.Status)
+				t.Errorf("recordIntent: %v, and on record is %+v", err, after.Status)
 			case !tc.passes && (!apierrors.IsConflict(err) || grantstatus.Interrupted(after)):
-				t.Errorf("Intend: %v, and on record is %+v; want a conflict", err, after.Status)
+				t.Errorf("recordIntent: %v, and on record is %+v; want a conflict", err, after.Status)
 			}
 		})
 	}
@@ -100,19 +100,18 @@ func TestIntentIsTakenBackForCertain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e, todo := aboutToWrite(t, requested(nodes))
 			e.answerWrites(controllertest.Answer{}, tc.intent, tc.withdrawal) // The first is for the policy's count.
-			recorder := intents{e.r, todo}
-			if err := recorder.Intend(t.Context(), iampolicy.Change{Added: []string{nodes}}, "etag"); (err != nil) != (tc.intent.Err != nil) {
-				t.Fatalf("Intend: %v", err)
+			if err := e.r.recordIntent(t.Context(), todo, iampolicy.Change{Added: []string{nodes}}, "etag"); (err != nil) != (tc.intent.Err != nil) {
+				t.Fatalf("recordIntent: %v", err)
 			}
 			if tc.intent.Err == nil {
-				if err := recorder.Withdraw(t.Context()); err == nil {
-					t.Fatal("Withdraw: no error")
+				if err := e.r.clearIntent(t.Context(), todo, todo.add[0]); err == nil {
+					t.Fatal("clearIntent: no error")
 				}
 			}
-			err := e.r.withdraw(t.Context(), todo)
+			err := e.r.clearIntents(t.Context(), todo)
 			left := len(todo.counted)
 			if tc.open != (err != nil) || tc.open != (left > 0) {
-				t.Errorf("withdraw: %v; %d grants stay counted, and the record is %+v", err, left, e.grant(nodes).Status.Write)
+				t.Errorf("clearIntents: %v; %d grants stay counted, and the record is %+v", err, left, e.grant(nodes).Status.Write)
 			}
 			if !tc.open && grantstatus.Interrupted(e.grant(nodes)) {
 				t.Error("the intent is on record still")
@@ -143,7 +142,7 @@ func TestAnOlderIntentIsSettledByItsEtag(t *testing.T) {
 		asked := requested(nodes)
 		grantstatus.Intend(asked, true, "etag-old", now)
 		e, todo := aboutToWrite(t, asked)
-		if err := (intents{e.r, todo}).Intend(t.Context(), iampolicy.Change{Added: []string{nodes}}, etag); err != nil {
+		if err := e.r.recordIntent(t.Context(), todo, iampolicy.Change{Added: []string{nodes}}, etag); err != nil {
 			t.Fatal(err)
 		}
 		if settled := todo.settled(todo.add[0]); settled == open {

@@ -28,7 +28,8 @@ const (
 	MethodOverall       = "Overall"
 	MethodContent       = "Content"
 	MethodAbsent        = "Absent"
-	MethodEditPolicy    = "EditPolicy"
+	MethodPrepare       = "Prepare"
+	MethodCommit        = "Commit"
 )
 
 // Cloud is Google Cloud in memory. It implements the cloud ports of all controllers. Its
@@ -54,13 +55,13 @@ type Cloud struct {
 	Answers []Answer
 	// Refused are the answers to writes that add a member.
 	Refused map[string]error
-	// OnRead is called after EditPolicy read the IAM policy, with the number of the attempt.
-	OnRead func(attempt int)
+	// OnRead is called after Prepare read the IAM policy, with the number of its calls so far.
+	OnRead func(call int)
 
 	// Calls are all calls. A target names the repository, the member, the image, or the
 	// node with its provider ID and its pool.
 	Calls Calls
-	// Reasons are those of the edits, Sent the changes that were sent to Google.
+	// Reasons are those of the writes, Sent the changes that were sent to Google.
 	Reasons []string
 	Sent    []iampolicy.Change
 
@@ -72,8 +73,6 @@ type Answer struct {
 	Err error
 	// Applied: the write has taken effect despite the error.
 	Applied bool
-	// Retry: EditPolicy reads the IAM policy again and repeats the edit.
-	Retry bool
 }
 
 // NewCloud returns an empty cloud.

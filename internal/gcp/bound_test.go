@@ -20,7 +20,6 @@ func TestCachesFitIntoMemory(t *testing.T) {
 		"clusters":          maxClusters * 256 * kilobyte,
 		"project numbers":   maxNumbers * kilobyte,
 		"lists":             maxLists * maxNames * kilobyte / 4,
-		"contested":         maxContested * kilobyte,
 		"IAM policies":      maxPolicies * 150 * kilobyte,
 	} {
 		if bytes > most {

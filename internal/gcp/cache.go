@@ -97,13 +97,6 @@ func (c *cache[K, V]) keep(key K, answer V) {
 	}
 }
 
-// peek answers from memory alone.
-func (c *cache[K, V]) peek(key K) (V, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.kept(key)
-}
-
 // put keeps an answer that came otherwise. What is being read is older.
 func (c *cache[K, V]) put(key K, answer V) {
 	c.mu.Lock()

@@ -41,7 +41,9 @@ func (a *airport) get(t *testing.T, key string) <-chan int {
 // want fails unless the key is remembered as answer; 0 is not at all.
 func (a *airport) want(t *testing.T, key string, answer int, why string) {
 	t.Helper()
-	if got, ok := a.cache.peek(key); got != answer || ok != (answer != 0) {
+	a.cache.mu.Lock()
+	defer a.cache.mu.Unlock()
+	if got, ok := a.cache.kept(key); got != answer || ok != (answer != 0) {
 		t.Errorf("%s is remembered as %d (%t), want %d: %s", key, got, ok, answer, why)
 	}
 }

@@ -47,7 +47,7 @@ type Cloud interface {
 	Overall(ctx context.Context, repo imageref.Repository, member string) diagnosis.Overall
 	Content(ctx context.Context, image imageref.Image) diagnosis.Content
 	Absent(ctx context.Context, repo imageref.Repository, members []string) ([]string, error)
-	EditPolicy(ctx context.Context, repo imageref.Repository, edit iampolicy.Edit, reason string, record Recorder) (Write, error)
+	Prepare(ctx context.Context, repo imageref.Repository, edit iampolicy.Edit) (*Prepared, error)
 }
 
 // Cached answers reads from memory for a while. Reads of the same thing at the
@@ -188,11 +188,22 @@ func (c *Cached) Absent(ctx context.Context, repo imageref.Repository, members [
 	return c.cloud.Absent(ctx, repo, members)
 }
 
-// EditPolicy is Client.EditPolicy. Afterwards, also after an error, no access to
-// the repository is answered from before.
-func (c *Cached) EditPolicy(ctx context.Context, repo imageref.Repository, edit iampolicy.Edit, reason string, record Recorder) (Write, error) {
+// Prepare is Client.Prepare. If nothing is to be changed, and after Commit, also if it failed,
+// no access to the repository is answered from before.
+func (c *Cached) Prepare(ctx context.Context, repo imageref.Repository, edit iampolicy.Edit) (*Prepared, error) {
+	prepared, err := c.cloud.Prepare(ctx, repo, edit)
+	if err != nil {
+		return nil, err
+	}
+	prepared.forget = func() { c.forgetAccess(repo) }
+	if prepared.Change().Empty() {
+		prepared.forget()
+	}
+	return prepared, nil
+}
+
+func (c *Cached) forgetAccess(repo imageref.Repository) {
 	stale := func(key accessKey) bool { return key.repository == repo }
-	defer c.overalls.drop(stale)
-	defer c.accesses.drop(stale)
-	return c.cloud.EditPolicy(ctx, repo, edit, reason, record)
+	c.overalls.drop(stale)
+	c.accesses.drop(stale)
 }

@@ -84,8 +84,20 @@ func (f *fakeCloud) Absent(ctx context.Context, _ imageref.Repository, members [
 	return members, f.nextErr
 }
 
-func (f *fakeCloud) EditPolicy(context.Context, imageref.Repository, iampolicy.Edit, string, Recorder) (Write, error) {
-	return Write{}, f.nextErr
+func (f *fakeCloud) Prepare(context.Context, imageref.Repository, iampolicy.Edit) (*Prepared, error) {
+	return &Prepared{change: iampolicy.Change{Added: []string{nodesMember}}}, f.nextErr
+}
+
+// write prepares a change and commits it. The fake has nobody who writes it.
+func write(t *testing.T, cached *Cached) {
+	t.Helper()
+	prepared, err := cached.Prepare(t.Context(), services, add)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := prepared.Commit(t.Context(), ""); !errors.Is(err, iampolicy.ErrGuard) {
+		t.Errorf("Commit: %v", err)
+	}
 }
 
 func TestCachedKeepsAnswers(t *testing.T) {
@@ -171,26 +183,39 @@ func TestCachedIsBounded(t *testing.T) {
 }
 
 func TestCachedForgetsAccessAtOurOwnWrite(t *testing.T) {
-	for name, nextErr := range map[string]error{"written": nil, "outcome unknown": iampolicy.ErrUnavailable} {
-		t.Run(name, func(t *testing.T) {
-			cloud := &fakeCloud{access: diagnosis.Access{State: diagnosis.Missing}, nextErr: nextErr}
-			cached := NewCached(cloud, clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0)))
-			cached.Access(t.Context(), services, nodesMember)
-			cached.Overall(t.Context(), services, nodesMember)
-			cached.Repository(t.Context(), services)
-			if _, err := cached.EditPolicy(t.Context(), services, add, "", nil); !errors.Is(err, nextErr) {
-				t.Errorf("got %v, want %v", err, nextErr)
-			}
-			cloud.access.State = diagnosis.Present
-			if got := cached.Access(t.Context(), services, nodesMember); got.State != diagnosis.Present {
-				t.Error("access is answered from before the write")
-			}
-			cached.Overall(t.Context(), services, nodesMember)
-			cached.Repository(t.Context(), services)
-			if asked := cloud.asked.Load(); asked != 5 {
-				t.Errorf("asked %d times, want 5: the repository is the same", asked)
-			}
-		})
+	cloud := &fakeCloud{access: diagnosis.Access{State: diagnosis.Missing}}
+	cached := NewCached(cloud, clocktesting.NewFakeClock(time.Unix(1_800_000_000, 0)))
+	cached.Access(t.Context(), services, nodesMember)
+	cached.Overall(t.Context(), services, nodesMember)
+	cached.Repository(t.Context(), services)
+	write(t, cached)
+	cloud.access.State = diagnosis.Present
+	if got := cached.Access(t.Context(), services, nodesMember); got.State != diagnosis.Present {
+		t.Error("access is answered from before the write")
+	}
+	cached.Overall(t.Context(), services, nodesMember)
+	cached.Repository(t.Context(), services)
+	if asked := cloud.asked.Load(); asked != 5 {
+		t.Errorf("asked %d times, want 5: the repository is the same", asked)
+	}
+}
+
+// TestCachedForgetsAccessThatWasFound checks that a member that Prepare finds is not missing
+// from then on. The error of Prepare is that of the cloud.
+func TestCachedForgetsAccessThatWasFound(t *testing.T) {
+	g := newGoogle(t)
+	cached := NewCached(g.client, g.clock)
+	cached.Access(t.Context(), services, nodesMember)
+	g.foreignWrite(nodesMember)
+	if _, err := cached.Prepare(t.Context(), services, add); err != nil {
+		t.Fatal(err)
+	}
+	if got := cached.Access(t.Context(), services, nodesMember); got.State != diagnosis.Present {
+		t.Errorf("access is %+v", got)
+	}
+	failing := NewCached(&fakeCloud{nextErr: iampolicy.ErrUnavailable}, g.clock)
+	if _, err := failing.Prepare(t.Context(), services, add); !errors.Is(err, iampolicy.ErrUnavailable) {
+		t.Errorf("Prepare: %v", err)
 	}
 }
 
@@ -200,9 +225,7 @@ func TestCachedDoesNotKeepAReadFromBeforeTheWrite(t *testing.T) {
 	early, late := make(chan diagnosis.Access, 1), make(chan diagnosis.Access, 1)
 	go func() { early <- cached.Access(t.Context(), services, nodesMember) }()
 	releaseEarly := <-cloud.held
-	if _, err := cached.EditPolicy(t.Context(), services, add, "", nil); err != nil {
-		t.Fatal(err)
-	}
+	write(t, cached)
 	cloud.access.State = diagnosis.Present
 	go func() { late <- cached.Access(t.Context(), services, nodesMember) }()
 	close(<-cloud.held) // The late caller did not join the early read.

@@ -152,7 +152,7 @@ func (a answer) fault() *fault {
 	case missingAccount:
 		f.account = a.account
 	case unavailable:
-		f.uncertain = a.code >= http.StatusInternalServerError || a.code == http.StatusRequestTimeout
+		f.uncertain = a.code == http.StatusRequestTimeout || a.code == http.StatusBadGateway || a.code == http.StatusGatewayTimeout
 	default: // The sentence says it all.
 	}
 	return f

@@ -172,8 +172,8 @@ func TestLocationThatDoesNotExist(t *testing.T) {
 			t.Errorf("%s (-want +got)\n%s", call, diff)
 		}
 	}
-	if _, err := client.EditPolicy(t.Context(), nowhere, add, "", &intents{}); err == nil || !strings.Contains(err.Error(), "location us-cental1 most likely") {
-		t.Errorf("EditPolicy: got %v, want the location", err)
+	if _, err := client.Prepare(t.Context(), nowhere, add); err == nil || !strings.Contains(err.Error(), "location us-cental1 most likely") {
+		t.Errorf("Prepare: got %v, want the location", err)
 	}
 	plain := refusing(t, http.StatusBadRequest, strings.Replace(vague, "Request contains an invalid argument.", "Invalid name.", 1))
 	if got := plain.Repository(t.Context(), nowhere).Obstacle; got.Kind != diagnosis.Unreadable || strings.Contains(got.Detail, "location") {

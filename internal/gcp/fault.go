@@ -72,7 +72,7 @@ type fault struct {
 	account string
 	// retryAfter is when Google asks to come back, 0 if it does not say.
 	retryAfter time.Duration
-	// uncertain says that a write may have taken effect all the same.
+	// uncertain says that a write was not answered, or by a proxy: it may be applied later.
 	uncertain bool
 }
 
@@ -112,11 +112,6 @@ func (f *fault) sentinel() error {
 	default:
 		return iampolicy.ErrUnavailable
 	}
-}
-
-// retryable tells whether the same read-modify-write may succeed in a while.
-func (f *fault) retryable() bool {
-	return f.kind == conflict || f.kind == unavailable || f.kind == senseless
 }
 
 // otherAPIMayTell reports whether the API denies access to the caller, so that another API

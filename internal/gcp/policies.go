@@ -5,7 +5,6 @@ package gcp
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 
 	"cloud.google.com/go/iam/apiv1/iampb"
@@ -13,15 +12,13 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
 
-// knownPolicy is the policy of a repository as Google gave it. Many hold it at the
-// same time, so nobody may change it: an edit makes its own copy.
+// knownPolicy is the IAM policy of a repository as Google returned it. Several callers share
+// it, so it is never changed.
 type knownPolicy struct {
 	*iampb.Policy
 	at time.Time
 	// written: it is the answer to our own write. Else it was read.
 	written bool
-	// spent: an edit was begun with it.
-	spent atomic.Bool
 }
 
 // policyTTL keeps policies and no faults. The callers cache their own conclusions from a
@@ -40,7 +37,7 @@ func policyTTL(r read[*knownPolicy]) time.Duration {
 // knownPolicyOf gives the repository's policy from memory, or reads it once for all who ask.
 func (c *Client) knownPolicyOf(ctx context.Context, repo imageref.Repository) (*knownPolicy, *fault) {
 	return remember(ctx, c.shared.policies, repo, func(ctx context.Context) (*knownPolicy, *fault) {
-		policy, f := c.getIAMPolicyRetrying(ctx, repo)
+		policy, f := c.getIAMPolicy(ctx, repo)
 		return &knownPolicy{Policy: policy, at: c.clock.Now()}, f
 	})
 }
@@ -64,18 +61,9 @@ func (c *Client) aged(policy *knownPolicy) bool {
 	return policy.written && c.clock.Since(policy.at) > briefTTL
 }
 
-// spendPolicy gives the policy if it was read lately, to one edit alone; else nil. An
-// edit is not begun with the answer to a write, which may be old by now, nor where
-// others wrote first of late.
-func (c *Client) spendPolicy(repo imageref.Repository) *knownPolicy {
-	if _, contested := c.shared.contested.peek(repo); contested {
-		return nil
-	}
-	known, ok := c.shared.policies.peek(repo)
-	if !ok || known.value.written || !known.value.spent.CompareAndSwap(false, true) {
-		return nil
-	}
-	return known.value
+// keepRead remembers what was read for a write.
+func (c *Client) keepRead(repo imageref.Repository, policy *iampb.Policy) {
+	c.shared.policies.put(repo, read[*knownPolicy]{value: &knownPolicy{Policy: policy, at: c.clock.Now()}})
 }
 
 // keepWritten remembers what Google answered to our own write. What was read before

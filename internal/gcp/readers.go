@@ -27,7 +27,7 @@ const parallel = 8
 // Readers lists who can read images by the repository's own policy. Roles that are
 // not known by heart are looked up; members of one that cannot be are undecided.
 func (c *Client) Readers(ctx context.Context, repo imageref.Repository) audit.Access {
-	policy, f := c.getIAMPolicyRetrying(ctx, repo)
+	policy, f := c.getIAMPolicy(ctx, repo)
 	return c.everyone(ctx, policy, f, repo.Project, permissionGetPolicy)
 }
 

@@ -98,17 +98,21 @@ func registryURI(uri string) string {
 // https://cloud.google.com/iam/docs/allow-policies#specifying-version-get
 const policyVersion = 3
 
-// getIAMPolicyOnce reads the repository's own policy without retries: an edit retries its read, change and write as a
-// whole.
-func (c *Client) getIAMPolicyOnce(ctx context.Context, repo imageref.Repository) (*iampb.Policy, *fault) {
-	return getIAMPolicyBy(ctx, repo, c.call)
-}
-
-// getIAMPolicyRetrying reads the repository's own policy with retries.
-func (c *Client) getIAMPolicyRetrying(ctx context.Context, repo imageref.Repository) (*iampb.Policy, *fault) {
+// getIAMPolicy reads the repository's own IAM policy with retries.
+func (c *Client) getIAMPolicy(ctx context.Context, repo imageref.Repository) (*iampb.Policy, *fault) {
 	return getIAMPolicyBy(ctx, repo, func(ctx context.Context, do func(context.Context, *apis) error) *fault {
 		return c.readCall(ctx, targetOf(artifactRegistry, repo.ResourceName()), do)
 	})
+}
+
+// getIAMPolicyNow is getIAMPolicy that makes a call in any case, also while other reads wait
+// for an outage to end.
+func (c *Client) getIAMPolicyNow(ctx context.Context, repo imageref.Repository) (*iampb.Policy, *fault) {
+	policy, f := getIAMPolicyBy(ctx, repo, c.call)
+	if f.transient() {
+		return c.getIAMPolicy(ctx, repo)
+	}
+	return policy, f
 }
 
 func getIAMPolicyBy(ctx context.Context, repo imageref.Repository, call func(context.Context, func(context.Context, *apis) error) *fault) (*iampb.Policy, *fault) {

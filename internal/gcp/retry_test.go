@@ -200,16 +200,16 @@ func TestACallerThatLeavesIsNoOutage(t *testing.T) {
 	}
 }
 
-// TestEditsReadDuringAnOutage checks that an edit reads during an outage, because edits
-// have their own retries.
-func TestEditsReadDuringAnOutage(t *testing.T) {
+// TestPrepareReadsDuringAnOutage checks that Prepare reads during an outage: the read may show
+// what became of a write.
+func TestPrepareReadsDuringAnOutage(t *testing.T) {
 	g := newRetrying(t)
 	g.InjectFault(gcpemulator.Fault{Method: "GetRepository", HTTPStatus: http.StatusServiceUnavailable})
 	g.client.Repository(t.Context(), services)
 	if got := g.client.Access(t.Context(), services, nodesMember); got.State != diagnosis.Unknown {
 		t.Errorf("got %+v, want unknown until the first probe", got)
 	}
-	write, err := g.editPolicy(t, add, &intents{})
+	write, err := g.edit(t, add)
 	if err != nil || len(write.Change.Added) != 1 || g.count("GetIamPolicy") != 1 {
 		t.Errorf("got %+v and %v after %d reads", write, err, g.count("GetIamPolicy"))
 	}

@@ -31,24 +31,20 @@ const (
 	// writtenTTL is for a policy as Google answered it to our own write: IAM reads back
 	// what was written. As it was read, a policy serves for briefTTL.
 	writtenTTL = 5 * time.Minute
-	// contestedTTL: where somebody else wrote first, what was read a while ago is
-	// likely to be in vain again.
-	contestedTTL = 5 * time.Minute
 )
 
 // How many such answers are kept.
 const (
-	maxRoles     = 1024
-	maxClusters  = 16
-	maxNumbers   = 1024
-	maxLists     = 64 // Each is of up to maxNames names.
-	maxContested = 1024
-	maxPolicies  = 64 // Each is of up to iampolicy.MaxPrincipals, or 150 KB.
+	maxRoles    = 1024
+	maxClusters = 16
+	maxNumbers  = 1024
+	maxLists    = 64 // Each is of up to maxNames names.
+	maxPolicies = 64 // Each is of up to iampolicy.MaxPrincipals, or 150 KB.
 )
 
 // shared remembers what several answers rest on: one read of a cluster serves
-// its nodes, one of a role all who have it, one of a repository's policy all members
-// that want to know of their access, and the edit that follows.
+// its nodes, one of a role all who have it, and one of a repository's IAM policy the access
+// of all members.
 type shared struct {
 	roles    *cache[string, read[iampolicy.Reach]]
 	clusters *cache[diagnosis.Cluster, read[*container.Cluster]]
@@ -56,8 +52,6 @@ type shared struct {
 	// tags are by package, packages by repository.
 	tags, packages *cache[string, read[[]diagnosis.Candidate]]
 	policies       *cache[imageref.Repository, read[*knownPolicy]]
-	// contested are the repositories on which an edit met a conflict.
-	contested *cache[imageref.Repository, bool]
 }
 
 // read is what came of one: a value or a fault.
@@ -68,13 +62,12 @@ type read[V any] struct {
 
 func newShared(c clock.PassiveClock) *shared {
 	return &shared{
-		roles:     newCache[string](c, maxRoles, lost[iampolicy.Reach](), keptFor[iampolicy.Reach](roleTTL)),
-		clusters:  newCache[diagnosis.Cluster](c, maxClusters, lost[*container.Cluster](), keptFor[*container.Cluster](clusterTTL)),
-		numbers:   newCache[string](c, maxNumbers, lost[string](), keptFor[string](numberTTL)),
-		tags:      newCache[string](c, maxLists, lost[[]diagnosis.Candidate](), keptList),
-		packages:  newCache[string](c, maxLists, lost[[]diagnosis.Candidate](), keptList),
-		policies:  newCache[imageref.Repository](c, maxPolicies, lost[*knownPolicy](), policyTTL),
-		contested: newCache[imageref.Repository](c, maxContested, false, func(bool) time.Duration { return contestedTTL }),
+		roles:    newCache[string](c, maxRoles, lost[iampolicy.Reach](), keptFor[iampolicy.Reach](roleTTL)),
+		clusters: newCache[diagnosis.Cluster](c, maxClusters, lost[*container.Cluster](), keptFor[*container.Cluster](clusterTTL)),
+		numbers:  newCache[string](c, maxNumbers, lost[string](), keptFor[string](numberTTL)),
+		tags:     newCache[string](c, maxLists, lost[[]diagnosis.Candidate](), keptList),
+		packages: newCache[string](c, maxLists, lost[[]diagnosis.Candidate](), keptList),
+		policies: newCache[imageref.Repository](c, maxPolicies, lost[*knownPolicy](), policyTTL),
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 	clocktesting "k8s.io/utils/clock/testing"
 
+	"github.com/pull-access/pull-access-operator/controllers/grant"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 )
 
@@ -64,9 +65,9 @@ type counts struct {
 
 func (c counts) perWrite(n int) float64 { return float64(n) / float64(c.writes) }
 
-// TestEditPolicyOfManyWriters has operators with ten edits of five members each, far
+// TestManyWriters has operators with ten edits of five members each, far
 // from their cloud: nearer by, they meet less.
-func TestEditPolicyOfManyWriters(t *testing.T) {
+func TestManyWriters(t *testing.T) {
 	got := newCrowd(t, 5, 300*time.Millisecond).run(t)
 	t.Logf("%d writes after %d attempts and %d reads, %d edits given up and repeated, beside %d foreign writes: %s",
 		got.writes, got.attempts, got.reads, got.gaveUp, got.foreignWrites, got.took)
@@ -159,10 +160,10 @@ func (c *crowd) operate(tb testing.TB, i int, members []string) {
 	client := newClient(tb, Options{Endpoint: c.address, Clock: own, CallTimeout: time.Hour})
 	for batch := range slices.Chunk(members, c.size) {
 		for retry := firstRetry; ; retry = min(2*retry, lastRetry) {
-			var write Write
+			var write iampolicy.Write
 			var err error
 			own.within(tb.Context(), oneEdit, func(ctx context.Context) {
-				write, err = client.EditPolicy(ctx, services, iampolicy.Edit{Add: batch}, fmt.Sprintf("operator %d", i), slowRecord{c.turns})
+				write, err = c.edit(ctx, client, batch, fmt.Sprintf("operator %d", i))
 			})
 			if err == nil {
 				if diff := cmp.Diff(iampolicy.Change{Added: batch}, write.Change); diff != "" {
@@ -180,17 +181,25 @@ func (c *crowd) operate(tb testing.TB, i int, members []string) {
 	}
 }
 
-// slowRecord takes as long as the API server does.
-type slowRecord struct{ turns *turns }
-
-// Intend implements Recorder.
-func (r slowRecord) Intend(_ context.Context, intended iampolicy.Change, _ string) error {
-	r.turns.wait(r.turns.around(recordTakes * time.Duration(len(intended.Added))))
-	return nil
+// edit adds the members as controllers/grant does after conflicts: with its backoff, and with
+// the intent put on record before each write.
+func (c *crowd) edit(ctx context.Context, client *Client, members []string, reason string) (iampolicy.Write, error) {
+	pauses := grant.Backoff()
+	for reads := 1; ; reads++ {
+		prepared, err := client.Prepare(ctx, services, iampolicy.Edit{Add: members})
+		if err != nil {
+			return iampolicy.Write{}, err
+		}
+		c.turns.wait(c.turns.around(recordTakes * time.Duration(len(members))))
+		write, err := prepared.Commit(ctx, reason)
+		if err == nil || !errors.Is(err, iampolicy.ErrConflict) || reads == grant.MaxReads {
+			return write, err
+		}
+		if stopped := client.wait(ctx, pauses.Step()); stopped != nil {
+			return iampolicy.Write{}, fmt.Errorf("%w: %w", err, stopped)
+		}
+	}
 }
-
-// Withdraw implements Recorder.
-func (r slowRecord) Withdraw(context.Context) error { return nil }
 
 // count reads the emulator's record. Only operators give a reason for a write.
 func (c *crowd) count() counts {

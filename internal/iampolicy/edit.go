@@ -153,15 +153,11 @@ func principals(policy *iampb.Policy) int {
 	return n
 }
 
-// Write is what came of an edit in the cloud.
+// Write is an IAM policy after an edit.
 type Write struct {
-	// Change is what was done by this edit. A member counts as added also when
-	// the write that added it seemed to fail.
+	// Change is what the edit changed, and what it found.
 	Change Change
-	// EtagBefore and EtagAfter are the policy's etags around the write, as Google
+	// EtagBefore and EtagAfter are the IAM policy's etags around the write, as Google
 	// writes them. They are equal if nothing was written.
 	EtagBefore, EtagAfter string
-	// Attempts is how often the policy was read to be edited. Beside an error it
-	// is all that is told.
-	Attempts int
 }

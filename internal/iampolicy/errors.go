@@ -17,12 +17,18 @@ var (
 	ErrForbidden = errors.New("the operator lacks the permission")
 	// ErrNotFound: there is no such repository.
 	ErrNotFound = errors.New("no such repository")
-	// ErrConflict: other writers were faster, at every attempt.
+	// ErrConflict: another writer changed the IAM policy after it was read. Google did not
+	// apply the write.
 	ErrConflict = errors.New("other writers kept changing the policy")
-	// ErrUnavailable: Google did not answer, or asked to come back later.
+	// ErrUnavailable: Google did not answer, or asked to come back later. If it answered a
+	// write like this, the next read shows whether it applied the write.
 	ErrUnavailable = errors.New("Google's API is unavailable")
-	// ErrUncertain comes beside another: a write was sent, and may have taken effect.
+	// ErrUncertain comes beside another: Google did not answer a write. It may have applied
+	// the write, and may still do so.
 	ErrUncertain = errors.New("the outcome is not known")
+	// ErrStale: the prepared change is out of date, and Google did not apply it. It can be
+	// prepared again.
+	ErrStale = errors.New("the prepared change is out of date")
 	// ErrOrgPolicy: a constraint of the organization refuses the member.
 	ErrOrgPolicy = errors.New("an organization policy refuses the change")
 	// ErrInvalid: Google refuses the policy for another reason.

@@ -22,6 +22,8 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/facts"
 	"github.com/pull-access/pull-access-operator/internal/gcp"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
+	"github.com/pull-access/pull-access-operator/internal/iampolicy"
+	"github.com/pull-access/pull-access-operator/internal/imageref"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
@@ -55,7 +57,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client,
 		return fmt.Errorf("set up pod controller: %w", err)
 	}
 	if err := grant.New(grant.Reconciler{
-		Client: mgr.GetClient(), Cloud: cached, Recorder: recorder, Clock: now, Policies: policies, Grants: grants,
+		Client: mgr.GetClient(), Cloud: iamWriter{cached}, Recorder: recorder, Clock: now, Policies: policies, Grants: grants,
 	}).SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("set up grant controller: %w", err)
 	}
@@ -76,6 +78,18 @@ func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client,
 		return fmt.Errorf("set up usage controller: %w", err)
 	}
 	return nil
+}
+
+// iamWriter is the cloud of the grant controller, which declares what it prepares.
+type iamWriter struct{ *gcp.Cached }
+
+// Prepare implements grant.Cloud.
+func (w iamWriter) Prepare(ctx context.Context, repository imageref.Repository, edit iampolicy.Edit) (grant.Prepared, error) {
+	prepared, err := w.Cached.Prepare(ctx, repository, edit)
+	if err != nil {
+		return nil, err
+	}
+	return prepared, nil
 }
 
 // standing counts what is on record. Before the cache has been filled it is empty.
