@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/controllertest"
@@ -226,5 +228,54 @@ func TestWaitForStops(t *testing.T) {
 	cancel()
 	if err := waitFor(ctx, time.Hour); !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled: %v", err)
+	}
+}
+
+// TestIntentsOnRecord checks in which order intents stand on record, as an operator finds
+// them that starts after a crash.
+func TestIntentsOnRecord(t *testing.T) {
+	type answer = controllertest.Answer
+	for name, tc := range map[string]struct {
+		answers       []answer
+		before, after map[int][]string
+		// want are the intents, by which etag they are of; "" is none, "done" an outcome.
+		want []string
+		why  string
+	}{
+		"written":    {want: []string{"first", "done"}},
+		"conflict":   {after: map[int][]string{1: {foreign}}, want: []string{"first", "", "second", "done"}, why: "nothing of the first intent is under way"},
+		"unanswered": {answers: []answer{{Err: errUnanswered}}, want: []string{"first", "done"}, why: "the second write has the same intent"},
+		"unanswered, never applied": {
+			answers: []answer{{Err: errUnanswered}}, before: map[int][]string{2: {foreign}}, want: []string{"first", "", "second", "done"},
+			why: "nothing of the first intent is under way",
+		},
+		"unanswered, applied": {answers: []answer{{Err: errUnanswered, Applied: true}}, want: []string{"first", "done"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, readers(foreign), enforcing(), requested(nodes))
+			first := e.Cloud.Etag(repository.Name)
+			e.Cloud.Answers, e.Cloud.OnRead, e.onPause = tc.answers, foreignWrites(e, tc.after), foreignWrites(e, tc.before)
+			var got []string
+			e.Faults = interceptor.Funcs{SubResourcePatch: func(ctx context.Context, c client.Client, sub string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+				err := c.SubResource(sub).Patch(ctx, object, patch, options...)
+				g, ok := object.(*v1alpha1.PullAccessGrant)
+				switch {
+				case !ok:
+				case g.Status.Write == nil:
+					got = append(got, "")
+				case !grantstatus.Interrupted(g):
+					got = append(got, "done")
+				case g.Status.Write.EtagBefore == first:
+					got = append(got, "first")
+				default:
+					got = append(got, "second")
+				}
+				return err
+			}}
+			e.mustPass()
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("%s (-want +got)\n%s", tc.why, diff)
+			}
+		})
 	}
 }
