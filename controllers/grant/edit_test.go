@@ -249,6 +249,10 @@ func TestIntentsOnRecord(t *testing.T) {
 			answers: []answer{{Err: errUnanswered}}, before: map[int][]string{2: {foreign}}, want: []string{"first", "", "second", "done"},
 			why: "nothing of the first intent is under way",
 		},
+		"out of date": {
+			answers: []answer{{Err: iampolicy.ErrStale}}, want: []string{"first", "done"},
+			why: "an intent that took too long to record is not recorded again",
+		},
 		"unanswered, applied": {answers: []answer{{Err: errUnanswered, Applied: true}}, want: []string{"first", "done"}},
 	} {
 		t.Run(name, func(t *testing.T) {

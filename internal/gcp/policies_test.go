@@ -110,8 +110,8 @@ func TestOthersAreLookedForAfterOurWrite(t *testing.T) {
 	g.wantCalls(t, 2, 1, "somebody may have let it in since")
 }
 
-// TestPrepareReadsAnew checks that no change rests on what is in memory.
-func TestPrepareReadsAnew(t *testing.T) {
+// TestPrepareReadsAgain checks that no change rests on what is in memory.
+func TestPrepareReadsAgain(t *testing.T) {
 	full := func(g *google) { g.SetPolicy(services.ResourceName(), crowded(iampolicy.MaxPrincipals)) }
 	readers := func(members ...string) func(*google) { return func(g *google) { g.foreignWrite(members...) } }
 	for name, tc := range map[string]struct {
