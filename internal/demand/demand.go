@@ -95,10 +95,11 @@ type Store struct {
 	all         int
 	// lost is when the demand for a grant ended.
 	lost *lru.LRUExpireCache
-	// expected are the pods of the first list that are not evaluated yet. completed is when
-	// the last of them was; zero before that.
-	expected  sets.Set[types.NamespacedName]
-	completed time.Time
+	// expected are the pods of the first list that are not evaluated yet. Until Expect names
+	// them it is nil, and early are the pods that were evaluated before. completed is when the
+	// last of expected was evaluated; zero before that.
+	expected, early sets.Set[types.NamespacedName]
+	completed       time.Time
 
 	watchers []func(Need)
 }
@@ -114,22 +115,42 @@ type grant struct {
 func New(c clock.PassiveClock) *Store {
 	return &Store{
 		clock: c, grants: map[string]*grant{}, pods: map[types.NamespacedName][]string{}, inNamespace: map[string]int{},
-		lost: lru.NewLRUExpireCacheWithClock(lostKept, c),
+		lost: lru.NewLRUExpireCacheWithClock(lostKept, c), early: sets.New[types.NamespacedName](),
 	}
 }
 
 // Watch has f called after each change of a need: a pod needs the grant from now on, needs
-// it under another policy, or does not need it any more. f must not block. Watch is called
-// before the first Set.
-func (s *Store) Watch(f func(Need)) { s.watchers = append(s.watchers, f) }
+// it under another policy, or does not need it any more. It also calls f for each need of
+// now. f must not block.
+func (s *Store) Watch(f func(Need)) {
+	s.mu.Lock()
+	s.watchers = append(s.watchers, f)
+	var needs []Need
+	for _, g := range s.grants {
+		for _, claim := range g.claims {
+			needs = append(needs, g.need(claim))
+		}
+	}
+	s.mu.Unlock()
+	for _, need := range needs {
+		f(need)
+	}
+}
 
 // Expect names the pods of the first list. Until each of them was evaluated or deleted, the
 // store is not complete. It is called once.
 func (s *Store) Expect(pods []types.NamespacedName) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.expected = sets.New(pods...)
+	s.expected, s.early = sets.New(pods...).Difference(s.early), nil
 	s.complete()
+}
+
+// Has reports whether an evaluation of the pod matters: it has needs, or is expected.
+func (s *Store) Has(pod types.NamespacedName) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.pods[pod]) > 0 || s.expected.Has(pod)
 }
 
 // Set replaces what a pod needs. A need with an expiry counts until then, one without until
@@ -205,19 +226,29 @@ func (s *Store) remove(name string, pod types.NamespacedName) Need {
 		delete(s.inNamespace, pod.Namespace)
 	}
 	s.all--
+	return g.need(claim)
+}
+
+func (g *grant) need(claim Claim) Need {
 	return Need{Repository: g.repository, Member: g.member, Policy: claim.Policy, Mode: claim.Mode, Workload: claim.Workload}
 }
 
 func (s *Store) notify(changed []Need) {
+	s.mu.Lock()
+	watchers := slices.Clone(s.watchers)
+	s.mu.Unlock()
 	for _, need := range changed {
-		for _, f := range s.watchers {
+		for _, f := range watchers {
 			f(need)
 		}
 	}
 }
 
-// evaluated notes that a pod of the first list was evaluated.
+// evaluated notes that a pod was evaluated, which the first list may name.
 func (s *Store) evaluated(pod types.NamespacedName) {
+	if s.early != nil {
+		s.early.Insert(pod)
+	}
 	if s.expected.Has(pod) {
 		s.expected.Delete(pod)
 		s.complete()
@@ -225,7 +256,7 @@ func (s *Store) evaluated(pod types.NamespacedName) {
 }
 
 func (s *Store) complete() {
-	if s.expected.Len() == 0 && s.completed.IsZero() {
+	if s.expected != nil && s.expected.Len() == 0 && s.completed.IsZero() {
 		s.completed = s.clock.Now()
 	}
 }

@@ -251,3 +251,26 @@ func TestRandomChanges(t *testing.T) {
 		}
 	}
 }
+
+// TestWatchBeginsWithTheNeedsOfNow: whoever watches late misses nothing.
+func TestWatchBeginsWithTheNeedsOfNow(t *testing.T) {
+	store := New(clocktesting.NewFakePassiveClock(time.Unix(0, 0)))
+	store.Set(types.NamespacedName{Namespace: "shop", Name: "web"}, []Need{{Repository: imageref.Repository{Project: "p", Location: "l", Name: "n"}, Member: "m"}}, time.Time{})
+	var seen []Need
+	store.Watch(func(n Need) { seen = append(seen, n) })
+	if len(seen) != 1 || seen[0].Member != "m" {
+		t.Errorf("the watch began with %+v", seen)
+	}
+}
+
+// TestEvaluatedBeforeTheFirstList: a pod that was evaluated before Expect names it is not
+// waited for.
+func TestEvaluatedBeforeTheFirstList(t *testing.T) {
+	store := New(clocktesting.NewFakePassiveClock(time.Unix(0, 0)))
+	pod := types.NamespacedName{Namespace: "shop", Name: "web"}
+	store.Set(pod, nil, time.Time{})
+	store.Expect([]types.NamespacedName{pod})
+	if _, absent := store.AbsentSince("g"); !absent || store.Has(pod) {
+		t.Errorf("complete: %v, and the pod is waited for: %v", absent, store.Has(pod))
+	}
+}
