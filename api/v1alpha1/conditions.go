@@ -66,8 +66,9 @@ const (
 	// True: AccessGranted, AlreadyGranted. False: Granting, and why it cannot be
 	// done: CloudForbidden, AccountNotFound, OrganizationPolicy, RepositoryNotFound,
 	// RepositoryUnreadable, TooManyPrincipals, WriteRefused; why it waits:
-	// GrantsPerHour, CircuitBreaker; why it has ended: PolicyGone, Expired, Unused, Revoked,
-	// RemovedExternally, RemovedByOwner, Denied, Lapsed, PolicyChanged. Unknown (goes on by itself):
+	// GrantsPerHour, CircuitBreaker, NotRequested (no pod needs it now); why it has ended:
+	// PolicyGone, Expired, Unused, Revoked, RemovedExternally, RemovedByOwner, Denied, Lapsed,
+	// PolicyChanged, NotNeeded. Unknown (goes on by itself):
 	// CloudUnreachable, Conflict, WaitingForApproval.
 	ConditionGranted = "Granted"
 
@@ -87,6 +88,7 @@ const (
 	ReasonPolicyGone            = "PolicyGone"
 	ReasonRevocationScheduled   = "RevocationScheduled"
 	ReasonGranting              = "Granting"
+	ReasonNotRequested          = "NotRequested"
 	ReasonAccessGranted         = "AccessGranted"
 	ReasonAlreadyGranted        = "AlreadyGranted"
 	ReasonAccessRevoked         = "AccessRevoked"
@@ -107,3 +109,8 @@ const (
 
 // Finalizer is set on a grant before anything is written in the cloud.
 const Finalizer = "pullaccess.dev/revoke"
+
+// ReviewAnnotation repeats a person's denial or revocation of a grant, as a
+// ReviewDecision, beside the status. A backup without status keeps it: a restored record
+// with it grants nothing until it is deleted.
+const ReviewAnnotation = "pullaccess.dev/review"

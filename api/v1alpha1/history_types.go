@@ -9,7 +9,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 const MaxHistory = 64
 
 // HistoryEvent is what has happened to a grant.
-// +kubebuilder:validation:Enum=Requested;Proposed;Approved;Denied;Lapsed;PolicyChanged;Granted;Found;PullWorked;Restarted;Ineffective;Renewed;RevocationScheduled;RevocationCancelled;Expired;PolicyGone;Unused;Revoked;RemovedExternally;RemovedByOwner
+// +kubebuilder:validation:Enum=Requested;Proposed;Approved;Denied;Lapsed;PolicyChanged;Granted;Found;PullWorked;Restarted;Ineffective;Renewed;RevocationScheduled;RevocationCancelled;Expired;PolicyGone;Unused;Revoked;RemovedExternally;RemovedByOwner;NotNeeded
 type HistoryEvent string
 
 // What a history tells, besides the reasons for which a grant ends.

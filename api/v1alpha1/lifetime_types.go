@@ -140,7 +140,7 @@ type Lifetime struct {
 }
 
 // EndReason says why a grant has come to its end.
-// +kubebuilder:validation:Enum=Expired;PolicyGone;Unused;Revoked;RemovedExternally;RemovedByOwner;Denied;Lapsed;PolicyChanged
+// +kubebuilder:validation:Enum=Expired;PolicyGone;Unused;Revoked;RemovedExternally;RemovedByOwner;Denied;Lapsed;PolicyChanged;NotNeeded
 type EndReason string
 
 const (
@@ -164,6 +164,8 @@ const (
 	// EndPolicyChanged: its policy was changed or deleted before a person answered,
 	// or after it and before the write.
 	EndPolicyChanged EndReason = "PolicyChanged"
+	// EndNotNeeded: no pod needed it for 15 minutes before it was written.
+	EndNotNeeded EndReason = "NotNeeded"
 )
 
 // Ending says why and when the operator will revoke a grant.

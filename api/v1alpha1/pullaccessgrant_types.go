@@ -3,7 +3,10 @@
 
 package v1alpha1
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
 
 // PullAccessGrant is the record of one member on one repository: why it was
 // granted, when, what came of it. The operator makes it; its name is derived
@@ -131,6 +134,13 @@ type PullAccessGrantStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// uid is the UID of the object that this status describes. The operator discards the
+	// status of another object, which a backup has restored. Unset: nothing is recorded yet.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=64
+	UID types.UID `json:"uid,omitempty"`
 
 	// conditions are Approved (somebody who may has allowed it), Granted (the member
 	// is in the repository's policy), Effective (a pull was seen to work after) and

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -20,6 +21,7 @@ import (
 	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/controllertest"
 	"github.com/pull-access/pull-access-operator/internal/decision"
+	"github.com/pull-access/pull-access-operator/internal/demand"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
@@ -46,6 +48,27 @@ type env struct {
 	pauses []time.Duration
 	// onPause is called in each pause, with the number of the read that follows.
 	onPause func(read int)
+	// demand outlives a restart: pods fail on.
+	demand *demand.Store
+	// idle: no pod needs a grant. Otherwise each grant is needed in each of its namespaces.
+	idle bool
+}
+
+// need has a pod of the namespace need the grant.
+func (e *env) need(g *v1alpha1.PullAccessGrant, namespace string) {
+	e.demand.Set(types.NamespacedName{Namespace: namespace, Name: g.Name}, []demand.Need{{
+		Repository: imageref.Of(g.Spec.Repository), Member: g.Spec.Member, Policy: g.Spec.Policy, Mode: v1alpha1.ModeEnforce, Workload: g.Spec.Workload,
+	}}, time.Time{})
+}
+
+// needAll has a pod fail for each grant.
+func (e *env) needAll() {
+	grants := e.Grants()
+	for i := range grants {
+		for _, namespace := range grantstatus.Namespaces(&grants[i]) {
+			e.need(&grants[i], namespace)
+		}
+	}
 }
 
 // shop returns the namespace of all workloads here.
@@ -60,6 +83,8 @@ func newEnv(t *testing.T, readers []string, objects ...client.Object) *env {
 	e.Index(&v1alpha1.PullAccessGrant{}, byRepository, indexRepository)
 	e.setRepository(controllertest.StandardRepository())
 	e.Cloud.SetReaders(repository.Name, readers...)
+	e.demand = demand.New(e.Clock)
+	e.demand.Expect(nil)
 	e.restart()
 	return e
 }
@@ -72,7 +97,7 @@ func (e *env) setRepository(r diagnosis.Repository) { e.Cloud.Repositories[repos
 // restart is what a new process finds: the same cluster and cloud, no faults, and no memory.
 func (e *env) restart() {
 	e.Faults = interceptor.Funcs{}
-	e.r = New(Reconciler{Client: e.Client, Cloud: cloud{e.Cloud}, Recorder: e.Recorder, Clock: e.Clock, Policies: outcome.NewPolicies(), Grants: outcome.NewGrants()})
+	e.r = New(Reconciler{Client: e.Client, Cloud: cloud{e.Cloud}, Recorder: e.Recorder, Clock: e.Clock, Policies: outcome.NewPolicies(), Grants: outcome.NewGrants(), Demand: e.demand})
 	e.r.wait = func(ctx context.Context, d time.Duration) error {
 		e.pauses = append(e.pauses, d)
 		if e.onPause != nil {
@@ -107,6 +132,9 @@ func (e *env) nextEdits(errs ...error) { e.Cloud.NextErr[controllertest.MethodPr
 // pass reconciles once and checks what every pass must leave.
 func (e *env) pass() (reconcile.Result, error) {
 	e.Helper()
+	if !e.idle {
+		e.needAll()
+	}
 	result, err := e.r.Reconcile(e.Context(), repository)
 	if err != nil && result != (reconcile.Result{}) {
 		e.Errorf("a result %+v stands beside the error %v", result, err)

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"slices"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
@@ -18,7 +17,6 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
-	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
 // byRepository is the index of grants by the resource name of their repository.
@@ -39,8 +37,11 @@ func (r *Reconciler) observe(ctx context.Context, repository imageref.Repository
 	var standing []*v1alpha1.PullAccessGrant
 	for i := range grants.Items {
 		g := &grants.Items[i]
-		w.interrupted[g.Name] = grantstatus.Interrupted(g)
+		w.repeatReview(g)
+		w.interrupted[g.Name] = grantstatus.Bound(g) && grantstatus.Interrupted(g)
 		switch {
+		case !grantstatus.Bound(g):
+			w.unbind(g, r.Clock.Now())
 		case g.DeletionTimestamp != nil:
 			w.take(g)
 		case grantstatus.Granted(g):
@@ -97,24 +98,9 @@ func (r *Reconciler) stillPermitted(ctx context.Context, w *work, adding []*v1al
 		if selected, err := r.selectsNamespace(ctx, policy, g); err != nil || !selected {
 			return cmp.Or(err, errNotPermitted)
 		}
+		if !r.needed(w, g, policy) {
+			return errNotPermitted
+		}
 	}
 	return nil
-}
-
-// selectsNamespace reports whether the policy selects, by its labels of now, a namespace
-// that needs the grant. A deleted namespace is not selected.
-func (r *Reconciler) selectsNamespace(ctx context.Context, policy *v1alpha1.PullAccessPolicy, g *v1alpha1.PullAccessGrant) (bool, error) {
-	for _, name := range grantstatus.Namespaces(g) {
-		labels, omitted, err := workload.NamespaceLabels(ctx, r.Client, name)
-		if apierrors.IsNotFound(err) {
-			continue
-		}
-		if err != nil {
-			return false, fmt.Errorf("grant %s: %w", g.Name, err)
-		}
-		if decision.SelectsNamespace(policy, decision.Pod{Namespace: name, NamespaceLabels: labels, NamespaceLabelsOmitted: omitted}) {
-			return true, nil
-		}
-	}
-	return false, nil
 }

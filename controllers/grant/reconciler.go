@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/pull-access/pull-access-operator/controllers/outcome"
+	"github.com/pull-access/pull-access-operator/internal/demand"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/events"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
@@ -74,6 +75,8 @@ type Reconciler struct {
 	Policies *outcome.Policies
 	// Grants are written by those, too, that put on their record what waits for them.
 	Grants *outcome.Grants
+	// Demand is what failing pods need now.
+	Demand *demand.Store
 
 	// checked is when each repository was last looked at for members that were taken
 	// out. It may be lost: they are then looked at once more.

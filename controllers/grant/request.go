@@ -26,6 +26,8 @@ func (r *Reconciler) consider(ctx context.Context, w *work, g *v1alpha1.PullAcce
 	switch {
 	case grantstatus.RevokedByPerson(g):
 		w.close(g, v1alpha1.EndRevoked)
+	case grantstatus.Refused(g) != "":
+		w.close(g, grantstatus.Refused(g))
 	case g.Name != decision.GrantName(w.repository, g.Spec.Member):
 		w.void[g] = refusal{v1alpha1.ReasonWriteRefused, metav1.ConditionFalse, message.WrongName}
 	case !iampolicy.IsServiceAccountMember(g.Spec.Member):
@@ -34,6 +36,8 @@ func (r *Reconciler) consider(ctx context.Context, w *work, g *v1alpha1.PullAcce
 		w.close(g, v1alpha1.EndPolicyChanged)
 	case !permitted:
 		w.refuse(g, policyGone)
+	case !r.needed(w, g, policy):
+		r.considerAbsence(w, g)
 	case !diagnosis.Openable(repository):
 		w.void[g] = unreadable(w.repository, repository)
 	default:

@@ -29,6 +29,11 @@ import (
 // settle finishes what needs no write in the cloud.
 func (r *Reconciler) settle(ctx context.Context, w *work) error {
 	var errs []error
+	for _, g := range w.annotate {
+		if err := r.annotate(ctx, g); err != nil {
+			return err // The annotation has to be there before the status that holds the review is lost.
+		}
+	}
 	for _, c := range w.changes {
 		if err := r.patch(ctx, c.grant, c.do); err != nil {
 			errs = append(errs, err)

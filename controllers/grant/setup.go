@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/demand"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 )
 
@@ -38,8 +39,8 @@ const workers = 20
 const firstRetry, lastRetry = time.Second, 2 * time.Minute
 
 // SetupWithManager registers the reconciler and what wakes it: a grant that is
-// made, changed or deleted, and a policy for those that are not written yet, or
-// that it may allow no more.
+// made, changed or deleted, a pod that needs one or needs it no more, and a policy for
+// those that are not written yet, or that it may allow no more.
 // Status is no trigger, being this controller's own word, except where others speak
 // there: a pod asks anew, a person has answered, or a look has shown another use.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) error {
@@ -51,9 +52,14 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 	policies := source.TypedKind(mgr.GetCache(), &v1alpha1.PullAccessPolicy{},
 		handler.TypedEnqueueRequestsFromMapFunc(r.repositories),
 		predicate.TypedGenerationChangedPredicate[*v1alpha1.PullAccessPolicy]{})
+	needs := source.TypedFunc[imageref.Repository](func(_ context.Context, queue workqueue.TypedRateLimitingInterface[imageref.Repository]) error {
+		r.Demand.Watch(func(need demand.Need) { queue.AddAfter(need.Repository, together) })
+		return nil
+	})
 	return builder.TypedControllerManagedBy[imageref.Repository](mgr).
 		Named("grant").
 		WatchesRawSource(grants).
+		WatchesRawSource(needs).
 		WatchesRawSource(policies).
 		WithOptions(controller.TypedOptions[imageref.Repository]{
 			MaxConcurrentReconciles: workers,

@@ -30,6 +30,8 @@ type work struct {
 	undo map[*v1alpha1.PullAccessGrant]refusal
 	// end are those that come to their end, after a write where they are among remove.
 	end map[*v1alpha1.PullAccessGrant]v1alpha1.EndReason
+	// annotate are those whose annotation does not repeat a denial or revocation yet.
+	annotate []*v1alpha1.PullAccessGrant
 	// changes are to be put on record, and told then.
 	changes []change
 	// again is when there is next something to be looked at; parts of a work share it.
@@ -77,6 +79,25 @@ func (w *work) take(g *v1alpha1.PullAccessGrant) {
 	default:
 		w.release = append(w.release, g)
 	}
+}
+
+// repeatReview notes a denial or revocation that the annotation does not repeat yet.
+func (w *work) repeatReview(g *v1alpha1.PullAccessGrant) {
+	no := grantstatus.RefusedBy(g)
+	if no != "" && g.DeletionTimestamp == nil && g.Annotations[v1alpha1.ReviewAnnotation] != string(no) {
+		w.annotate = append(w.annotate, g)
+	}
+}
+
+// unbind discards a status that describes another object. The next pass takes the grant for
+// a new request.
+func (w *work) unbind(g *v1alpha1.PullAccessGrant, now time.Time) {
+	if g.DeletionTimestamp != nil {
+		w.release = append(w.release, g)
+		return
+	}
+	w.change(g, func() { grantstatus.Unbind(g) }, nil)
+	w.wake(now)
 }
 
 // close ends a grant: by a write where the operator has added the member, or may

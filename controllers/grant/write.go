@@ -9,11 +9,13 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/controllers/outcome"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 )
 
 // ensureFinalizer keeps the grant from vanishing with access left behind.
@@ -24,6 +26,17 @@ func (r *Reconciler) ensureFinalizer(ctx context.Context, g *v1alpha1.PullAccess
 	}
 	if err := r.Client.Patch(ctx, g, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
 		return fmt.Errorf("set finalizer on grant %s: %w", g.Name, err)
+	}
+	r.Grants.Wrote(g)
+	return nil
+}
+
+// annotate repeats a person's denial or revocation beside the status.
+func (r *Reconciler) annotate(ctx context.Context, g *v1alpha1.PullAccessGrant) error {
+	before := g.DeepCopy()
+	metav1.SetMetaDataAnnotation(&g.ObjectMeta, v1alpha1.ReviewAnnotation, string(grantstatus.RefusedBy(g)))
+	if err := r.Client.Patch(ctx, g, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+		return fmt.Errorf("annotate grant %s: %w", g.Name, err)
 	}
 	r.Grants.Wrote(g)
 	return nil

@@ -24,6 +24,7 @@ func aboutToWrite(t *testing.T, asked *v1alpha1.PullAccessGrant) (*env, *work) {
 	t.Helper()
 	asked.Finalizers = []string{v1alpha1.Finalizer}
 	e := newEnv(t, readers(foreign), enforcing(), asked)
+	e.needAll()
 	todo, err := e.r.observe(t.Context(), repository)
 	if err != nil || len(todo.add) != 1 {
 		t.Fatalf("%d grants are to be added, %v", len(todo.add), err)

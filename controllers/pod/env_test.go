@@ -17,6 +17,7 @@ import (
 	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/controllertest"
 	"github.com/pull-access/pull-access-operator/internal/decision"
+	"github.com/pull-access/pull-access-operator/internal/demand"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/facts"
 	"github.com/pull-access/pull-access-operator/internal/workload"
@@ -117,7 +118,7 @@ func (e *env) build() *Reconciler {
 	observer := facts.New(facts.Observer{
 		Client: e.Client, Live: e.Client, Cloud: e.Cloud, Nodes: workload.NewNodes(e.Client), Clock: e.Clock,
 	})
-	return New(Reconciler{Client: e.Client, Observer: observer, Owners: workload.NewOwners(e.Client), Recorder: e.Recorder, Clock: e.Clock, Grants: outcome.NewGrants()})
+	return New(Reconciler{Client: e.Client, Observer: observer, Owners: workload.NewOwners(e.Client), Recorder: e.Recorder, Clock: e.Clock, Grants: outcome.NewGrants(), Demand: demand.New(e.Clock)})
 }
 
 // fail sets what the kubelet says of the pod's container and reconciles it.

@@ -58,7 +58,7 @@ func (e *env) listen(t *testing.T, events func(*env) []*corev1.Event) (looks int
 	if e.pod.Status.Phase == corev1.PodPending {
 		r.Client = withPods{e.Client, live}
 	}
-	reconciler := reconcile.AsReconciler(podReader{r.Client, r.heard}, r)
+	reconciler := reconcile.Func(r.reconcileNamed)
 	for _, event := range events(e) {
 		name, look := r.hear(t.Context(), event)
 		if !look {

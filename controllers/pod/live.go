@@ -5,6 +5,7 @@ package pod
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -28,6 +29,9 @@ const (
 	// largePods limits the pods of more than largeSize bytes that are evaluated at once, each
 	// of another namespace. largeKept limits the large pods that are remembered, for largeFor.
 	largePods, largeSize, largeKept, largeFor = 2, 64 << 10, 4096, 10 * time.Minute
+	// liveNeedFor is how long a need counts of a pod that the cache does not hold, after the
+	// last live read that showed the failure.
+	liveNeedFor = 10 * time.Minute
 	// readLater is the delay before a retry if a limit prevents the evaluation of a pod.
 	readLater = 10 * time.Second
 )
@@ -113,8 +117,12 @@ func (r *Reconciler) reconcileLive(ctx context.Context, stub *corev1.Pod) (recon
 	}
 	pod := &corev1.Pod{}
 	err := r.Live.Get(ctx, name, pod)
-	if err != nil || pod.DeletionTimestamp != nil {
-		return reconcile.Result{}, client.IgnoreNotFound(err)
+	if apierrors.IsNotFound(err) || err == nil && pod.DeletionTimestamp != nil {
+		r.Demand.Delete(name)
+		return reconcile.Result{}, nil
+	}
+	if err != nil {
+		return reconcile.Result{}, fmt.Errorf("read pod: %w", err)
 	}
 	isLarge := pod.Size() > largeSize
 	r.reads.noteSize(name, isLarge)
@@ -125,7 +133,11 @@ func (r *Reconciler) reconcileLive(ctx context.Context, stub *corev1.Pod) (recon
 		}
 		defer leave()
 	}
-	return r.evaluate(ctx, pod)
+	var expires time.Time
+	if stub.UID == "" { // The cache does not hold the pod, and does not tell when it is gone.
+		expires = r.Clock.Now().Add(liveNeedFor)
+	}
+	return r.evaluate(ctx, pod, expires)
 }
 
 // podReader reads pods from the cache of pending pods. If a pod is not in the cache but has

@@ -44,7 +44,7 @@ func reads(live *controllertest.Env) int { return len(live.Calls.Of("get")) }
 // affected.
 func TestReadsOfANamespaceAreBounded(t *testing.T) {
 	e, r, live := liveEnv(t)
-	reconciler := reconcile.AsReconciler(podReader{r.Client, r.heard}, r)
+	reconciler := reconcile.Func(r.reconcileNamed)
 	queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
 	defer queue.ShutDown()
 	flood := func(namespace string) {
@@ -190,7 +190,7 @@ func TestEachReadOfAPodIsCounted(t *testing.T) {
 			if !look {
 				t.Fatal("the Event leads to no read")
 			}
-			reconciler := reconcile.AsReconciler(podReader{r.Client, r.heard}, r)
+			reconciler := reconcile.Func(r.reconcileNamed)
 			const most = 40
 			for range 100 {
 				result, err := reconciler.Reconcile(t.Context(), reconcile.Request{NamespacedName: name})
@@ -211,7 +211,7 @@ func TestEachReadOfAPodIsCounted(t *testing.T) {
 // used up still has every pod read of which an Event was let through.
 func TestFirstReadIsCountedOnce(t *testing.T) {
 	e, r, live := liveEnv(t)
-	reconciler := reconcile.AsReconciler(podReader{r.Client, r.heard}, r)
+	reconciler := reconcile.Func(r.reconcileNamed)
 	var names []types.NamespacedName
 	for i := range 40 {
 		failed := e.failed("Error: ErrImagePull")

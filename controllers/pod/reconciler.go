@@ -13,9 +13,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -25,6 +27,7 @@ import (
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/decision"
+	"github.com/pull-access/pull-access-operator/internal/demand"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/events"
 	"github.com/pull-access/pull-access-operator/internal/facts"
@@ -58,6 +61,8 @@ type Reconciler struct {
 	Clock    clock.PassiveClock
 	// Grants are written by all that put on their record what waits for them.
 	Grants *outcome.Grants
+	// Demand is what each failing pod needs. Only this controller writes it.
+	Demand *demand.Store
 
 	memory memory
 	heard  *heard
@@ -71,25 +76,59 @@ func New(r Reconciler) *Reconciler {
 	return &r
 }
 
-// Reconcile looks at every container of pod that cannot pull.
+// reconcileNamed reads the pod and reconciles it. A pod that is gone needs nothing.
+func (r *Reconciler) reconcileNamed(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	pod := &corev1.Pod{}
+	err := podReader{r.Client, r.heard}.Get(ctx, request.NamespacedName, pod)
+	if apierrors.IsNotFound(err) {
+		r.Demand.Delete(request.NamespacedName)
+		return reconcile.Result{}, nil
+	}
+	if err != nil {
+		return outcome.Of(reconcile.Result{}, fmt.Errorf("read pod: %w", err))
+	}
+	return r.Reconcile(ctx, pod)
+}
+
+// Reconcile evaluates every container of the pod that cannot pull.
 func (r *Reconciler) Reconcile(ctx context.Context, pod *corev1.Pod) (reconcile.Result, error) {
 	switch {
 	case pod.DeletionTimestamp != nil:
+		r.Demand.Delete(client.ObjectKeyFromObject(pod))
 		return reconcile.Result{}, nil
 	case workload.IsStub(pod):
 		return r.reconcileLive(ctx, pod)
 	}
-	return r.evaluate(ctx, pod)
+	return r.evaluate(ctx, pod, time.Time{})
 }
 
-// evaluate handles each failure of a complete pod, which is never a stub.
-func (r *Reconciler) evaluate(ctx context.Context, pod *corev1.Pod) (reconcile.Result, error) {
-	var errs []error
+// judged is a failure of a pod, and the decision on it: a grant or a denial.
+type judged struct {
+	failure   pullfailure.Failure
+	diagnosis diagnosis.Diagnosis
+	grant     *decision.Grant
+	denial    *decision.Refusal
+}
+
+// evaluate handles each failure of a complete pod, which is never a stub. It stores what
+// the pod needs before it requests a grant. expires is when the need ends; zero if the
+// cache holds the pod, and so tells when it is gone.
+func (r *Reconciler) evaluate(ctx context.Context, pod *corev1.Pod, expires time.Time) (reconcile.Result, error) {
+	all, err := r.judge(ctx, pod)
+	errs := []error{err}
+	owner, ownerErr := r.ownerOf(ctx, pod, all)
+	errs = append(errs, ownerErr)
+	if err == nil && ownerErr == nil {
+		r.Demand.Set(client.ObjectKeyFromObject(pod), needsOf(all, owner), expires)
+	}
 	var result reconcile.Result
-	for _, failure := range r.failures(pod) {
-		after, err := r.handle(ctx, pod, failure)
+	for _, j := range all {
+		if j.grant != nil && ownerErr != nil {
+			continue
+		}
+		after, err := r.handle(ctx, pod, j, owner)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("container %s: %w", failure.Container, err))
+			errs = append(errs, fmt.Errorf("container %s: %w", j.failure.Container, err))
 		}
 		if after > 0 && (result.RequeueAfter == 0 || after < result.RequeueAfter) {
 			result.RequeueAfter = after
@@ -98,19 +137,56 @@ func (r *Reconciler) evaluate(ctx context.Context, pod *corev1.Pod) (reconcile.R
 	return outcome.Of(result, errors.Join(errs...))
 }
 
-// handle decides on one failure and acts on the decision. It returns the delay until the
-// next attempt if a fact could not be read or the grant has no room, otherwise 0.
-func (r *Reconciler) handle(ctx context.Context, pod *corev1.Pod, failure pullfailure.Failure) (after time.Duration, _ error) {
-	in, err := r.Observer.Observe(ctx, pod, failure, r.memory.classify(pod, failure))
+// judge decides on each failure of the pod.
+func (r *Reconciler) judge(ctx context.Context, pod *corev1.Pod) ([]judged, error) {
+	var all []judged
+	var errs []error
+	for _, failure := range r.failures(pod) {
+		in, err := r.Observer.Observe(ctx, pod, failure, r.memory.classify(pod, failure))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("container %s: observe: %w", failure.Container, err))
+			continue
+		}
+		grant, denial := decision.Decide(in)
+		all = append(all, judged{failure, in.Diagnosis, grant, denial})
+	}
+	return all, errors.Join(errs...)
+}
+
+// ownerOf returns the workload that owns the pod, if a grant needs to know.
+func (r *Reconciler) ownerOf(ctx context.Context, pod *corev1.Pod, all []judged) (v1alpha1.Workload, error) {
+	if !slices.ContainsFunc(all, func(j judged) bool { return j.grant != nil }) {
+		return v1alpha1.Workload{}, nil
+	}
+	owner, err := r.Owners.Of(ctx, pod)
 	if err != nil {
-		return 0, fmt.Errorf("observe: %w", err)
+		return owner, fmt.Errorf("find owner: %w", err)
 	}
-	grant, refusal := decision.Decide(in)
-	if refusal != nil {
-		r.explain(ctx, pod, failure, in.Diagnosis, refusal)
-		return in.Diagnosis.RetryAfter, r.noteRefusal(ctx, in.Diagnosis, refusal)
+	return owner, nil
+}
+
+// needsOf lists the grants that the pod needs.
+func needsOf(all []judged, owner v1alpha1.Workload) []demand.Need {
+	var needs []demand.Need
+	for _, j := range all {
+		if j.grant != nil {
+			needs = append(needs, demand.Need{
+				Repository: j.grant.Repository(), Member: j.grant.Member(), Policy: j.grant.Policy(), Mode: j.grant.Mode(), Workload: owner,
+				Details: demand.Details{Image: j.failure.Image, Evidence: cut(j.diagnosis.Facts.Cause.Evidence), Unknowns: unknowns(j.diagnosis)},
+			})
+		}
 	}
-	full, err := r.request(ctx, pod, failure, in.Diagnosis, grant)
+	return needs
+}
+
+// handle acts on the decision on one failure. It returns the delay until the next attempt
+// if a fact could not be read or the grant has no room, otherwise 0.
+func (r *Reconciler) handle(ctx context.Context, pod *corev1.Pod, j judged, owner v1alpha1.Workload) (after time.Duration, _ error) {
+	if j.denial != nil {
+		r.explain(ctx, pod, j.failure, j.diagnosis, j.denial)
+		return j.diagnosis.RetryAfter, r.noteRefusal(ctx, j.diagnosis, j.denial)
+	}
+	full, err := r.request(ctx, pod, j.failure, j.diagnosis, j.grant, owner)
 	if full {
 		after = fullAgain
 	}

@@ -34,11 +34,9 @@ var errTaken = errors.New("a PullAccessGrant of that name records another grant"
 
 // request makes sure that the grant is on record and that the pod's workload waits
 // for it. Both writes find their work done when they come a second time.
-func (r *Reconciler) request(ctx context.Context, pod *corev1.Pod, failure pullfailure.Failure, d diagnosis.Diagnosis, grant *decision.Grant) (full bool, _ error) {
-	owner, err := r.Owners.Of(ctx, pod)
-	if err != nil {
-		return false, fmt.Errorf("find owner: %w", err)
-	}
+func (r *Reconciler) request(ctx context.Context, pod *corev1.Pod, failure pullfailure.Failure, d diagnosis.Diagnosis, grant *decision.Grant,
+	owner v1alpha1.Workload,
+) (full bool, err error) {
 	if err := r.ensureGrant(ctx, grant, d, owner); err != nil {
 		return false, err
 	}
@@ -46,7 +44,10 @@ func (r *Reconciler) request(ctx context.Context, pod *corev1.Pod, failure pullf
 		switch {
 		case imageref.Of(object.Spec.Repository) != grant.Repository() || !iampolicy.SameMember(object.Spec.Member, grant.Member()):
 			return fmt.Errorf("grant %s: %w", object.Name, errTaken)
-		case grantstatus.RevokedByPerson(object) && !grantstatus.Ended(object):
+		case !grantstatus.Bound(object):
+			full = true // The grant controller discards the status first.
+			return nil
+		case grantstatus.RevokedByPerson(object) && !grantstatus.Ended(object), grantstatus.Refused(object) != "":
 			return nil // The grant is about to end.
 		case withdrawn(object, d) || outranked(object, grant):
 			if grantstatus.Granted(object) {

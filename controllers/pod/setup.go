@@ -5,8 +5,10 @@ package pod
 
 import (
 	"context"
+	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -30,20 +32,42 @@ const workers = 64
 // pull, an Event that says so of one, and a change of the policies or of a namespace's
 // labels for all that are pending.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager) error {
-	failing := predicate.NewPredicateFuncs(func(object client.Object) bool {
-		pod, ok := object.(*corev1.Pod)
-		return ok && mayFail(pod)
-	})
+	if err := mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
+		if mgr.GetCache().WaitForCacheSync(ctx) {
+			r.expect(ctx)
+		}
+		return nil
+	})); err != nil {
+		return fmt.Errorf("add the first list of pods: %w", err)
+	}
 	return builder.ControllerManagedBy(mgr).
 		Named("pod").
-		For(&corev1.Pod{}, builder.WithPredicates(failing)).
+		For(&corev1.Pod{}, builder.WithPredicates(r.mayNeed())).
 		Watches(&v1alpha1.PullAccessPolicy{}, handler.EnqueueRequestsFromMapFunc(r.failingPods),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesMetadata(workload.NewNamespaceMetadata(), handler.EnqueueRequestsFromMapFunc(r.failingPodsOf),
 			builder.WithPredicates(selectionChanged())).
 		WatchesRawSource(r.newEvents()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
-		Complete(reconcile.AsReconciler(podReader{r.Client, r.heard}, r))
+		Complete(reconcile.Func(r.reconcileNamed))
+}
+
+// expect names the failing pods of the first list to the demand.
+func (r *Reconciler) expect(ctx context.Context) {
+	var pods []types.NamespacedName
+	for _, request := range r.failingPodsIn(ctx) {
+		pods = append(pods, request.NamespacedName)
+	}
+	r.Demand.Expect(pods)
+}
+
+// mayNeed passes a pod that may fail, and one that has a need: it may have recovered, or is
+// gone.
+func (r *Reconciler) mayNeed() predicate.Predicate {
+	return predicate.NewPredicateFuncs(func(object client.Object) bool {
+		pod, ok := object.(*corev1.Pod)
+		return ok && (mayFail(pod) || r.Demand.Has(client.ObjectKeyFromObject(pod)))
+	})
 }
 
 // selectionChanged passes a cached namespace if other policies may select it now. The only

@@ -40,7 +40,7 @@ func End(g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason, now time.Time) 
 }
 
 func byPerson(g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason) bool {
-	return string(wordOn(g)) == string(reason)
+	return string(reviewDecision(g)) == string(reason)
 }
 
 // Ended tells whether the grant has come to its end, and nobody has asked anew.
@@ -57,7 +57,8 @@ func RemovedExternally(g *v1alpha1.PullAccessGrant) bool {
 // nobody answered is asked again for a pod that came after.
 func MayReopen(g *v1alpha1.PullAccessGrant, made time.Time) bool {
 	switch v1alpha1.EndReason(Reason(g)) {
-	case v1alpha1.EndExpired, v1alpha1.EndPolicyGone, v1alpha1.EndUnused, v1alpha1.EndPolicyChanged, v1alpha1.EndRemovedByOwner:
+	case v1alpha1.EndExpired, v1alpha1.EndPolicyGone, v1alpha1.EndUnused, v1alpha1.EndPolicyChanged, v1alpha1.EndRemovedByOwner,
+		v1alpha1.EndNotNeeded:
 		return true
 	case v1alpha1.EndLapsed:
 		return Ended(g) && !made.Before(g.Status.EndedTime.Time.Truncate(time.Second)) // Pods bear whole seconds.
@@ -107,6 +108,8 @@ func endSentence(g *v1alpha1.PullAccessGrant, reason v1alpha1.EndReason) string 
 		return message.GrantDenied(said(g, v1alpha1.ReviewDenied), g.Name)
 	case v1alpha1.EndLapsed:
 		return message.ProposalLapsed
+	case v1alpha1.EndNotNeeded:
+		return message.NotNeeded
 	case v1alpha1.EndPolicyChanged:
 		return message.PolicyChanged(PolicyName(g))
 	default:

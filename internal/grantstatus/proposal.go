@@ -102,12 +102,12 @@ func reviewTime(g *v1alpha1.PullAccessGrant) time.Time {
 
 // RevokedByPerson tells whether a person has taken it back.
 func RevokedByPerson(g *v1alpha1.PullAccessGrant) bool {
-	return wordOn(g) == v1alpha1.ReviewRevoked
+	return reviewDecision(g) == v1alpha1.ReviewRevoked
 }
 
 // ApprovedByPerson tells whether a person has approved what was written.
 func ApprovedByPerson(g *v1alpha1.PullAccessGrant) bool {
-	return wordOn(g) == v1alpha1.ReviewApproved
+	return reviewDecision(g) == v1alpha1.ReviewApproved
 }
 
 // Propose records that the grant waits for a person, under policy as it is now.
@@ -123,6 +123,12 @@ func Propose(g *v1alpha1.PullAccessGrant, policy *v1alpha1.PullAccessPolicy, now
 	Join(g, g.Spec.Workload, PolicyName(g), now)
 	Pend(g)
 	Note(g, v1alpha1.HistoryProposed, message.Proposed(policy.Name, g.Status.Proposal.LapseTime.Time), now)
+}
+
+// AwaitDemand records that no pod needs the grant now. It changes nothing a second time.
+func AwaitDemand(g *v1alpha1.PullAccessGrant) {
+	set(g, v1alpha1.ConditionGranted, metav1.ConditionFalse, v1alpha1.ReasonNotRequested, message.NotRequested)
+	Summarise(g)
 }
 
 // Pend records that a proposal waits. It changes nothing a second time.

@@ -34,8 +34,8 @@ func State(g *v1alpha1.PullAccessGrant) string {
 		return whyNot(g)
 	case RevokedByPerson(g):
 		return StateRevoking
-	case awaitsWord(g) && wordOn(g) != "":
-		return string(wordOn(g))
+	case awaitsWord(g) && reviewDecision(g) != "":
+		return string(reviewDecision(g))
 	case Waiting(g):
 		return v1alpha1.ReasonWaitingForApproval
 	case !Granted(g):
@@ -67,8 +67,8 @@ func awaitsWord(g *v1alpha1.PullAccessGrant) bool {
 		approved.Reason == v1alpha1.ReasonWaitingForApproval && !Ended(g)
 }
 
-// wordOn is what a person has said of it, "" if nobody has.
-func wordOn(g *v1alpha1.PullAccessGrant) v1alpha1.ReviewDecision {
+// reviewDecision is what a person has said of it, "" if nobody has.
+func reviewDecision(g *v1alpha1.PullAccessGrant) v1alpha1.ReviewDecision {
 	if g.Status.Review == nil {
 		return ""
 	}

@@ -11,10 +11,10 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/message"
 )
 
-// Summarise sets Ready from the rest of the status, and the generation that the status
-// describes. Ready names the worst of the other conditions and says what happens next.
+// Summarise sets Ready from the rest of the status, and the object and generation that the
+// status describes. Ready names the worst of the other conditions and says what happens next.
 func Summarise(g *v1alpha1.PullAccessGrant) {
-	g.Status.ObservedGeneration = g.Generation
+	g.Status.ObservedGeneration, g.Status.UID = g.Generation, g.UID
 	status, reason, sentence := summary(g)
 	set(g, v1alpha1.ConditionReady, status, reason, sentence)
 }

@@ -21,9 +21,10 @@ import (
 // MaxWorkloads is how many workloads one grant lists, as the kind's schema has it.
 const MaxWorkloads = 128
 
-// Granted tells whether the member is in the policy as far as the record says.
+// Granted reports whether the member is in the IAM policy as far as the record says. The
+// status of another object does not count.
 func Granted(g *v1alpha1.PullAccessGrant) bool {
-	return meta.IsStatusConditionTrue(g.Status.Conditions, v1alpha1.ConditionGranted)
+	return Bound(g) && meta.IsStatusConditionTrue(g.Status.Conditions, v1alpha1.ConditionGranted)
 }
 
 // Effective tells whether a pull was seen to work after the grant.

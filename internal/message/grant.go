@@ -27,6 +27,11 @@ const (
 	RequestedAgain = "A pod has asked anew for what had ended."
 	// NotPermitted says that no policy allows the grant any more.
 	NotPermitted = "No PullAccessPolicy that is in force allows this grant, so it is not written; delete it, or let a policy allow it."
+	// NotRequested says that the operator waits for a pod that needs the grant.
+	NotRequested = "No failing pod needs this grant now, so the operator does not write it. It writes the grant when a pod needs it, " +
+		"and ends it as NotNeeded after 15 minutes without one."
+	// NotNeeded says why a grant ended that was never written.
+	NotNeeded = "No failing pod needed this grant for 15 minutes, so nothing was written. The operator requests it again when a pod needs it."
 	// NoNamespaceSelected says that the policy selects no namespace that needs the grant.
 	NoNamespaceSelected = "Field spec.namespaceSelector of the PullAccessPolicy selects none of the namespaces that need this grant, so the " +
 		"operator does not write it. Label the namespace, or change the selector."

@@ -76,6 +76,7 @@ var stepsOf = map[string]func(*v1alpha1.PullAccessGrant, func(why, command strin
 	string(v1alpha1.LimitCircuitBreaker): limited,
 	string(v1alpha1.EndPolicyGone):       unnamed,
 	string(v1alpha1.EndLapsed):           func(*v1alpha1.PullAccessGrant, func(why, command string)) {},
+	v1alpha1.ReasonNotRequested:          func(*v1alpha1.PullAccessGrant, func(why, command string)) {},
 }
 
 func inForce(g *v1alpha1.PullAccessGrant, offer func(why, command string)) {

@@ -18,6 +18,7 @@ import (
 	"github.com/pull-access/pull-access-operator/controllers/policy"
 	"github.com/pull-access/pull-access-operator/controllers/restart"
 	"github.com/pull-access/pull-access-operator/controllers/usage"
+	"github.com/pull-access/pull-access-operator/internal/demand"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/facts"
 	"github.com/pull-access/pull-access-operator/internal/gcp"
@@ -36,7 +37,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client,
 	lists := lister{config: mgr.GetConfig(), http: mgr.GetHTTPClient(), scheme: mgr.GetScheme(), mapper: mgr.GetRESTMapper()}
 	owners, nodes := workload.NewOwners(live), workload.NewNodes(live)
 	recorder := mgr.GetEventRecorder(name)
-	policies, grants := outcome.NewPolicies(), outcome.NewGrants()
+	policies, grants, needs := outcome.NewPolicies(), outcome.NewGrants(), demand.New(now)
 	observer := facts.New(facts.Observer{
 		Client: mgr.GetClient(), Live: live, Cluster: home, Cloud: cached, Nodes: nodes, Clock: now,
 	})
@@ -52,12 +53,12 @@ func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client,
 	}
 	if err := pod.New(pod.Reconciler{
 		Client: mgr.GetClient(), Live: live, Events: watcher, Observer: observer, Owners: owners, Recorder: recorder, Clock: now,
-		Grants: grants,
+		Grants: grants, Demand: needs,
 	}).SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("set up pod controller: %w", err)
 	}
 	if err := grant.New(grant.Reconciler{
-		Client: mgr.GetClient(), Cloud: iamWriter{cached}, Recorder: recorder, Clock: now, Policies: policies, Grants: grants,
+		Client: mgr.GetClient(), Cloud: iamWriter{cached}, Recorder: recorder, Clock: now, Policies: policies, Grants: grants, Demand: needs,
 	}).SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("set up grant controller: %w", err)
 	}
