@@ -10,6 +10,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/decision"
@@ -21,8 +22,8 @@ import (
 // rollout, a scale-down and a drained node take pods away for less.
 const notNeededAfter = 15 * time.Minute
 
-// pollDemand is the delay before the next look at a grant that no pod needs, while the pods
-// of the first list are not all evaluated.
+// pollDemand is how often a grant that no pod needs is evaluated again. A need that arrives
+// before the cache shows that the grant waits for one does not wake the controller.
 const pollDemand = time.Minute
 
 // needed reports whether the operator may go on with the grant: a pod needs it now, its
@@ -35,20 +36,26 @@ func (r *Reconciler) needed(w *work, g *v1alpha1.PullAccessGrant, policy *v1alph
 }
 
 // considerAbsence handles a grant that is not needed: it ends once no pod has needed it for
-// long enough, and waits until then.
+// long enough, and waits until then. Before the pods of the first list are evaluated, its
+// record stays as it is.
 func (r *Reconciler) considerAbsence(w *work, g *v1alpha1.PullAccessGrant) {
 	now := r.Clock.Now()
 	since, absent := r.Demand.AbsentSince(g.Name)
-	switch end := since.Add(notNeededAfter); {
-	case absent && !now.Before(end):
+	if absent && now.Sub(since) >= notNeededAfter {
 		w.close(g, v1alpha1.EndNotNeeded)
 		return
-	case absent:
-		w.wake(end)
-	default:
-		w.wake(now.Add(pollDemand))
 	}
-	w.change(g, func() { grantstatus.AwaitDemand(g) }, nil)
+	w.wake(now.Add(pollDemand))
+	if absent {
+		w.change(g, func() { grantstatus.AwaitDemand(g) }, nil)
+	}
+}
+
+// awaitsDemand reports whether the grant is on record as one that no pod needs.
+func (r *Reconciler) awaitsDemand(ctx context.Context, name string) bool {
+	g := &v1alpha1.PullAccessGrant{}
+	err := r.Client.Get(ctx, client.ObjectKey{Name: name}, g)
+	return err == nil && grantstatus.Reason(g) == v1alpha1.ReasonNotRequested
 }
 
 // selectsNamespace reports whether the policy selects, by its labels of now, a namespace

@@ -102,8 +102,11 @@ func TestRestoredStatusRevokesNothing(t *testing.T) {
 func TestEndsAsNotNeeded(t *testing.T) {
 	g := requested(nodes)
 	e := newIdleEnv(t, readers(foreign), enforcing(), g)
-	if result := e.mustPass(); result.RequeueAfter != notNeededAfter {
-		t.Errorf("RequeueAfter is %v, want %v", result.RequeueAfter, notNeededAfter)
+	if result := e.mustPass(); result.RequeueAfter != pollDemand {
+		t.Errorf("RequeueAfter is %v, want %v", result.RequeueAfter, pollDemand)
+	}
+	if !e.r.awaitsDemand(t.Context(), g.Name) || e.r.awaitsDemand(t.Context(), "another") {
+		t.Error("a need does not wake the grant that waits for it, or wakes another")
 	}
 	e.Step(notNeededAfter - time.Second)
 	e.mustPass()
@@ -123,7 +126,10 @@ func TestEndsAsNotNeeded(t *testing.T) {
 	if result := e.mustPass(); result.RequeueAfter != pollDemand {
 		t.Errorf("RequeueAfter is %v, want %v while the first list is not evaluated", result.RequeueAfter, pollDemand)
 	}
-	e.wantCondition(nodes, v1alpha1.ConditionGranted, "False NotRequested")
+	e.wantReaders(foreign)
+	if n := len(e.Writes()); n != 0 {
+		t.Errorf("%v were written before the first list was evaluated", e.Writes())
+	}
 }
 
 // TestReviewOutlastsThePod: a review waits also while no pod needs the grant, and an

@@ -52,8 +52,13 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 	policies := source.TypedKind(mgr.GetCache(), &v1alpha1.PullAccessPolicy{},
 		handler.TypedEnqueueRequestsFromMapFunc(r.repositories),
 		predicate.TypedGenerationChangedPredicate[*v1alpha1.PullAccessPolicy]{})
-	needs := source.TypedFunc[imageref.Repository](func(_ context.Context, queue workqueue.TypedRateLimitingInterface[imageref.Repository]) error {
-		r.Demand.Watch(func(need demand.Need) { queue.AddAfter(need.Repository, together) })
+	// A grant that a pod requests is woken by its record, which waits for others.
+	needs := source.TypedFunc[imageref.Repository](func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[imageref.Repository]) error {
+		r.Demand.Watch(func(need demand.Need) {
+			if r.awaitsDemand(ctx, need.Grant()) {
+				queue.AddAfter(need.Repository, together)
+			}
+		})
 		return nil
 	})
 	return builder.TypedControllerManagedBy[imageref.Repository](mgr).

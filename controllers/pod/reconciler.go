@@ -118,10 +118,10 @@ func (r *Reconciler) evaluate(ctx context.Context, pod *corev1.Pod, expires time
 	errs := []error{err}
 	owner, ownerErr := r.ownerOf(ctx, pod, all)
 	errs = append(errs, ownerErr)
-	if err == nil && ownerErr == nil {
-		r.Demand.Set(client.ObjectKeyFromObject(pod), needsOf(all, owner), expires)
-	}
 	var result reconcile.Result
+	if err == nil && ownerErr == nil && !r.Demand.Set(client.ObjectKeyFromObject(pod), needsOf(all, owner), expires) {
+		result.RequeueAfter = fullAgain
+	}
 	for _, j := range all {
 		if j.grant != nil && ownerErr != nil {
 			continue
@@ -193,7 +193,8 @@ func (r *Reconciler) handle(ctx context.Context, pod *corev1.Pod, j judged, owne
 	return after, err
 }
 
-// fullAgain is the delay before a retry if the grant has no room for the workload.
+// fullAgain is the delay before a retry if the grant has no room for the workload, or the
+// demand none for the pod.
 const fullAgain = 30 * time.Second
 
 // explain says why nothing is granted, once for each change of the answer.
