@@ -4,8 +4,7 @@
 package controllertest
 
 import (
-	"context"
-	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -32,8 +31,9 @@ type Env struct {
 	Lister *Lister
 	// Faults replace calls of Client. They apply from when they are set.
 	Faults interceptor.Funcs
-	// Calls are the calls of Client: a verb ("get", "list", "create", "update", "delete",
-	// "patch", "patch status"), and "KIND NAMESPACE/NAME", or "KIND NAME" without a namespace.
+	// Calls are the calls of Client: a verb ("get", "list", "watch", "create", "update",
+	// "delete", "deletecollection", "patch", "apply"; with a subresource "patch status"), and
+	// "KIND NAMESPACE/NAME", or "KIND NAME" without a namespace.
 	Calls    Calls
 	Cloud    *Cloud
 	Clock    *clocktesting.FakePassiveClock
@@ -144,92 +144,8 @@ func (e *Env) Step(d time.Duration) { e.Clock.SetTime(e.Clock.Now().Add(d)) }
 // Writes counts the calls of Client that are not reads, by verb.
 func (e *Env) Writes() map[string]int {
 	writes := e.Calls.Counts()
-	delete(writes, "get")
-	delete(writes, "list")
+	maps.DeleteFunc(writes, func(verb string, _ int) bool {
+		return verb == "list" || verb == "watch" || verb == "get" || strings.HasPrefix(verb, "get ")
+	})
 	return writes
-}
-
-// intercept records each call before it goes through Faults, or else to the API server.
-func (e *Env) intercept() interceptor.Funcs {
-	return interceptor.Funcs{
-		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, options ...client.GetOption) error {
-			e.Calls.record("get", target(o, key))
-			if e.Faults.Get != nil {
-				return e.Faults.Get(ctx, c, key, o, options...)
-			}
-			return c.Get(ctx, key, o, options...)
-		},
-		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
-			e.Calls.record("list", kindOf(list))
-			if e.Faults.List != nil {
-				return e.Faults.List(ctx, c, list, options...)
-			}
-			return c.List(ctx, list, options...)
-		},
-		Create: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.CreateOption) error {
-			e.Calls.record("create", target(o, client.ObjectKeyFromObject(o)))
-			if e.Faults.Create != nil {
-				return e.Faults.Create(ctx, c, o, options...)
-			}
-			return c.Create(ctx, o, options...)
-		},
-		Update: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.UpdateOption) error {
-			e.Calls.record("update", target(o, client.ObjectKeyFromObject(o)))
-			if e.Faults.Update != nil {
-				return e.Faults.Update(ctx, c, o, options...)
-			}
-			return c.Update(ctx, o, options...)
-		},
-		Delete: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.DeleteOption) error {
-			e.Calls.record("delete", target(o, client.ObjectKeyFromObject(o)))
-			if e.Faults.Delete != nil {
-				return e.Faults.Delete(ctx, c, o, options...)
-			}
-			return c.Delete(ctx, o, options...)
-		},
-		Patch: func(ctx context.Context, c client.WithWatch, o client.Object, patch client.Patch, options ...client.PatchOption) error {
-			e.Calls.record("patch", target(o, client.ObjectKeyFromObject(o)))
-			if e.Faults.Patch != nil {
-				return e.Faults.Patch(ctx, c, o, patch, options...)
-			}
-			return c.Patch(ctx, o, patch, options...)
-		},
-		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
-			e.Calls.record("patch "+sub, target(o, client.ObjectKeyFromObject(o)))
-			if e.Faults.SubResourcePatch != nil {
-				return e.Faults.SubResourcePatch(ctx, c, sub, o, patch, options...)
-			}
-			return c.SubResource(sub).Patch(ctx, o, patch, options...)
-		},
-		DeleteAllOf: func(context.Context, client.WithWatch, client.Object, ...client.DeleteAllOfOption) error {
-			return unrecorded("delete all of")
-		},
-		Apply: func(context.Context, client.WithWatch, runtime.ApplyConfiguration, ...client.ApplyOption) error {
-			return unrecorded("apply")
-		},
-		SubResourceCreate: func(context.Context, client.Client, string, client.Object, client.Object, ...client.SubResourceCreateOption) error {
-			return unrecorded("create a subresource")
-		},
-		SubResourceUpdate: func(context.Context, client.Client, string, client.Object, ...client.SubResourceUpdateOption) error {
-			return unrecorded("update a subresource")
-		},
-		SubResourceApply: func(context.Context, client.Client, string, runtime.ApplyConfiguration, ...client.SubResourceApplyOption) error {
-			return unrecorded("apply a subresource")
-		},
-	}
-}
-
-// unrecorded is the error of a verb that no controller uses. Its calls would be neither
-// recorded nor subject to Faults, so that a test could not notice them.
-func unrecorded(verb string) error { return fmt.Errorf("controllertest records no call to %s", verb) }
-
-// target is "KIND NAMESPACE/NAME", or "KIND NAME".
-func target(object runtime.Object, key client.ObjectKey) string {
-	return kindOf(object) + " " + strings.TrimPrefix(key.String(), "/")
-}
-
-// kindOf is the kind of an object, by its Go type: decoded objects have no other.
-func kindOf(object runtime.Object) string {
-	name := fmt.Sprintf("%T", object)
-	return name[strings.LastIndex(name, ".")+1:]
 }
