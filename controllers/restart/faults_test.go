@@ -25,7 +25,7 @@ import (
 // failNth has the call of that number, from 1, end with the error, before or after it was
 // carried out. Conflicts are only of writes. It returns a function that tells what has
 // failed, "" for nothing.
-func (c *cluster) failNth(number int, fault error, carriedOut bool) (failed func() string) {
+func (e *env) failNth(number int, fault error, carriedOut bool) (failed func() string) {
 	calls, what := 0, ""
 	through := func(verb string, call func() error) error {
 		if read := verb == "get" || verb == "list"; read && apierrors.IsConflict(fault) {
@@ -40,7 +40,7 @@ func (c *cluster) failNth(number int, fault error, carriedOut bool) (failed func
 		}
 		return fault
 	}
-	c.Faults = interceptor.Funcs{
+	e.Faults = interceptor.Funcs{
 		Get: func(ctx context.Context, inner client.WithWatch, key client.ObjectKey, o client.Object, options ...client.GetOption) error {
 			return through("get", func() error { return inner.Get(ctx, key, o, options...) })
 		},
@@ -105,38 +105,38 @@ func TestAFailedCallLosesNothing(t *testing.T) {
 func afterFault(t *testing.T, number int, fault error, carriedOut, newProcess bool, strategy v1alpha1.RestartStrategy) string {
 	t.Helper()
 	policy := controllertest.Policy(func(p *v1alpha1.PullAccessPolicy) { p.Spec.Restart.Strategy = strategy })
-	c := newCluster(t, append(webWith(stuckPod("node-1", "web-1", -time.Hour)), waitingWeb(), policy)...)
-	c.Step(v1alpha1.DefaultRestartDelay)
-	failed := c.failNth(number, fault, carriedOut)
-	result, err := c.pass(firstMember)
+	e := newEnv(t, append(webWith(stuckPod("node-1", "web-1", -time.Hour)), waitingWeb(), policy)...)
+	e.Step(v1alpha1.DefaultRestartDelay)
+	failed := e.failNth(number, fault, carriedOut)
+	result, err := e.pass(firstMember)
 	what, conflict := failed(), apierrors.IsConflict(fault)
 	switch {
 	case what == "":
 	case conflict && (err != nil || result.RequeueAfter <= 0 || result.RequeueAfter > time.Second), !conflict && err == nil:
 		t.Errorf("call %d, %s: the pass ends with %+v, %v", number, what, result, err)
 	}
-	c.Faults = interceptor.Funcs{}
+	e.Faults = interceptor.Funcs{}
 	if newProcess {
-		c.newProcess()
+		e.newProcess()
 	}
 	for range 4 {
-		c.Step(200 * time.Millisecond)
-		c.mustPass(firstMember)
+		e.Step(200 * time.Millisecond)
+		e.mustPass(firstMember)
 	}
-	w := c.web(firstMember)
+	w := e.web(firstMember)
 	if w.Attempts != 1 || w.RestartTime.Before(after(v1alpha1.DefaultRestartDelay)) {
 		t.Fatalf("call %d, %s: on record is %+v, want one restart", number, what, w)
 	}
-	done := c.restartedAt() == w.RestartTime.UTC().Format(time.RFC3339)
+	done := e.restartedAt() == w.RestartTime.UTC().Format(time.RFC3339)
 	if strategy == v1alpha1.RestartDeletePods {
-		done = len(c.pods()) == 0
+		done = len(e.pods()) == 0
 	}
 	if !done {
 		t.Errorf("call %d, %s: the restart on record was not done", number, what)
 	}
 	// A write of which it is not certain that it failed stays counted.
 	const most = v1alpha1.DefaultMaxRestartsPerHour
-	counted := most - limit.Left(c.Policy("prod").Status.Limits.Restarts, most, c.Clock.Now())
+	counted := most - limit.Left(e.Policy("prod").Status.Limits.Restarts, most, e.Clock.Now())
 	if counted != 1 && (conflict || what != "patch status" || counted != 2) {
 		t.Errorf("call %d, %s: %d restarts are counted", number, what, counted)
 	}
@@ -146,41 +146,41 @@ func afterFault(t *testing.T, number int, fault error, carriedOut, newProcess bo
 // TestAPodThatHasStartedSinceIsNotDeleted: the deletion is of the pod as it was seen.
 func TestAPodThatHasStartedSinceIsNotDeleted(t *testing.T) {
 	policy := controllertest.Policy(func(p *v1alpha1.PullAccessPolicy) { p.Spec.Restart.Strategy = v1alpha1.RestartDeletePods })
-	c := newCluster(t, append(webWith(stuckPod("node-1", "web-1", -time.Hour)), waitingWeb(), policy)...)
-	c.Faults.Delete = func(ctx context.Context, inner client.WithWatch, o client.Object, options ...client.DeleteOption) error {
+	e := newEnv(t, append(webWith(stuckPod("node-1", "web-1", -time.Hour)), waitingWeb(), policy)...)
+	e.Faults.Delete = func(ctx context.Context, inner client.WithWatch, o client.Object, options ...client.DeleteOption) error {
 		pod := &corev1.Pod{}
-		if err := c.Server.Get(ctx, client.ObjectKeyFromObject(o), pod); err != nil {
+		if err := e.Server.Get(ctx, client.ObjectKeyFromObject(o), pod); err != nil {
 			return err
 		}
-		controllertest.Started(c.Clock.Now())(pod)
+		controllertest.Started(e.Clock.Now())(pod)
 		pod.Status.Phase = corev1.PodRunning
-		c.UpdateStatus(pod)
+		e.UpdateStatus(pod)
 		return inner.Delete(ctx, o, options...)
 	}
-	if result := c.passAt(time.Minute); result.RequeueAfter <= 0 || result.RequeueAfter > time.Second {
+	if result := e.passAt(time.Minute); result.RequeueAfter <= 0 || result.RequeueAfter > time.Second {
 		t.Errorf("the pass is repeated in %v, want it soon after the conflict", result.RequeueAfter)
 	}
-	c.passAt(2 * time.Minute)
-	if w := c.web(firstMember); w.State != v1alpha1.WorkloadRecovered || len(c.pods()) != 1 {
-		t.Errorf("left are the pods %q, and on record is %+v", c.pods(), w)
+	e.passAt(2 * time.Minute)
+	if w := e.web(firstMember); w.State != v1alpha1.WorkloadRecovered || len(e.pods()) != 1 {
+		t.Errorf("left are the pods %q, and on record is %+v", e.pods(), w)
 	}
 }
 
 // TestNothingIsConcludedFromAnUnreadAccount: while the account of a node cannot be read, the
 // pass ends with an error and changes nothing.
 func TestNothingIsConcludedFromAnUnreadAccount(t *testing.T) {
-	c := newCluster(t, append(webWith(stuckPod("node-1", "web-1", -time.Hour)), waitingWeb(), controllertest.Policy())...)
-	c.Step(2 * time.Hour)
-	c.Cloud.Obstacles[controllertest.MethodNodeAccount] = diagnosis.Obstacle{Kind: diagnosis.Unavailable}
-	if _, err := c.pass(firstMember); !errors.Is(err, errPullerUnread) {
+	e := newEnv(t, append(webWith(stuckPod("node-1", "web-1", -time.Hour)), waitingWeb(), controllertest.Policy())...)
+	e.Step(2 * time.Hour)
+	e.Cloud.Obstacles[controllertest.MethodNodeAccount] = diagnosis.Obstacle{Kind: diagnosis.Unavailable}
+	if _, err := e.pass(firstMember); !errors.Is(err, errPullerUnread) {
 		t.Errorf("Reconcile: %v, want that the account is unread", err)
 	}
-	if w := c.web(firstMember); w.State != v1alpha1.WorkloadWaiting || len(c.Writes()) > 0 {
-		t.Errorf("written was %v, and on record is %+v", c.Writes(), w)
+	if w := e.web(firstMember); w.State != v1alpha1.WorkloadWaiting || len(e.Writes()) > 0 {
+		t.Errorf("written was %v, and on record is %+v", e.Writes(), w)
 	}
-	c.Cloud.Obstacles = map[string]diagnosis.Obstacle{}
-	c.mustPass(firstMember)
-	if n := c.rollouts(); n != 1 {
+	e.Cloud.Obstacles = map[string]diagnosis.Obstacle{}
+	e.mustPass(firstMember)
+	if n := e.rollouts(); n != 1 {
 		t.Errorf("%d restarts when the account was read, want one", n)
 	}
 }
@@ -188,9 +188,9 @@ func TestNothingIsConcludedFromAnUnreadAccount(t *testing.T) {
 // TestStuckWorkloadsAreReadOnce: a pass reads live only the workloads of which something has
 // changed or is due, so that many that are stuck cost little.
 func TestStuckWorkloadsAreReadOnce(t *testing.T) {
-	c := newCluster(t, append(webWith(stuckPod("node-1", "web-1", -time.Hour)), waitingWeb(), controllertest.Policy())...)
+	e := newEnv(t, append(webWith(stuckPod("node-1", "web-1", -time.Hour)), waitingWeb(), controllertest.Policy())...)
 	reads := func() (n int) {
-		for _, target := range c.Calls.Of("get") {
+		for _, target := range e.Calls.Of("get") {
 			if strings.HasPrefix(target, "Deployment ") {
 				n++
 			}
@@ -198,20 +198,20 @@ func TestStuckWorkloadsAreReadOnce(t *testing.T) {
 		return n
 	}
 	for at := time.Duration(0); at < 50*time.Second; at += 10 * time.Second {
-		if result := c.passAt(at); result.RequeueAfter != time.Minute-at {
+		if result := e.passAt(at); result.RequeueAfter != time.Minute-at {
 			t.Errorf("%v after the grant the next look is in %v, want it when the delay is over", at, result.RequeueAfter)
 		}
 	}
 	if n := reads(); n != 1 {
 		t.Errorf("%d reads of a workload of which nothing has changed, want one", n)
 	}
-	c.Create(ofWeb(stuckPod("node-1", "web-2", 0)))
-	c.passAt(55 * time.Second)
+	e.Create(ofWeb(stuckPod("node-1", "web-2", 0)))
+	e.passAt(55 * time.Second)
 	if n := reads(); n != 2 {
 		t.Errorf("%d reads after another pod began to fail, want two", n)
 	}
-	c.passAt(time.Minute)
-	if n := c.rollouts(); n != 1 {
+	e.passAt(time.Minute)
+	if n := e.rollouts(); n != 1 {
 		t.Errorf("%d restarts when the delay is over, want one", n)
 	}
 }

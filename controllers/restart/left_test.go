@@ -109,20 +109,20 @@ func TestLeftToTheKubelet(t *testing.T) {
 				tc.policy = func(*v1alpha1.PullAccessPolicy) {}
 			}
 			w, objects := tc.cluster()
-			c := newCluster(t, append(objects, carriedOut(firstMember, w), controllertest.Policy(tc.policy))...)
+			e := newEnv(t, append(objects, carriedOut(firstMember, w), controllertest.Policy(tc.policy))...)
 			for _, at := range []time.Duration{0, time.Minute, time.Hour} {
-				if result := c.passAt(at); result.RequeueAfter != 0 {
+				if result := e.passAt(at); result.RequeueAfter != 0 {
 					t.Errorf("%v after the grant the next look is in %v, want none without a change", at, result.RequeueAfter)
 				}
 			}
-			got := c.grant(firstMember).Status.Workloads[0]
+			got := e.grant(firstMember).Status.Workloads[0]
 			if got.State != v1alpha1.WorkloadLeftToKubelet || got.Message != tc.want || got.Attempts != 0 {
 				t.Errorf("on record is %+v, want %q", got, tc.want)
 			}
-			if len(c.Calls.Of("patch"))+len(c.Calls.Of("delete")) > 0 || len(c.pods()) != 1 {
-				t.Errorf("written was %v, and left are %q", c.Writes(), c.pods())
+			if len(e.Calls.Of("patch"))+len(e.Calls.Of("delete")) > 0 || len(e.pods()) != 1 {
+				t.Errorf("written was %v, and left are %q", e.Writes(), e.pods())
 			}
-			c.wantEvents(v1alpha1.ReasonLeftToKubelet, w.Kind+"/"+w.Name)
+			e.wantEvents(v1alpha1.ReasonLeftToKubelet, w.Kind+"/"+w.Name)
 		})
 	}
 }
@@ -143,9 +143,9 @@ func TestApprovedGrantRestarts(t *testing.T) {
 			grant := waitingWeb()
 			grant.Status.Review, grant.Status.Policy = &tc.review, tc.policy
 			policy := controllertest.Policy(func(p *v1alpha1.PullAccessPolicy) { p.Spec.Mode = v1alpha1.ModeApprove })
-			c := newCluster(t, append(webWith(stuckPod("node-1", "web-1", -time.Hour)), grant, policy)...)
-			c.passAt(time.Minute)
-			if n := c.rollouts(); n != tc.restarts {
+			e := newEnv(t, append(webWith(stuckPod("node-1", "web-1", -time.Hour)), grant, policy)...)
+			e.passAt(time.Minute)
+			if n := e.rollouts(); n != tc.restarts {
 				t.Errorf("%d restarts, want %d", n, tc.restarts)
 			}
 		})
@@ -156,21 +156,21 @@ func TestApprovedGrantRestarts(t *testing.T) {
 // restarted when the policy changes.
 func TestAnotherPolicySpecIsApplied(t *testing.T) {
 	paused := controllertest.Policy(func(p *v1alpha1.PullAccessPolicy) { p.Spec.Pause = &v1alpha1.PauseSpec{} })
-	c := newCluster(t, append(webWith(stuckPod("node-1", "web-1", -time.Hour)), waitingWeb(), paused)...)
-	c.passAt(time.Minute)
-	resumed := c.Policy("prod")
+	e := newEnv(t, append(webWith(stuckPod("node-1", "web-1", -time.Hour)), waitingWeb(), paused)...)
+	e.passAt(time.Minute)
+	resumed := e.Policy("prod")
 	resumed.Spec.Pause = nil
-	if err := c.Server.Update(t.Context(), resumed); err != nil {
+	if err := e.Server.Update(t.Context(), resumed); err != nil {
 		t.Fatal(err)
 	}
-	for _, request := range c.r.openGrants(t.Context(), resumed) {
-		if request.Name != c.grant(firstMember).Name {
+	for _, request := range e.r.openGrants(t.Context(), resumed) {
+		if request.Name != e.grant(firstMember).Name {
 			t.Errorf("the policy leads to a pass for %s", request.Name)
 		}
-		c.passAt(2 * time.Minute)
+		e.passAt(2 * time.Minute)
 	}
-	if w := c.web(firstMember); w.State != v1alpha1.WorkloadRestarting || c.rollouts() != 1 {
-		t.Errorf("%d restarts, and on record is %+v", c.rollouts(), w)
+	if w := e.web(firstMember); w.State != v1alpha1.WorkloadRestarting || e.rollouts() != 1 {
+		t.Errorf("%d restarts, and on record is %+v", e.rollouts(), w)
 	}
 }
 
@@ -232,10 +232,10 @@ func TestWhatBecomesOfAQuietWorkload(t *testing.T) {
 			if d, ok := objects[0].(*appsv1.Deployment); ok {
 				tc.edit(d, pod)
 			}
-			c := newCluster(t, append(objects, waitingWeb(), controllertest.Policy())...)
-			result := c.passAt(max(tc.at, time.Minute))
-			if w := c.web(firstMember); w.State != tc.want || w.Message != tc.says || c.rollouts() != 0 {
-				t.Errorf("%d restarts, and on record is %+v; want %s %q: %s", c.rollouts(), w, tc.want, tc.says, tc.why)
+			e := newEnv(t, append(objects, waitingWeb(), controllertest.Policy())...)
+			result := e.passAt(max(tc.at, time.Minute))
+			if w := e.web(firstMember); w.State != tc.want || w.Message != tc.says || e.rollouts() != 0 {
+				t.Errorf("%d restarts, and on record is %+v; want %s %q: %s", e.rollouts(), w, tc.want, tc.says, tc.why)
 			}
 			if again := result.RequeueAfter > 0; again != (tc.want == v1alpha1.WorkloadWaiting) {
 				t.Errorf("the next look is in %v", result.RequeueAfter)

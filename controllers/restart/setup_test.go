@@ -97,11 +97,11 @@ func TestAPodWakesTheGrantsOfItsImages(t *testing.T) {
 	done.Status.Workloads[0].State = v1alpha1.WorkloadRecovered
 	other := carriedOut("serviceAccount:other@acme-prod.iam.gserviceaccount.com", controllertest.Waiting(workload.Deployment, "web"))
 	other.Spec.Repository.Name = "tools"
-	c := newCluster(t, first, second, done, other)
+	e := newEnv(t, first, second, done, other)
 	pod := runningPod("node-1", "web-1", 0, 0)
 	hub := runningPod("node-1", "hub-1", 0, 0)
 	hub.Spec.Containers[0].Image = "docker.io/library/nginx:1"
-	handler := c.r.soonTogether()
+	handler := e.r.soonTogether()
 	for name, tc := range map[string]struct {
 		send func(*delays)
 		want []string
@@ -129,15 +129,15 @@ func TestAPodWakesTheGrantsOfItsImages(t *testing.T) {
 func TestAPolicyWakesAllGrantsWithWork(t *testing.T) {
 	done := carriedOut(secondMember, controllertest.Waiting(workload.Deployment, "web"))
 	done.Status.Workloads[0].State = v1alpha1.WorkloadGone
-	c := newCluster(t, waitingWeb(), done)
-	requests := c.r.openGrants(t.Context(), controllertest.Policy())
+	e := newEnv(t, waitingWeb(), done)
+	requests := e.r.openGrants(t.Context(), controllertest.Policy())
 	if len(requests) != 1 || requests[0].Name != waitingWeb().Name {
 		t.Errorf("passes are made for %v, want one for the grant with work", requests)
 	}
-	c.Faults.List = func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error {
+	e.Faults.List = func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error {
 		return errors.New("the API server is down")
 	}
-	if requests := c.r.openGrants(t.Context(), controllertest.Policy()); requests != nil {
+	if requests := e.r.openGrants(t.Context(), controllertest.Policy()); requests != nil {
 		t.Errorf("passes are made for %v, although no grant could be listed", requests)
 	}
 }
@@ -147,23 +147,23 @@ func TestAPolicyWakesAllGrantsWithWork(t *testing.T) {
 func TestTheReviewIsNeverWritten(t *testing.T) {
 	grant := waitingWeb()
 	grant.Status.Review = &v1alpha1.Review{Decision: v1alpha1.ReviewApproved, User: "ann@example.com", Reason: "ticket 7"}
-	c := newCluster(t, append(webWith(stuckPod("node-1", "web-1", -time.Hour)), grant, controllertest.Policy())...)
-	c.ForbidReview()
-	stale := c.grant(firstMember)
-	revoked := c.grant(firstMember)
+	e := newEnv(t, append(webWith(stuckPod("node-1", "web-1", -time.Hour)), grant, controllertest.Policy())...)
+	e.ForbidReview()
+	stale := e.grant(firstMember)
+	revoked := e.grant(firstMember)
 	revoked.Status.Review.Decision = v1alpha1.ReviewRevoked
-	c.UpdateStatus(revoked)
-	c.Step(time.Minute)
-	if result, err := c.r.Reconcile(t.Context(), stale); err != nil || result.RequeueAfter == 0 || c.rollouts() > 0 {
-		t.Errorf("%+v, %v after %d restarts; want the pass to be repeated", result, err, c.rollouts())
+	e.UpdateStatus(revoked)
+	e.Step(time.Minute)
+	if result, err := e.r.Reconcile(t.Context(), stale); err != nil || result.RequeueAfter == 0 || e.rollouts() > 0 {
+		t.Errorf("%+v, %v after %d restarts; want the pass to be repeated", result, err, e.rollouts())
 	}
-	if got := c.grant(firstMember).Status.Review.Decision; got != v1alpha1.ReviewRevoked {
+	if got := e.grant(firstMember).Status.Review.Decision; got != v1alpha1.ReviewRevoked {
 		t.Errorf("the review is %s, and a person had revoked", got)
 	}
-	c.passAt(2 * time.Minute)
-	c.replace(ofWeb(runningPod("node-1", "web-2", 2*time.Minute, 3*time.Minute)))
-	c.passAt(3 * time.Minute)
-	if g := c.grant(firstMember); g.Status.RecoveredWorkloads != 1 || g.Status.Review.Decision != v1alpha1.ReviewRevoked {
+	e.passAt(2 * time.Minute)
+	e.replace(ofWeb(runningPod("node-1", "web-2", 2*time.Minute, 3*time.Minute)))
+	e.passAt(3 * time.Minute)
+	if g := e.grant(firstMember); g.Status.RecoveredWorkloads != 1 || g.Status.Review.Decision != v1alpha1.ReviewRevoked {
 		t.Errorf("on record is %+v", g.Status)
 	}
 }

@@ -16,21 +16,21 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
-// sharedCluster has a Deployment with a pod on a node of each account, so that it waits for
-// two grants.
-func sharedCluster(t *testing.T) *cluster {
+// newSharedEnv returns an environment in which Deployment web has a pod on a node of each
+// account, so that it waits for two grants.
+func newSharedEnv(t *testing.T) *env {
 	t.Helper()
 	objects := webWith(stuckPod("node-1", "web-1", -time.Hour), stuckPod("node-2", "web-2", -time.Hour))
-	return newCluster(t, append(objects, controllertest.Policy(),
+	return newEnv(t, append(objects, controllertest.Policy(),
 		carriedOut(firstMember, controllertest.Waiting(workload.Deployment, "web")),
 		carriedOut(secondMember, controllertest.Waiting(workload.Deployment, "web")),
 	)...)
 }
 
 // freezeGrants has lists of grants show them as they are now.
-func (c *cluster) freezeGrants() {
-	stale := v1alpha1.PullAccessGrantList{Items: c.Grants()}
-	c.Faults.List = func(ctx context.Context, inner client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+func (e *env) freezeGrants() {
+	stale := v1alpha1.PullAccessGrantList{Items: e.Grants()}
+	e.Faults.List = func(ctx context.Context, inner client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
 		if grants, ok := list.(*v1alpha1.PullAccessGrantList); ok {
 			stale.DeepCopyInto(grants)
 			return nil
@@ -51,31 +51,31 @@ func TestTwoGrantsNeverRestartOneWorkloadTwice(t *testing.T) {
 	} {
 		for _, order := range [][]string{{firstMember, secondMember}, {secondMember, firstMember}} {
 			t.Run(name+" "+order[0], func(t *testing.T) {
-				c := sharedCluster(t)
+				e := newSharedEnv(t)
 				if tc.stale {
-					c.freezeGrants()
+					e.freezeGrants()
 				}
-				c.Step(time.Minute)
+				e.Step(time.Minute)
 				for at := time.Duration(0); at < 4*time.Minute; at += lookAgain {
 					for _, member := range order {
-						c.mustPass(member)
+						e.mustPass(member)
 						if tc.newProcess {
-							c.newProcess()
+							e.newProcess()
 						}
 					}
-					c.Step(lookAgain)
+					e.Step(lookAgain)
 				}
-				if n := c.rollouts(); n != 1 {
+				if n := e.rollouts(); n != 1 {
 					t.Errorf("%d rollouts, want one", n)
 				}
-				if first, second := c.web(order[0]), c.web(order[1]); first.Attempts != 1 || second.Attempts != 0 {
+				if first, second := e.web(order[0]), e.web(order[1]); first.Attempts != 1 || second.Attempts != 0 {
 					t.Errorf("the grants count %d and %d restarts, want one of the first", first.Attempts, second.Attempts)
 				}
-				now := c.Clock.Now().Sub(granted)
-				c.replace(ofWeb(runningPod("node-1", "web-3", now, now)), ofWeb(runningPod("node-2", "web-4", now, now)))
+				now := e.Clock.Now().Sub(granted)
+				e.replace(ofWeb(runningPod("node-1", "web-3", now, now)), ofWeb(runningPod("node-2", "web-4", now, now)))
 				for _, member := range order {
-					c.mustPass(member)
-					if w := c.web(member); w.State != v1alpha1.WorkloadRecovered {
+					e.mustPass(member)
+					if w := e.web(member); w.State != v1alpha1.WorkloadRecovered {
 						t.Errorf("on the grant of %s is %+v, want a recovery by the one rollout", member, w)
 					}
 				}
@@ -96,27 +96,27 @@ func TestTwoGrantsAfterACrash(t *testing.T) {
 		"record is not seen": {stale: true, counted: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := sharedCluster(t)
+			e := newSharedEnv(t)
 			if tc.stale {
-				c.freezeGrants()
+				e.freezeGrants()
 			}
-			c.Step(time.Minute)
-			c.Faults.Patch = func(context.Context, client.WithWatch, client.Object, client.Patch, ...client.PatchOption) error {
+			e.Step(time.Minute)
+			e.Faults.Patch = func(context.Context, client.WithWatch, client.Object, client.Patch, ...client.PatchOption) error {
 				return errors.New("killed")
 			}
-			if _, err := c.pass(firstMember); err == nil {
+			if _, err := e.pass(firstMember); err == nil {
 				t.Fatal("the restart is done, although the API server has failed")
 			}
-			c.Faults.Patch = nil
-			c.newProcess()
-			before := c.rollouts()
+			e.Faults.Patch = nil
+			e.newProcess()
+			before := e.rollouts()
 			for range 5 {
-				c.mustPass(secondMember)
-				c.mustPass(firstMember)
-				c.Step(lookAgain)
+				e.mustPass(secondMember)
+				e.mustPass(firstMember)
+				e.Step(lookAgain)
 			}
-			if n := c.rollouts() - before; n != 1 || c.web(firstMember).Attempts != 1 || c.web(secondMember).Attempts != tc.counted {
-				t.Errorf("%d rollouts; the grants count %d and %d restarts", n, c.web(firstMember).Attempts, c.web(secondMember).Attempts)
+			if n := e.rollouts() - before; n != 1 || e.web(firstMember).Attempts != 1 || e.web(secondMember).Attempts != tc.counted {
+				t.Errorf("%d rollouts; the grants count %d and %d restarts", n, e.web(firstMember).Attempts, e.web(secondMember).Attempts)
 			}
 		})
 	}
