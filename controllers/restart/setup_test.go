@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -139,6 +140,23 @@ func TestAPolicyWakesAllGrantsWithWork(t *testing.T) {
 	}
 	if requests := e.r.openGrants(t.Context(), controllertest.Policy()); requests != nil {
 		t.Errorf("passes are made for %v, although no grant could be listed", requests)
+	}
+}
+
+// TestStatusDescribesTheGeneration: kstatus waits as long as the status is of an older one.
+func TestStatusDescribesTheGeneration(t *testing.T) {
+	grant := waitingWeb()
+	grant.Generation = 4
+	e := newEnv(t, append(webWith(stuckPod("node-1", "web-1", -time.Hour)), grant, controllertest.Policy())...)
+	if before := e.grant(firstMember).Status.ObservedGeneration; before == 4 {
+		t.Fatal("the status describes generation 4 before the pass")
+	}
+	e.passAt(time.Minute)
+	g := e.grant(firstMember)
+	ready := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionReady)
+	if e.rollouts() != 1 || g.Status.ObservedGeneration != 4 || ready.ObservedGeneration != 4 {
+		t.Errorf("%d restarts; the status describes generation %d and Ready is %+v, want one restart and generation 4",
+			e.rollouts(), g.Status.ObservedGeneration, ready)
 	}
 }
 

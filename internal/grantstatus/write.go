@@ -98,6 +98,7 @@ func Refuse(g *v1alpha1.PullAccessGrant, status metav1.ConditionStatus, reason, 
 		if status == metav1.ConditionFalse { // Of an outage nobody is to blame.
 			g.Status.RefusedRevocations++
 		}
+		g.Status.ObservedGeneration = g.Generation // A deletion has a generation of its own.
 		set(g, v1alpha1.ConditionReady, status, reason, sentence+force(g))
 		return
 	}
