@@ -9,7 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// What an unset field of LimitsSpec means, as the schema's defaults have it.
+// The schema's defaults for unset fields of LimitsSpec.
 const (
 	DefaultMaxGrantsPerHour           = 20
 	DefaultMaxRestartsPerHour         = 60
@@ -18,26 +18,31 @@ const (
 	DefaultCircuitBreakerWindow       = 10 * time.Minute
 )
 
-// LimitsSpec bounds how much is done under one policy.
+// LimitsSpec limits how much the operator does under one policy.
 type LimitsSpec struct {
-	// maxGrantsPerHour is how many members are added to policies of repositories in
-	// any hour, at the most. From 1 to 1000; unset means 20.
+	// maxGrantsPerHour is the maximum number of members that the operator adds to IAM
+	// policies of repositories in any 60 minutes. Further grants wait. The operator counts
+	// in intervals of 5 minutes, so a grant can count for up to 65 minutes.
+	// From 1 to 1000; unset means 20.
 	// +optional
 	// +kubebuilder:default=20
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000
 	MaxGrantsPerHour int32 `json:"maxGrantsPerHour,omitempty"`
 
-	// maxRestartsPerHour is how many restarts of workloads are begun in any hour, at
-	// the most. From 1 to 10000; unset means 60.
+	// maxRestartsPerHour is the maximum number of restarts of workloads that the operator
+	// starts in any 60 minutes. Further restarts wait. The operator counts in intervals of
+	// 5 minutes, so a restart can count for up to 65 minutes.
+	// From 1 to 10000; unset means 60.
 	// +optional
 	// +kubebuilder:default=60
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	MaxRestartsPerHour int32 `json:"maxRestartsPerHour,omitempty"`
 
-	// restartCooldown is how long a workload is not restarted again after a restart,
-	// by any user and for any grant. From 0s to 24h; unset means 5m.
+	// restartCooldown is the minimum time between a restart of a workload, by any user or
+	// for any grant, and the next restart by the operator. It is a duration such as 90s or
+	// 5m, from 0s (no wait) to 24h; unset means 5m.
 	// +optional
 	// +kubebuilder:default="5m"
 	// +kubebuilder:validation:Type=string
@@ -45,8 +50,9 @@ type LimitsSpec struct {
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('24h')",message="restartCooldown must be from 0s to 24h"
 	RestartCooldown *metav1.Duration `json:"restartCooldown,omitempty"`
 
-	// circuitBreaker stops all grants when pods request many repositories at once:
-	// that many at once indicates a common cause other than missing access.
+	// circuitBreaker stops all new grants under the policy while pods request many
+	// repositories at once: that many at once indicates a common cause other than missing
+	// access. Unset means more than 10 repositories within 10m.
 	// +optional
 	// +kubebuilder:default={}
 	CircuitBreaker CircuitBreakerSpec `json:"circuitBreaker,omitzero"`
@@ -69,17 +75,19 @@ type LimitsSpec struct {
 // +kubebuilder:pruning:PreserveUnknownFields
 type RenamedField struct{}
 
-// CircuitBreakerSpec says when all grants stop.
+// CircuitBreakerSpec sets when the operator stops all new grants under a policy.
 type CircuitBreakerSpec struct {
-	// maxRepositories is how many repositories pods may request within window; above
-	// this, the operator grants nothing. From 1 to 1000; unset means 10.
+	// maxRepositories is the maximum number of repositories that pods may request within
+	// window. If they request more, the operator grants nothing under the policy until the
+	// number is within the limit again. From 1 to 1000; unset means 10.
 	// +optional
 	// +kubebuilder:default=10
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000
 	MaxRepositories int32 `json:"maxRepositories,omitempty"`
 
-	// window is the time in which requests are counted. From 1m to 24h; unset means 10m.
+	// window is how long a request for a repository counts. It is a duration such as 90s
+	// or 10m, from 1m to 24h; unset means 10m.
 	// +optional
 	// +kubebuilder:default="10m"
 	// +kubebuilder:validation:Type=string
@@ -88,23 +96,25 @@ type CircuitBreakerSpec struct {
 	Window *metav1.Duration `json:"window,omitempty"`
 }
 
-// LimitsStatus counts what the operator did under a policy in the last hour, and lists
-// the limits that are reached. It is stored here, so that it survives a restart of the
-// operator.
+// LimitsStatus counts the grants and restarts under a policy within the last 65 minutes,
+// and lists the limits that are reached. It is stored in status, so that it survives a
+// restart of the operator.
 type LimitsStatus struct {
-	// grants counts the members that were about to be added.
+	// grants counts members by interval. The operator counts a member before it adds it.
+	// Unset means none.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	Grants []IntervalCount `json:"grants,omitempty"`
 
-	// restarts counts the restarts that were about to be begun.
+	// restarts counts restarts by interval. The operator counts a restart before it starts
+	// it. Unset means none.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	Restarts []IntervalCount `json:"restarts,omitempty"`
 
-	// reached lists the limits that are reached and hold up a grant or a restart.
+	// reached lists the limits that delay a grant or a restart now. Unset means none.
 	// +optional
 	// +listType=map
 	// +listMapKey=limit
@@ -112,13 +122,13 @@ type LimitsStatus struct {
 	Reached []ReachedLimit `json:"reached,omitempty"`
 }
 
-// IntervalCount counts acts within five minutes.
+// IntervalCount counts grants or restarts within an interval of 5 minutes.
 type IntervalCount struct {
-	// startTime is when the five minutes began.
+	// startTime is when the interval began.
 	// +required
 	StartTime metav1.Time `json:"startTime,omitzero"`
 
-	// count is how many acts there were.
+	// count is the number of grants or restarts within the interval.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	Count int32 `json:"count,omitempty"`
@@ -129,21 +139,21 @@ type IntervalCount struct {
 type Limit string
 
 const (
-	// LimitGrants: as many members were added as maxGrantsPerHour allows.
+	// LimitGrants means that the operator added as many members as maxGrantsPerHour allows.
 	LimitGrants Limit = "GrantsPerHour"
-	// LimitRestarts: as many restarts were begun as maxRestartsPerHour allows.
+	// LimitRestarts means that the operator started as many restarts as maxRestartsPerHour allows.
 	LimitRestarts Limit = "RestartsPerHour"
-	// LimitCircuitBreaker: pods request more repositories than circuitBreaker allows.
+	// LimitCircuitBreaker means that pods request more repositories than circuitBreaker allows.
 	LimitCircuitBreaker Limit = "CircuitBreaker"
 )
 
-// ReachedLimit is a limit that holds up a grant or a restart.
+// ReachedLimit is a limit that delays a grant or a restart.
 type ReachedLimit struct {
-	// limit is its name.
+	// limit is the name of the limit.
 	// +required
 	Limit Limit `json:"limit,omitempty"`
 
-	// resetTime is when the limit allows the next one.
+	// resetTime is when the limit allows the next grant or restart.
 	// +required
 	ResetTime metav1.Time `json:"resetTime,omitzero"`
 }

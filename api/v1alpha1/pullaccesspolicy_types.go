@@ -209,7 +209,7 @@ type PullAccessPolicyStatus struct {
 	// +kubebuilder:validation:MaxItems=8
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// limits counts the grants and restarts under this policy in the last hour.
+	// limits counts the grants and restarts under this policy within the last 65 minutes.
 	// +optional
 	Limits LimitsStatus `json:"limits,omitzero"`
 
