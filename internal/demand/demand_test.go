@@ -252,7 +252,7 @@ func TestRandomChanges(t *testing.T) {
 	}
 }
 
-// TestWatchBeginsWithTheNeedsOfNow: whoever watches late misses nothing.
+// TestWatchBeginsWithTheNeedsOfNow: a watch that begins late misses no need.
 func TestWatchBeginsWithTheNeedsOfNow(t *testing.T) {
 	store := New(clocktesting.NewFakePassiveClock(time.Unix(0, 0)))
 	store.Set(types.NamespacedName{Namespace: "shop", Name: "web"}, []Need{{Repository: imageref.Repository{Project: "p", Location: "l", Name: "n"}, Member: "m"}}, time.Time{})
