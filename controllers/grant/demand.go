@@ -10,7 +10,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/decision"
@@ -22,8 +21,7 @@ import (
 // rollout, a scale-down and a drained node take pods away for less.
 const notNeededAfter = 15 * time.Minute
 
-// pollDemand is how often a grant that no pod needs is evaluated again. A need that arrives
-// before the cache shows that the grant waits for one does not wake the controller.
+// pollDemand is how often a grant that no pod needs is evaluated again.
 const pollDemand = time.Minute
 
 // needed reports whether the operator may go on with the grant: a pod needs it now, its
@@ -46,16 +44,22 @@ func (r *Reconciler) considerAbsence(w *work, g *v1alpha1.PullAccessGrant) {
 		return
 	}
 	w.wake(now.Add(pollDemand))
+	r.unneeded.Add(g.Name, true, 2*pollDemand)
+	if _, demanded := r.Demand.Of(g.Name); demanded { // The need came before it could wake the grant.
+		w.wake(now)
+		return
+	}
 	if absent {
 		w.change(g, func() { grantstatus.AwaitDemand(g) }, nil)
 	}
 }
 
-// awaitsDemand reports whether the grant is on record as one that no pod needs.
-func (r *Reconciler) awaitsDemand(ctx context.Context, name string) bool {
-	g := &v1alpha1.PullAccessGrant{}
-	err := r.Client.Get(ctx, client.ObjectKey{Name: name}, g)
-	return err == nil && grantstatus.Reason(g) == v1alpha1.ReasonNotRequested
+// takeUnneeded reports once whether a pass has found that no pod needs the grant: a need
+// wakes it then. A need of any other grant ends no wait for others on its repository.
+func (r *Reconciler) takeUnneeded(name string) bool {
+	_, found := r.unneeded.Get(name)
+	r.unneeded.Remove(name)
+	return found
 }
 
 // selectsNamespace reports whether the policy selects, by its labels of now, a namespace

@@ -81,6 +81,9 @@ type Reconciler struct {
 	// checked is when each repository was last looked at for members that were taken
 	// out. It may be lost: they are then looked at once more.
 	checked *cache.LRUExpireCache
+	// unneeded are the names of grants that a pass found without a pod that needs them. It
+	// may be lost: they are evaluated again within pollDemand.
+	unneeded *cache.LRUExpireCache
 	// wait pauses an edit.
 	wait func(context.Context, time.Duration) error
 }
@@ -88,6 +91,7 @@ type Reconciler struct {
 // New completes a reconciler.
 func New(r Reconciler) *Reconciler {
 	r.checked = cache.NewLRUExpireCacheWithClock(repositoriesKept, r.Clock)
+	r.unneeded = cache.NewLRUExpireCacheWithClock(repositoriesKept, r.Clock)
 	r.wait = waitFor
 	return &r
 }

@@ -53,9 +53,9 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 		handler.TypedEnqueueRequestsFromMapFunc(r.repositories),
 		predicate.TypedGenerationChangedPredicate[*v1alpha1.PullAccessPolicy]{})
 	// A grant that a pod requests is woken by its record, which waits for others.
-	needs := source.TypedFunc[imageref.Repository](func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[imageref.Repository]) error {
+	needs := source.TypedFunc[imageref.Repository](func(_ context.Context, queue workqueue.TypedRateLimitingInterface[imageref.Repository]) error {
 		r.Demand.Watch(func(need demand.Need) {
-			if r.awaitsDemand(ctx, need.Grant()) {
+			if r.takeUnneeded(need.Grant()) {
 				queue.AddAfter(need.Repository, together)
 			}
 		})
