@@ -66,11 +66,6 @@ func (o *Observer) readContent(ctx context.Context, need diagnosis.Need, facts *
 // at: the answer would come from before it.
 const settleAfter = time.Minute
 
-// spreadsWithin is how long a change of IAM takes to spread at the most; what
-// fails longer than that after a grant fails for another reason.
-// https://cloud.google.com/iam/docs/access-change-propagation
-const spreadsWithin = 15 * time.Minute
-
 // readAccess reads who lets the puller in. Our own grant of a moment ago needs no look.
 func (o *Observer) readAccess(ctx context.Context, need diagnosis.Need, facts *diagnosis.Facts) error {
 	repository, member := facts.Reference.Repository, facts.Puller.Member()
@@ -97,7 +92,7 @@ func (o *Observer) readAccess(ctx context.Context, need diagnosis.Need, facts *d
 	if ours || begun || removed {
 		facts.OwnGrant = own.Name
 		facts.OwnGrantFound = own.Status.Origin == v1alpha1.OriginFound
-		facts.OwnGrantSettled = ours && o.Clock.Since(granted.Time) > spreadsWithin
+		facts.OwnGrantSettled = ours && grantstatus.Propagated(own, o.Clock.Now())
 	}
 	return nil
 }
