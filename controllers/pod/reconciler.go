@@ -18,10 +18,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
@@ -30,8 +28,8 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/demand"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/events"
+	"github.com/pull-access/pull-access-operator/internal/explanation"
 	"github.com/pull-access/pull-access-operator/internal/facts"
-	"github.com/pull-access/pull-access-operator/internal/metrics"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
@@ -183,7 +181,11 @@ func needsOf(all []judged, owner v1alpha1.Workload) []demand.Need {
 // if a fact could not be read or the grant has no room, otherwise 0.
 func (r *Reconciler) handle(ctx context.Context, pod *corev1.Pod, j judged, owner v1alpha1.Workload) (after time.Duration, _ error) {
 	if j.denial != nil {
-		r.explain(ctx, pod, j.failure, j.diagnosis, j.denial)
+		record, err := r.recordOf(ctx, j.diagnosis)
+		if err != nil {
+			return 0, err
+		}
+		r.explain(ctx, pod, j.failure, explanation.Input{Diagnosis: j.diagnosis, Refusal: j.denial, Record: record})
 		return j.diagnosis.RetryAfter, r.noteRefusal(ctx, j.diagnosis, j.denial)
 	}
 	full, err := r.request(ctx, pod, j.failure, j.diagnosis, j.grant, owner)
@@ -196,20 +198,3 @@ func (r *Reconciler) handle(ctx context.Context, pod *corev1.Pod, j judged, owne
 // fullAgain is the delay before a retry if the grant has no room for the workload, or the
 // demand none for the pod.
 const fullAgain = 30 * time.Second
-
-// explain says why nothing is granted, once for each change of the answer.
-// A refusal is an outcome: a change of the pod, the policies or the namespace
-// brings us back, and only a fact that was unreadable is asked for again.
-func (r *Reconciler) explain(ctx context.Context, pod *corev1.Pod, failure pullfailure.Failure, d diagnosis.Diagnosis, refusal *decision.Refusal) {
-	if r.memory.changed(pod, failure, refusal.Reason+refusal.Sentence) {
-		log.FromContext(ctx).V(1).Info("Refused a grant", "Pod", klog.KObj(pod), "container", failure.Container,
-			"cause", d.Facts.Cause.Cause, "evidence", d.Facts.Cause.Evidence, "reason", refusal.Reason, "actor", d.Actor,
-			"policy", refusal.Policy, "field", refusal.Field)
-		events.Refused(r.Recorder, pod, failure.Container, refusal.Reason, refusal.Sentence, refusal.Command, d.Reason.Page())
-		result := metrics.OutcomeRefuse
-		if refusal.Reason == v1alpha1.ReasonDryRun {
-			result = metrics.OutcomeDryRun
-		}
-		metrics.Decision(result, refusal.Reason)
-	}
-}

@@ -20,12 +20,10 @@ import (
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
-	"github.com/pull-access/pull-access-operator/internal/events"
+	"github.com/pull-access/pull-access-operator/internal/explanation"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
-	"github.com/pull-access/pull-access-operator/internal/message"
-	"github.com/pull-access/pull-access-operator/internal/metrics"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
@@ -48,6 +46,7 @@ func (r *Reconciler) request(ctx context.Context, pod *corev1.Pod, failure pullf
 			full = true // The grant controller discards the status first.
 			return nil
 		case grantstatus.RevokedByPerson(object) && !grantstatus.Ended(object), grantstatus.Refused(object) != "":
+			r.explain(ctx, pod, failure, explanation.Input{Diagnosis: d, Grant: grant, Record: object})
 			return nil // The grant is about to end.
 		case withdrawn(object, d) || outranked(object, grant):
 			if grantstatus.Granted(object) {
@@ -56,10 +55,11 @@ func (r *Reconciler) request(ctx context.Context, pod *corev1.Pod, failure pullf
 			grantstatus.Reopen(object, owner, grant.Policy(), r.Clock.Now())
 			return nil
 		case closed(object) && !grantstatus.MayReopen(object, pod.CreationTimestamp.Time):
-			r.explainEnd(ctx, pod, failure, object, d)
+			r.explain(ctx, pod, failure, explanation.Input{Diagnosis: d, Grant: grant, Record: object})
 			return nil
 		}
-		r.tell(pod, failure, object, grant)
+		// The Event comes first: joining may reopen a grant that was carried out meanwhile.
+		r.explain(ctx, pod, failure, explanation.Input{Diagnosis: d, Grant: grant, Record: object})
 		full, err = r.join(ctx, object, owner, grant.Policy())
 		return err
 	})
@@ -84,32 +84,6 @@ func outranked(g *v1alpha1.PullAccessGrant, grant *decision.Grant) bool {
 func closed(g *v1alpha1.PullAccessGrant) bool {
 	reason := grantstatus.Reason(g)
 	return g.DeletionTimestamp == nil && reason != "" && (grantstatus.Ended(g) || reason == v1alpha1.ReasonPolicyGone)
-}
-
-// explainEnd says why a grant that has ended is not asked for again.
-func (r *Reconciler) explainEnd(ctx context.Context, pod *corev1.Pod, failure pullfailure.Failure, g *v1alpha1.PullAccessGrant, d diagnosis.Diagnosis) {
-	r.explain(ctx, pod, failure, d, &decision.Refusal{
-		Reason: grantstatus.Reason(g), Sentence: grantstatus.Why(g), Policy: grantstatus.PolicyName(g), Command: message.ShowCommand(g.Name),
-	})
-}
-
-// tell says what the pod waits for. It comes before the workload is put on
-// record: writing that may bring back a grant which has been carried out meanwhile.
-func (r *Reconciler) tell(pod *corev1.Pod, failure pullfailure.Failure, object *v1alpha1.PullAccessGrant, grant *decision.Grant) {
-	waits, asks := grantstatus.Granted(object), grant.Mode() == v1alpha1.ModeApprove
-	if !r.memory.changed(pod, failure, fmt.Sprint(object.Name, waits, asks)) {
-		return
-	}
-	switch {
-	case waits:
-		events.WaitingForAccess(r.Recorder, pod, object)
-	case asks:
-		events.WaitingForApproval(r.Recorder, pod, object, grant.Policy())
-		metrics.Decision(metrics.OutcomeAsk, v1alpha1.ReasonWaitingForApproval)
-	default:
-		events.AccessRequested(r.Recorder, pod, object, grant.Policy())
-		metrics.Decision(metrics.OutcomeGrant, v1alpha1.ReasonPolicyEnforces)
-	}
 }
 
 // ensureGrant makes the grant's record if there is none. It carries its finalizer from

@@ -130,7 +130,7 @@ func judge(policy *v1alpha1.PullAccessPolicy, in Input) *Refusal {
 		if !s.passes {
 			sentence, why := say(policy, in.Diagnosis, s)
 			return &Refusal{
-				Reason: s.reason, Policy: policy.Name, Field: s.field, Command: commandAfter(s, in.Diagnosis),
+				Reason: s.reason, Policy: policy.Name, Field: s.field, Command: commandAfter(policy, in, s),
 				Sentence: sentence, Why: why, Would: would(s, in.Diagnosis), rank: i + 1,
 			}
 		}

@@ -4,6 +4,8 @@
 package decision
 
 import (
+	"k8s.io/apimachinery/pkg/util/validation"
+
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/message"
@@ -22,6 +24,14 @@ const (
 	ReasonVirtualRepository            = "VirtualRepository"
 )
 
+// Reasons lists the reasons of a refusal by policy.
+func Reasons() []string {
+	return []string{
+		ReasonNoPolicy, ReasonNamespaceNotSelected, ReasonPodNotSelected, ReasonRepositoryNotListed, ReasonServiceAccountNotListed,
+		ReasonComputeDefaultServiceAccount, ReasonVirtualRepository, v1alpha1.ReasonPolicyGone, v1alpha1.ReasonPaused, v1alpha1.ReasonDryRun,
+	}
+}
+
 // Refusal says why nothing is granted. It is an outcome, not an error.
 type Refusal struct {
 	// Reason is one of the constants above or a diagnosis.Reason.
@@ -30,7 +40,8 @@ type Refusal struct {
 	Sentence string
 	// Why is the part of Sentence that is about the policies, "" if none was asked.
 	Why string
-	// Command is what a person can paste next, "" if none.
+	// Command is what a person can paste next, "" if none. It never grants what a policy
+	// refuses.
 	Command string
 	// Policy is the policy that came closest to allowing it, "" if none was asked.
 	Policy string
@@ -66,14 +77,26 @@ func say(policy *v1alpha1.PullAccessPolicy, d diagnosis.Diagnosis, s step) (sent
 	return d.Sentence + " " + why, why
 }
 
-// commandAfter offers to grant by hand only what the policy is silent about, not
-// what it forbids.
-func commandAfter(s step, d diagnosis.Diagnosis) string {
-	if s.reason == ReasonComputeDefaultServiceAccount || s.reason == ReasonVirtualRepository {
-		return ""
+// commandAfter returns the command that changes what refused. It never grants the access
+// past the policy.
+func commandAfter(policy *v1alpha1.PullAccessPolicy, in Input, s step) string {
+	switch {
+	case !isName(policy.Name):
+		return "" // A shell runs the command.
+	case s.reason == v1alpha1.ReasonPolicyGone:
+		return message.ListPoliciesCommand
+	case s.reason == v1alpha1.ReasonPaused:
+		return message.ResumeCommand(policy.Name)
+	case s.reason == v1alpha1.ReasonDryRun:
+		return message.EnforceCommand(policy.Name)
+	case s.reason == ReasonNamespaceNotSelected && in.Pod.NamespaceLabelsOmitted && isName(in.Pod.Namespace):
+		return message.EditNamespaceCommand(in.Pod.Namespace)
+	default:
+		return message.EditPolicyCommand(policy.Name)
 	}
-	return d.Command
 }
+
+func isName(name string) bool { return len(validation.IsDNS1123Subdomain(name)) == 0 }
 
 // would is what the mode alone has kept from being granted.
 func would(s step, d diagnosis.Diagnosis) v1alpha1.WouldGrant {

@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/events"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/explanation"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 	"github.com/pull-access/pull-access-operator/internal/message"
 )
@@ -34,17 +35,26 @@ const (
 	actionRecover  = "Recover"
 )
 
-// Refused tells the owner of a pod why its image cannot be pulled, what to do, and
-// where more is said of it, as far as a note has room.
-func Refused(r Recorder, pod *corev1.Pod, container, reason, sentence, command, page string) {
-	note := sentence
-	if next := message.NextStep(command); command != "" && len(note)+len(next) <= maxNote {
+// Explained tells the owner of a pod why its image cannot be pulled and what to do, with
+// the command and the page as far as the note has room. related is the grant that it is
+// about, nil if none exists.
+func Explained(r Recorder, pod *corev1.Pod, container string, related *v1alpha1.PullAccessGrant, e explanation.Explanation) {
+	note := e.Sentence
+	if next := message.NextStep(e.NextStep); e.NextStep != "" && len(note)+len(next) <= maxNote {
 		note += next
 	}
-	if see := message.SeePage(page); page != "" && len(note)+len(see) <= maxNote {
+	if see := message.SeePage(e.Page); e.Page != "" && len(note)+len(see) <= maxNote {
 		note += see
 	}
-	emit(r, containerOf(pod, container), nil, corev1.EventTypeWarning, reason, actionDiagnose, note)
+	eventType := corev1.EventTypeWarning
+	if e.Progresses() {
+		eventType = corev1.EventTypeNormal
+	}
+	var grant runtime.Object
+	if related != nil {
+		grant = related
+	}
+	emit(r, containerOf(pod, container), grant, eventType, e.Reason, actionDiagnose, note)
 }
 
 // containerOf refers to one container of the pod. The recorder takes events of one
@@ -60,25 +70,9 @@ func containerOf(pod *corev1.Pod, name string) *corev1.ObjectReference {
 	return of
 }
 
-// AccessRequested tells the owner of a pod that its image will be made readable.
-func AccessRequested(r Recorder, pod *corev1.Pod, g *v1alpha1.PullAccessGrant, policy string) {
-	emit(r, pod, g, corev1.EventTypeNormal, "AccessRequested", actionGrant, message.AccessRequested(repository(g), account(g), policy, g.Name))
-}
-
 // ApprovalAsked tells who may approve that a grant waits for them.
 func ApprovalAsked(r Recorder, about, related runtime.Object, sentence string) {
 	emit(r, about, related, corev1.EventTypeNormal, v1alpha1.ReasonWaitingForApproval, actionGrant, sentence)
-}
-
-// WaitingForApproval tells the owner of a pod that a person has to say yes.
-func WaitingForApproval(r Recorder, pod *corev1.Pod, g *v1alpha1.PullAccessGrant, policy string) {
-	emit(r, pod, g, corev1.EventTypeNormal, v1alpha1.ReasonWaitingForApproval, actionGrant, message.WaitingForApproval(repository(g), account(g), policy, g.Name))
-}
-
-// WaitingForAccess tells the owner of a pod that the grant it needs was made and
-// is taking effect.
-func WaitingForAccess(r Recorder, pod *corev1.Pod, g *v1alpha1.PullAccessGrant) {
-	emit(r, pod, g, corev1.EventTypeNormal, v1alpha1.ReasonWaitingForPropagation, actionGrant, message.WaitingForAccess(repository(g), account(g)))
 }
 
 // AccessGranted tells that the member was added to the repository's policy.

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/explanation"
 )
 
 type event struct {
@@ -52,24 +53,27 @@ func TestCatalogue(t *testing.T) {
 		reason    string
 		names     []string
 	}{
-		"Refused":         {func(r Recorder) { Refused(r, pod, "app", "NoPolicy", given, "", "") }, warning, "NoPolicy", []string{given}},
-		"AccessRequested": {func(r Recorder) { AccessRequested(r, pod, grant, "prod") }, normal, "AccessRequested", []string{"policy prod", grant.Name}},
-		"ApprovalAsked":   {func(r Recorder) { ApprovalAsked(r, grant, policy, given) }, normal, "WaitingForApproval", []string{given}},
-		"WaitingForApproval": {
-			func(r Recorder) { WaitingForApproval(r, pod, grant, "prod") }, normal, "WaitingForApproval",
-			[]string{"policy prod", "kubectl pullaccess approve " + grant.Name},
+		"Explained denial": {
+			func(r Recorder) {
+				Explained(r, pod, "app", nil, explanation.Explanation{Reason: "NoPolicy", Sentence: given})
+			}, warning, "NoPolicy", []string{given},
 		},
-		"AccessKept":       {func(r Recorder) { AccessKept(r, grant, given) }, normal, "AccessKept", []string{given}},
-		"WaitingForAccess": {func(r Recorder) { WaitingForAccess(r, pod, grant) }, normal, "WaitingForPropagation", nil},
-		"AccessGranted":    {func(r Recorder) { AccessGranted(r, pod, policy, grant) }, normal, "AccessGranted", nil},
-		"AccessFound":      {func(r Recorder) { AccessFound(r, pod, policy, grant) }, normal, "AlreadyGranted", []string{"nothing was written"}},
-		"GrantRefused":     {func(r Recorder) { GrantRefused(r, pod, policy, "Conflict", given) }, warning, "Conflict", []string{given}},
-		"AccessRevoked":    {func(r Recorder) { AccessRevoked(r, grant) }, normal, "AccessRevoked", nil},
-		"Restarted":        {func(r Recorder) { Restarted(r, pod, policy, stuck, grant) }, normal, "Restarted", []string{"Deployment shop/web"}},
-		"LeftToKubelet":    {func(r Recorder) { LeftToKubelet(r, pod, policy, given) }, normal, "LeftToKubelet", []string{given}},
-		"Recovered":        {func(r Recorder) { Recovered(r, pod, policy, stuck, grant) }, normal, "Recovered", []string{"Deployment shop/web"}},
-		"Ineffective":      {func(r Recorder) { Ineffective(r, pod, policy, given) }, warning, "Ineffective", []string{given}},
-		"PolicyTrouble":    {func(r Recorder) { PolicyTrouble(r, policy, "CloudForbidden", given) }, warning, "CloudForbidden", []string{given}},
+		"Explained progress": {
+			func(r Recorder) {
+				Explained(r, pod, "app", grant, explanation.Explanation{Reason: "AccessRequested", Sentence: given})
+			}, normal, "AccessRequested", []string{given},
+		},
+		"ApprovalAsked": {func(r Recorder) { ApprovalAsked(r, grant, policy, given) }, normal, "WaitingForApproval", []string{given}},
+		"AccessKept":    {func(r Recorder) { AccessKept(r, grant, given) }, normal, "AccessKept", []string{given}},
+		"AccessGranted": {func(r Recorder) { AccessGranted(r, pod, policy, grant) }, normal, "AccessGranted", nil},
+		"AccessFound":   {func(r Recorder) { AccessFound(r, pod, policy, grant) }, normal, "AlreadyGranted", []string{"nothing was written"}},
+		"GrantRefused":  {func(r Recorder) { GrantRefused(r, pod, policy, "Conflict", given) }, warning, "Conflict", []string{given}},
+		"AccessRevoked": {func(r Recorder) { AccessRevoked(r, grant) }, normal, "AccessRevoked", nil},
+		"Restarted":     {func(r Recorder) { Restarted(r, pod, policy, stuck, grant) }, normal, "Restarted", []string{"Deployment shop/web"}},
+		"LeftToKubelet": {func(r Recorder) { LeftToKubelet(r, pod, policy, given) }, normal, "LeftToKubelet", []string{given}},
+		"Recovered":     {func(r Recorder) { Recovered(r, pod, policy, stuck, grant) }, normal, "Recovered", []string{"Deployment shop/web"}},
+		"Ineffective":   {func(r Recorder) { Ineffective(r, pod, policy, given) }, warning, "Ineffective", []string{given}},
+		"PolicyTrouble": {func(r Recorder) { PolicyTrouble(r, policy, "CloudForbidden", given) }, warning, "CloudForbidden", []string{given}},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -97,7 +101,7 @@ func TestCatalogue(t *testing.T) {
 	}
 }
 
-func TestRefusedNamesTheCommandThatFits(t *testing.T) {
+func TestExplainedNamesTheCommandThatFits(t *testing.T) {
 	command := "gcloud artifacts repositories list"
 	for name, tc := range map[string]struct {
 		sentence string
@@ -111,7 +115,7 @@ func TestRefusedNamesTheCommandThatFits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var r fakeRecorder
-			Refused(&r, pod, "app", "NoPolicy", tc.sentence, command, page)
+			Explained(&r, pod, "app", nil, explanation.Explanation{Reason: "NoPolicy", Sentence: tc.sentence, NextStep: command, Page: page})
 			want := tc.sentence
 			if tc.want {
 				want += " Next: " + command
@@ -150,7 +154,7 @@ const page = "https://example.com/#x"
 func TestNoteIsNoFormat(t *testing.T) {
 	var r fakeRecorder
 	const sentence = "Image x%3Ay%d is missing."
-	Refused(&r, pod, "app", "ImageNotFound", sentence, "", "")
+	Explained(&r, pod, "app", nil, explanation.Explanation{Reason: "ImageNotFound", Sentence: sentence})
 	if r[0].note != sentence {
 		t.Errorf("note %q, want %q", r[0].note, sentence)
 	}

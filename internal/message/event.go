@@ -14,21 +14,6 @@ func NextStep(command string) string { return " Next: " + command }
 // SeePage follows the sentence of a denial, and gives the page that explains it.
 func SeePage(page string) string { return " See " + page }
 
-// AccessRequested says that the operator requests access under the policy.
-func AccessRequested(repository imageref.Repository, account, policy, grant string) string {
-	return "Asked for read access to " + repositoryName(repository) + " for " + accountName(account) + ", which policy " + policy + " allows; PullAccessGrant " + grant + " shows how far it is."
-}
-
-// WaitingForApproval says that the grant needs a review under the policy.
-func WaitingForApproval(repository imageref.Repository, account, policy, grant string) string {
-	return "Read access to " + repositoryName(repository) + " for " + accountName(account) + " waits for a person's approval under policy " + policy + " (kubectl pullaccess approve " + grant + ")."
-}
-
-// WaitingForAccess says that the operator granted access and that IAM propagates it.
-func WaitingForAccess(repository imageref.Repository, account string) string {
-	return "Read access to " + repositoryName(repository) + " was granted to " + accountName(account) + "; the change is spreading, and the pull is tried again by itself."
-}
-
 // AccessGranted says that the operator granted access.
 func AccessGranted(repository imageref.Repository, account string) string {
 	return "Granted read access to " + repositoryName(repository) + " to " + accountName(account) + "."

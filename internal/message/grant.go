@@ -90,6 +90,3 @@ func RemoveCommand(repository imageref.Repository, member string) string {
 	return fmt.Sprintf("gcloud artifacts repositories remove-iam-policy-binding %s --project=%s --location=%s --role=roles/artifactregistry.reader --member=%s",
 		repository.Name, repository.Project, repository.Location, member)
 }
-
-// ShowCommand is the command that shows the grant.
-func ShowCommand(grant string) string { return "kubectl pullaccess grants " + grant }

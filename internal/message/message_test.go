@@ -36,11 +36,14 @@ var (
 
 // sentences are texts that stand for themselves.
 var sentences = map[string]string{
+	"AccessApproved":         AccessApproved(Reviewed(v1alpha1.ReviewApproved, "ann@example.com", "ticket 7"), repository, account),
+	"AccessBlocked":          AccessBlocked(repository, account, grant),
 	"AccessFound":            AccessFound(repository, account),
 	"AccessGranted":          AccessGranted(repository, account),
 	"AccessKept":             AccessKept(MemberNotOurs),
-	"AccessRequested":        AccessRequested(repository, account, policy, grant),
+	"AccessRequested":        AccessRequested(repository, account, policy),
 	"AccessRevoked":          AccessRevoked(repository, account),
+	"AccessRevoking":         AccessRevoking("", repository, account),
 	"AccountNotFound":        AccountNotFound(account),
 	"AddingMember":           AddingMember,
 	"Approved":               Approved,
@@ -107,7 +110,7 @@ var sentences = map[string]string{
 	"SelectorMismatch":       SelectorMismatch,
 	"TooManyPrincipals":      TooManyPrincipals(repository, 1500),
 	"WaitingForAccess":       WaitingForAccess(repository, account),
-	"WaitingForApproval":     WaitingForApproval(repository, account, policy, grant),
+	"WaitingForApproval":     WaitingForApproval(repository, account, policy),
 	"WaitingForPropagation":  WaitingForPropagation,
 	"WaitingForReview":       WaitingForReview(grant, noon),
 	"WithinLimits":           WithinLimits,
@@ -129,9 +132,18 @@ var sentences = map[string]string{
 // in common.
 var parts = map[string]string{
 	"AccountNotListed":        AccountNotListed(account),
+	"ApproveCommand":          ApproveCommand(grant),
 	"BoundedRequestReason":    BoundedRequestReason(256, grant),
+	"CloudNotAsked":           CloudNotAsked, // It ends with a command.
 	"ComputeDefaultAccount":   ComputeDefaultAccount(account),
+	"DeclareCommand":          DeclareCommand(grant),
+	"DescribePolicyCommand":   DescribePolicyCommand(policy),
+	"EditNamespaceCommand":    EditNamespaceCommand("shop"),
+	"EditPolicyCommand":       EditPolicyCommand(policy),
+	"EnforceCommand":          EnforceCommand(policy),
 	"InvalidSelector":         InvalidSelector("spec.podSelector", errors.New("no operator")), // It begins with the field.
+	"ListPoliciesCommand":     ListPoliciesCommand,
+	"LoginCommand":            LoginCommand,
 	"MemberKeptForOthers":     MemberKeptForOthers(RemoveCommand(repository, account)),
 	"MemberNotOurs":           MemberNotOurs,
 	"MemberRemoved":           MemberRemoved,
@@ -148,6 +160,7 @@ var parts = map[string]string{
 	"RepositoryNotListed":     RepositoryNotListed(repository),
 	"RequestReason":           RequestReason(grant),
 	"RestartRejected":         RestartRejected("forbidden"), // It ends as the error does.
+	"ResumeCommand":           ResumeCommand(policy),
 	"RetriesEvery":            RetriesEvery(10 * time.Minute),
 	"RevokeByHand":            RevokeByHand(3, RemoveCommand(repository, "serviceAccount:"+account)),
 	"SeeGrant":                SeeGrant(grant),
