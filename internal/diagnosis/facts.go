@@ -63,6 +63,8 @@ type Obstacle struct {
 	Identifier string
 	// RetryAfter is the delay until the fact may be readable, for Unavailable. It is 0 if unknown.
 	RetryAfter time.Duration
+	// NoCredentials reports that there are no credentials to ask Google with, for Unavailable.
+	NoCredentials bool
 }
 
 // ObstacleKind is why a fact is unknown.
@@ -90,6 +92,16 @@ const (
 	// InvalidLocation: Google rejects the request, most likely because of its location.
 	InvalidLocation
 )
+
+// LacksCredentials reports whether a fact was not read because there are no credentials.
+func (f Facts) LacksCredentials() bool {
+	for _, o := range []Obstacle{f.Puller.Obstacle, f.Repository.Obstacle, f.Access.Obstacle, f.Content.Obstacle} {
+		if o.NoCredentials {
+			return true
+		}
+	}
+	return false
+}
 
 // Refused reports whether Google denies access to the asking account itself. Somebody must
 // then grant it access first.

@@ -39,13 +39,6 @@ const (
 // the command and the page as far as the note has room. related is the grant that it is
 // about, nil if none exists.
 func Explained(r Recorder, pod *corev1.Pod, container string, related *v1alpha1.PullAccessGrant, e explanation.Explanation) {
-	note := e.Sentence
-	if next := message.NextStep(e.NextStep); e.NextStep != "" && len(note)+len(next) <= maxNote {
-		note += next
-	}
-	if see := message.SeePage(e.Page); e.Page != "" && len(note)+len(see) <= maxNote {
-		note += see
-	}
 	eventType := corev1.EventTypeWarning
 	if e.Progresses() {
 		eventType = corev1.EventTypeNormal
@@ -54,7 +47,7 @@ func Explained(r Recorder, pod *corev1.Pod, container string, related *v1alpha1.
 	if related != nil {
 		grant = related
 	}
-	emit(r, containerOf(pod, container), grant, eventType, e.Reason, actionDiagnose, note)
+	emit(r, containerOf(pod, container), grant, eventType, e.Reason, actionDiagnose, e.Note(maxNote))
 }
 
 // containerOf refers to one container of the pod. The recorder takes events of one

@@ -149,7 +149,7 @@ func (f *fault) obstacle(permission string) diagnosis.Obstacle {
 	case perimeter:
 		o.Kind = diagnosis.Perimeter
 	case unavailable, conflict, noCredentials:
-		o.Kind, o.RetryAfter = diagnosis.Unavailable, f.retryAfter
+		o.Kind, o.RetryAfter, o.NoCredentials = diagnosis.Unavailable, f.retryAfter, f.kind == noCredentials
 	default: // Asking again brings the same answer.
 	}
 	return o
