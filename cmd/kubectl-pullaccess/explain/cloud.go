@@ -16,6 +16,7 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/facts"
 	"github.com/pull-access/pull-access-operator/internal/gcp"
+	"github.com/pull-access/pull-access-operator/internal/message"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
@@ -90,13 +91,22 @@ func (o *options) cluster() (diagnosis.Cluster, error) {
 // with the cloud: the operator's is to call the program, and that was done.
 func (o *options) offerCloud(found []outage.Finding, arguments []string) {
 	for i := range found {
-		d := &found[i].Diagnosis
+		e := &found[i].Explanation
 		switch {
-		case d.Reason != diagnosis.Reason(pullfailure.PermissionDenied):
+		case e.Reason != string(pullfailure.PermissionDenied):
 		case len(o.files) > 0:
-			d.Command = o.again(arguments) + " --cloud"
-		case d.Command != "":
-			d.Command += " --cloud"
+			e.NextStep = o.again(arguments) + " --cloud"
+		case e.NextStep != "":
+			e.NextStep += " --cloud"
+		}
+	}
+}
+
+// offerLogin has the next step of what only the cloud can tell be to get credentials.
+func offerLogin(found []outage.Finding) {
+	for i := range found {
+		if e := &found[i].Explanation; e.Reason == string(pullfailure.PermissionDenied) {
+			e.NextStep = message.LoginCommand
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
 	"github.com/pull-access/pull-access-operator/hack/gcpemulator"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/explanation"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
@@ -47,7 +48,7 @@ func acme(t *testing.T) *gcpemulator.Emulator {
 }
 
 // TestGoldenGrant: three accesses are missing. One policy allows the first, another
-// would but for DryRun, and none lists the third; the command opens each by hand.
+// would but for DryRun, and none lists the third; no command bypasses a policy.
 func TestGoldenGrant(t *testing.T) {
 	got, err := explain(t, "", "-f", "testdata/denied.yaml", "--cloud", "--gcp-endpoint="+acme(t).URL())
 	if !errors.Is(err, exit.ErrFailures) {
@@ -102,7 +103,7 @@ func TestOffersCloud(t *testing.T) {
 		t.Errorf("%s: it offers %s, want %s", reason, command, want)
 	}
 	reason, command = reasonOf("deployment/ledger", "-f", file, "-n", "pay", "--cloud", "--gcp-endpoint="+cloud.URL())
-	if reason != "AccessMissing" || !strings.HasPrefix(command, "gcloud artifacts repositories add-iam-policy-binding ") {
+	if reason != "AccessRequested" || !strings.HasPrefix(command, "kubectl pullaccess grants ledger.gke-nodes.") {
 		t.Errorf("with the cloud it finds %s and offers %s", reason, command)
 	}
 }
@@ -112,15 +113,15 @@ func TestOffersCloud(t *testing.T) {
 func TestOffersCloudLive(t *testing.T) {
 	const command = "kubectl pullaccess explain web --namespace=shop"
 	found := []outage.Finding{
-		{Diagnosis: diagnosis.Diagnosis{Reason: diagnosis.Reason(pullfailure.PermissionDenied), Command: command}},
-		{Diagnosis: diagnosis.Diagnosis{Reason: diagnosis.PullSecretUsed, Command: "kubectl describe secret s"}},
+		{Explanation: explanation.Explanation{Reason: string(pullfailure.PermissionDenied), NextStep: command}},
+		{Explanation: explanation.Explanation{Reason: string(diagnosis.PullSecretUsed), NextStep: "kubectl describe secret s"}},
 	}
 	o := options{config: genericclioptions.NewConfigFlags(false)}
 	o.offerCloud(found, nil)
-	if got := found[0].Diagnosis.Command; got != command+" --cloud" {
+	if got := found[0].Explanation.NextStep; got != command+" --cloud" {
 		t.Errorf("it offers %q", got)
 	}
-	if got := found[1].Diagnosis.Command; got != "kubectl describe secret s" {
+	if got := found[1].Explanation.NextStep; got != "kubectl describe secret s" {
 		t.Errorf("of a pull secret it offers %q", got)
 	}
 }

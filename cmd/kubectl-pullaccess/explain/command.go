@@ -6,7 +6,9 @@
 package explain
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +25,8 @@ import (
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/report"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/source"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/facts"
+	"github.com/pull-access/pull-access-operator/internal/message"
 )
 
 type options struct {
@@ -120,7 +124,7 @@ func (o *options) run(c *cobra.Command, arguments []string) error {
 	if err != nil {
 		return cluster.Hinted(o.config, err)
 	}
-	found, err := findings(c.Context(), o.observer(reader, cloud), snapshot)
+	found, err := o.findings(c.Context(), reader, cloud, &snapshot)
 	if err != nil {
 		return err
 	}
@@ -135,6 +139,28 @@ func (o *options) run(c *cobra.Command, arguments []string) error {
 		return exit.ErrFailures
 	}
 	return nil
+}
+
+// findings explains the failures. Without credentials it explains them without the cloud.
+func (o *options) findings(ctx context.Context, reader client.Reader, cloud facts.Cloud, snapshot *source.Snapshot) ([]outage.Finding, error) {
+	if len(snapshot.Pods) == 0 {
+		return nil, nil
+	}
+	records, err := readRecords(ctx, reader)
+	if err != nil {
+		return nil, exit.Unreached(err)
+	}
+	f := finder{observer: o.observer(reader, cloud), snapshot: *snapshot, records: records, clock: o.clock}
+	found, err := f.findings(ctx)
+	lacks := func(of outage.Finding) bool { return of.Diagnosis.Facts.LacksCredentials() }
+	if err != nil || !slices.ContainsFunc(found, lacks) {
+		return found, err
+	}
+	snapshot.Notes = append(snapshot.Notes, message.CloudNotAsked)
+	f.observer = o.observer(reader, nil)
+	found, err = f.findings(ctx)
+	offerLogin(found)
+	return found, err
 }
 
 func (o *options) snapshot(c *cobra.Command, request source.Request) (source.Snapshot, client.Reader, error) {

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
@@ -19,22 +20,31 @@ import (
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/source"
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/explanation"
 	"github.com/pull-access/pull-access-operator/internal/facts"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
-// findings diagnoses every failure of the snapshot as the operator does.
-func findings(ctx context.Context, observer *facts.Observer, snapshot source.Snapshot) ([]outage.Finding, error) {
-	found := make([][]outage.Finding, len(snapshot.Pods))
+// finder explains the failures of a snapshot as the operator does.
+type finder struct {
+	observer *facts.Observer
+	snapshot source.Snapshot
+	records  records
+	clock    clock.PassiveClock
+}
+
+// findings explains every failure of the snapshot.
+func (f *finder) findings(ctx context.Context) ([]outage.Finding, error) {
+	pods := f.snapshot.Pods
+	found := make([][]outage.Finding, len(pods))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(source.Parallel)
-	for i, p := range snapshot.Pods {
+	for i, p := range pods {
 		if p.DeletionTimestamp != nil {
 			continue // It will not be tried again.
 		}
-		events := snapshot.Events[client.ObjectKeyFromObject(p)]
 		group.Go(func() (err error) {
-			found[i], err = inPod(ctx, observer, p, events)
+			found[i], err = f.inPod(ctx, p)
 			return err
 		})
 	}
@@ -48,51 +58,82 @@ func findings(ctx context.Context, observer *facts.Observer, snapshot source.Sna
 	return all, nil
 }
 
-func inPod(ctx context.Context, observer *facts.Observer, p *corev1.Pod, events []*corev1.Event) ([]outage.Finding, error) {
+func (f *finder) inPod(ctx context.Context, p *corev1.Pod) ([]outage.Finding, error) {
 	var found []outage.Finding
-	for _, failure := range pullfailure.FromEvents(p, events) {
-		in, err := observer.Observe(ctx, p, failure, failure.Classify())
+	for _, failure := range pullfailure.FromEvents(p, f.snapshot.Events[client.ObjectKeyFromObject(p)]) {
+		in, err := f.observer.Observe(ctx, p, failure, failure.Classify())
 		if in.Diagnosis.Reason == "" && err != nil {
 			return nil, fmt.Errorf("pod %s/%s: %w", p.Namespace, p.Name, err)
 		}
-		finding := outage.Finding{Workload: source.WorkloadOf(p), Pod: p.Name, Container: failure.Container}
-		// An error means no more here than that the policies could not be read.
-		found = append(found, withPolicies(finding, in, err == nil))
+		// An error means no more here than that the policies were not read.
+		found = append(found, f.finding(p, failure.Container, in, err == nil))
 	}
 	return found, nil
 }
 
-// withPolicies adds the diagnosis, and what the policies make of a grant that would
-// help. The operator acts where one allows it; where none does, or only once a person
-// has approved, or none was read, people must. An access that was granted already
-// spreads and is tried by itself.
-func withPolicies(finding outage.Finding, in decision.Input, read bool) outage.Finding {
-	finding.Diagnosis, finding.Actor = in.Diagnosis, in.Diagnosis.Actor
-	if in.Diagnosis.Help != diagnosis.HelpYes {
-		return finding
+// finding explains one failure. policiesRead is false if the policies are unknown.
+func (f *finder) finding(p *corev1.Pod, container string, in decision.Input, policiesRead bool) outage.Finding {
+	d := in.Diagnosis
+	found := outage.Finding{Workload: source.WorkloadOf(p), Pod: p.Name, Container: container, Diagnosis: d}
+	of := explanation.Input{Diagnosis: d, Created: p.CreationTimestamp.Time, Now: f.clock.Now()}
+	of.Record = f.records.of(d.Facts, found.Workload)
+	if policiesRead && d.Help == diagnosis.HelpYes {
+		of.Grant, of.Refusal = decision.Decide(in)
+		found.Policy = policyOf(of)
 	}
-	finding.Actor = diagnosis.PlatformTeam
-	if in.Diagnosis.Reason == diagnosis.WaitingForPropagation {
-		finding.Actor = diagnosis.Nobody
+	found.Explanation = explanation.Of(of)
+	if isOpen(of) && found.Explanation.Reason == string(d.Reason) {
+		if reported, ok := f.reported(p, container, d); ok {
+			found.Explanation = reported
+		}
 	}
-	if !read {
-		return finding
-	}
-	grant, refusal := decision.Decide(in)
-	if refusal != nil {
-		finding.Policy, finding.Diagnosis.Command = refusal.Why, refusal.Command
-		return finding
-	}
-	finding.Actor, finding.Policy = diagnosis.Operator, "Policy "+grant.Policy()+" allows the operator to grant it."
-	if grant.Mode() == v1alpha1.ModeApprove && in.Diagnosis.Reason != diagnosis.WaitingForPropagation {
-		finding.Actor = diagnosis.PlatformTeam
-		finding.Policy = "Policy " + grant.Policy() + " allows it once a person has approved (kubectl pullaccess grants --waiting)."
-	}
-	return finding
+	return found
 }
 
-// tolerant reads the cluster for somebody who may not see the operator's own
-// records: where they cannot be read, there are none to go by.
+// policyOf says what the policies make of a grant that helps.
+func policyOf(in explanation.Input) string {
+	switch {
+	case in.Refusal != nil:
+		return in.Refusal.Why
+	case in.Grant.Mode() == v1alpha1.ModeApprove:
+		return "Policy " + in.Grant.Policy() + " allows it after an approval (kubectl pullaccess grants --waiting)."
+	default:
+		return "Policy " + in.Grant.Policy() + " allows the operator to grant it."
+	}
+}
+
+// isOpen reports whether a fact is missing that the operator may know.
+func isOpen(in explanation.Input) bool {
+	switch in.Diagnosis.Help {
+	case diagnosis.HelpYes:
+		return in.Grant == nil && in.Refusal == nil
+	case diagnosis.HelpUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// reported returns the explanation in the operator's latest Event about the container.
+func (f *finder) reported(p *corev1.Pod, container string, d diagnosis.Diagnosis) (explanation.Explanation, bool) {
+	event := f.snapshot.Reported(p, container)
+	if event == nil {
+		return explanation.Explanation{}, false
+	}
+	e, ok := explanation.FromNote(event.Reason, event.Message)
+	switch {
+	case !ok:
+		return e, false
+	case e.Reason == decision.ReasonNoPolicy && d.Help == diagnosis.HelpYes:
+		e.NextStep = d.Command // The facts confirm what it grants.
+	case e.Actor == "":
+		e.Actor = d.Actor
+	}
+	return e, true
+}
+
+// tolerant reads the cluster for somebody who may not read the operator's records. Where
+// they cannot be read, none are taken into account.
 type tolerant struct{ client.Reader }
 
 // Get reads an object.

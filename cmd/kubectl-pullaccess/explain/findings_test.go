@@ -20,7 +20,6 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/exit"
-	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/outage"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/source"
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
@@ -160,8 +159,8 @@ func TestFindings(t *testing.T) {
 		actor  diagnosis.Actor
 		code   int
 	}{
-		"all is read":          {kubernetes{}, diagnosis.AccessMissing, "No PullAccessPolicy allows", diagnosis.PlatformTeam, exit.OK},
-		"grants forbidden":     {kubernetes{forbidden: "grants"}, diagnosis.AccessMissing, "No PullAccessPolicy allows", diagnosis.PlatformTeam, exit.OK},
+		"all is read":          {kubernetes{}, "NoPolicy", "No PullAccessPolicy allows", diagnosis.PlatformTeam, exit.OK},
+		"grants forbidden":     {kubernetes{forbidden: "grants"}, "NoPolicy", "No PullAccessPolicy allows", diagnosis.PlatformTeam, exit.OK},
 		"policies forbidden":   {kubernetes{forbidden: "policies"}, diagnosis.AccessMissing, "", diagnosis.PlatformTeam, exit.OK},
 		"namespaces forbidden": {kubernetes{forbidden: "namespaces"}, diagnosis.AccessMissing, "", diagnosis.PlatformTeam, exit.OK},
 		"accounts forbidden":   {kubernetes{forbidden: "serviceaccounts"}, diagnosis.PullerUnknown, "", diagnosis.PlatformTeam, exit.OK},
@@ -172,8 +171,7 @@ func TestFindings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := options{clock: testclock.NewFakePassiveClock(someday), cloudTimeout: time.Minute}
 			asked := &cloud{}
-			observer := o.observer(tc.cluster, asked)
-			found, err := findings(t.Context(), observer, source.Snapshot{Pods: []*corev1.Pod{pod}})
+			found, err := o.findings(t.Context(), tc.cluster, asked, &source.Snapshot{Pods: []*corev1.Pod{pod}})
 			if code := exit.Code(err); code != tc.code {
 				t.Fatalf("exit code %d (%v), want %d", code, err, tc.code)
 			}
@@ -189,29 +187,30 @@ func TestFindings(t *testing.T) {
 				}
 			}
 			got := found[0]
-			if got.Diagnosis.Reason != tc.reason || !strings.HasPrefix(got.Policy, tc.policy) || (tc.policy == "") != (got.Policy == "") {
-				t.Errorf("it finds %s and %q, want %s and %q", got.Diagnosis.Reason, got.Policy, tc.reason, tc.policy)
+			if got.Explanation.Reason != string(tc.reason) || !strings.HasPrefix(got.Policy, tc.policy) || (tc.policy == "") != (got.Policy == "") {
+				t.Errorf("it finds %s and %q, want %s and %q", got.Explanation.Reason, got.Policy, tc.reason, tc.policy)
 			}
-			if got.Actor != tc.actor {
-				t.Errorf("%s is to act, want %s", got.Actor, tc.actor)
+			if got.Explanation.Actor != tc.actor {
+				t.Errorf("%s is to act, want %s", got.Explanation.Actor, tc.actor)
 			}
 		})
 	}
 }
 
-// TestWithPolicies: what is said of the policies stands beside the diagnosis' own
-// sentence, and the operator acts only where one of them allows it.
-func TestWithPolicies(t *testing.T) {
-	const command = "gcloud bind"
+// TestFinding: what is said of the policies stands beside the explanation, and the operator
+// acts only where one of them allows it.
+func TestFinding(t *testing.T) {
+	const command, account = "gcloud bind", "nodes@acme-prod-417.iam.gserviceaccount.com"
 	facts := diagnosis.Diagnosis{Help: diagnosis.HelpYes, Actor: diagnosis.Operator, Reason: diagnosis.AccessMissing, Sentence: "No access.", Command: command}
-	facts.Facts.Puller = diagnosis.Puller{State: diagnosis.Present, Email: "nodes@acme-prod-417.iam.gserviceaccount.com"}
+	facts.Facts.Puller = diagnosis.Puller{State: diagnosis.Present, Email: account}
 	facts.Facts.Reference.Repository = imageref.Repository{Project: "acme-prod-417", Location: "us", Name: "services"}
+	grant := decision.GrantName(facts.Facts.Reference.Repository, "serviceAccount:"+account)
 	allows := v1alpha1.PullAccessPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: "prod"},
 		Spec: v1alpha1.PullAccessPolicySpec{
 			Mode: v1alpha1.ModeEnforce, NamespaceSelector: &metav1.LabelSelector{}, PodSelector: &metav1.LabelSelector{},
 			Repositories:        []v1alpha1.RepositoryPattern{{Project: "acme-prod-417", Location: "us", Name: "services"}},
-			NodeServiceAccounts: []string{"nodes@acme-prod-417.iam.gserviceaccount.com"},
+			NodeServiceAccounts: []string{account},
 		},
 	}
 	dry, asks, other, deleted := *allows.DeepCopy(), *allows.DeepCopy(), *allows.DeepCopy(), *allows.DeepCopy()
@@ -221,37 +220,40 @@ func TestWithPolicies(t *testing.T) {
 	spreading, virtual, notHelped := facts, facts, facts
 	spreading.Reason = diagnosis.WaitingForPropagation
 	virtual.Facts.Repository.Mode = "VIRTUAL_REPOSITORY"
-	notHelped.Help, notHelped.Actor = diagnosis.HelpNo, diagnosis.Developer
+	notHelped.Help, notHelped.Actor, notHelped.Reason = diagnosis.HelpNo, diagnosis.Developer, diagnosis.ScopesMissing
+	const platform = diagnosis.PlatformTeam
 	tests := map[string]struct {
 		diagnosis diagnosis.Diagnosis
 		policies  []v1alpha1.PullAccessPolicy
 		unread    bool
+		reason    string
 		// policy is how what is said of them begins.
 		policy, command string
 		actor           diagnosis.Actor
 	}{
-		"allowed":             {facts, []v1alpha1.PullAccessPolicy{allows}, false, "Policy prod allows the operator to grant it.", command, diagnosis.Operator},
-		"to be approved":      {facts, []v1alpha1.PullAccessPolicy{asks}, false, "Policy prod allows it once a person has approved (kubectl pullaccess grants --waiting).", command, diagnosis.PlatformTeam},
-		"none":                {facts, nil, false, "No PullAccessPolicy allows the operator", command, diagnosis.PlatformTeam},
-		"not listed":          {facts, []v1alpha1.PullAccessPolicy{other}, false, "Policy prod does not allow the grant: ", command, diagnosis.PlatformTeam},
-		"dry run":             {facts, []v1alpha1.PullAccessPolicy{dry}, false, "Would grant service account nodes@acme-prod-417.iam", command, diagnosis.PlatformTeam},
-		"being deleted":       {facts, []v1alpha1.PullAccessPolicy{deleted}, false, "Policy prod does not allow the grant: ", command, diagnosis.PlatformTeam},
-		"forbidden":           {virtual, []v1alpha1.PullAccessPolicy{allows}, false, "Policy prod does not allow the grant: ", "", diagnosis.PlatformTeam},
-		"not read":            {facts, nil, true, "", command, diagnosis.PlatformTeam},
-		"spreading":           {spreading, []v1alpha1.PullAccessPolicy{allows}, false, "Policy prod allows", command, diagnosis.Operator},
-		"spreading, approved": {spreading, []v1alpha1.PullAccessPolicy{asks}, false, "Policy prod allows", command, diagnosis.Operator},
-		"spreading, none":     {spreading, nil, false, "No PullAccessPolicy in mode Enforce or Approve covers this pod", command, diagnosis.Nobody},
-		"spreading, not read": {spreading, nil, true, "", command, diagnosis.Nobody},
-		"no grant helps":      {notHelped, []v1alpha1.PullAccessPolicy{allows}, false, "", command, diagnosis.Developer},
+		"allowed":             {facts, []v1alpha1.PullAccessPolicy{allows}, false, "AccessRequested", "Policy prod allows the operator to grant it.", "kubectl pullaccess grants " + grant, diagnosis.Operator},
+		"to be approved":      {facts, []v1alpha1.PullAccessPolicy{asks}, false, "WaitingForApproval", "Policy prod allows it after an approval (kubectl pullaccess grants --waiting).", "kubectl pullaccess approve " + grant, platform},
+		"none":                {facts, nil, false, "NoPolicy", "No PullAccessPolicy allows the operator", command, platform},
+		"not listed":          {facts, []v1alpha1.PullAccessPolicy{other}, false, "RepositoryNotListed", "Policy prod does not allow the grant: ", "kubectl edit pullaccesspolicy prod", platform},
+		"dry run":             {facts, []v1alpha1.PullAccessPolicy{dry}, false, "DryRun", "Would grant service account " + account, `kubectl patch pullaccesspolicy prod --type=merge --patch='{"spec":{"mode":"Enforce"}}'`, platform},
+		"being deleted":       {facts, []v1alpha1.PullAccessPolicy{deleted}, false, "PolicyGone", "Policy prod does not allow the grant: ", "kubectl get pullaccesspolicies", platform},
+		"forbidden":           {virtual, []v1alpha1.PullAccessPolicy{allows}, false, "VirtualRepository", "Policy prod does not allow the grant: ", "kubectl edit pullaccesspolicy prod", platform},
+		"not read":            {facts, nil, true, "AccessMissing", "", command, platform},
+		"spreading":           {spreading, []v1alpha1.PullAccessPolicy{allows}, false, "WaitingForPropagation", "Policy prod allows", command, diagnosis.Nobody},
+		"spreading, none":     {spreading, nil, false, "WaitingForPropagation", "No PullAccessPolicy in mode Enforce or Approve covers this pod", command, diagnosis.Nobody},
+		"spreading, not read": {spreading, nil, true, "WaitingForPropagation", "", command, diagnosis.Nobody},
+		"no grant helps":      {notHelped, []v1alpha1.PullAccessPolicy{allows}, false, "ScopesMissing", "", command, diagnosis.Developer},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := withPolicies(outage.Finding{}, decision.Input{Diagnosis: tc.diagnosis, Policies: tc.policies}, !tc.unread)
+			f := finder{clock: testclock.NewFakePassiveClock(someday)}
+			got := f.finding(&corev1.Pod{}, "app", decision.Input{Diagnosis: tc.diagnosis, Policies: tc.policies}, !tc.unread)
 			if !strings.HasPrefix(got.Policy, tc.policy) || (tc.policy == "") != (got.Policy == "") {
 				t.Errorf("it says %q, want it to begin with %q", got.Policy, tc.policy)
 			}
-			if got.Actor != tc.actor || got.Diagnosis.Command != tc.command {
-				t.Errorf("%s is to act and run %q, want %s and %q", got.Actor, got.Diagnosis.Command, tc.actor, tc.command)
+			e := got.Explanation
+			if e.Reason != tc.reason || e.Actor != tc.actor || e.NextStep != tc.command {
+				t.Errorf("%s: %s is to act and run %q, want %s, %s and %q", e.Reason, e.Actor, e.NextStep, tc.reason, tc.actor, tc.command)
 			}
 		})
 	}

@@ -11,7 +11,9 @@ import (
 	"strings"
 
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/source"
+	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/explanation"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
@@ -21,8 +23,8 @@ type Finding struct {
 	Pod       string
 	Container string
 	Diagnosis diagnosis.Diagnosis
-	// Actor is who must act, the policies considered.
-	Actor diagnosis.Actor
+	// Explanation is the answer, as the operator's Event gives it.
+	Explanation explanation.Explanation
 	// Policy says what the policies make of a grant that helps, "" if it is not known.
 	Policy string
 }
@@ -87,7 +89,7 @@ func inOrder(a, b Finding) int {
 }
 
 func (o *Outage) add(f Finding) {
-	if f.Actor == diagnosis.Operator && o.Actor != diagnosis.Operator {
+	if f.Explanation.Actor == diagnosis.Operator && o.Explanation.Actor != diagnosis.Operator {
 		o.Finding = f
 	}
 	// Findings come in order: those of one workload, and of one pod, one after the other.
@@ -133,17 +135,19 @@ func adopt(findings []Finding) {
 	for i, f := range findings {
 		if sibling, ok := told[of(f)]; ok && silent(f) {
 			node := f.Diagnosis.Facts.Puller.Node
-			findings[i].Diagnosis, findings[i].Actor, findings[i].Policy = sibling.Diagnosis, sibling.Actor, sibling.Policy
+			findings[i].Diagnosis, findings[i].Explanation, findings[i].Policy = sibling.Diagnosis, sibling.Explanation, sibling.Policy
 			findings[i].Diagnosis.Facts.Puller.Node = node
 		}
 	}
 }
 
-func silent(f Finding) bool { return f.Diagnosis.Facts.Cause.Cause == pullfailure.BackOff }
+func silent(f Finding) bool {
+	return f.Diagnosis.Facts.Cause.Cause == pullfailure.BackOff && f.Explanation.Reason == string(f.Diagnosis.Reason)
+}
 
 // remedy is what makes two findings one outage: the same would heal both.
 type remedy struct {
-	reason diagnosis.Reason
+	reason string
 	// subject is what the remedy changes: an image, a repository, a registry, a node.
 	subject string
 	// puller is the one who was refused.
@@ -152,8 +156,8 @@ type remedy struct {
 
 func remedyOf(f Finding) remedy {
 	d := f.Diagnosis
-	k := remedy{reason: d.Reason, puller: d.Facts.Puller.Email}
-	switch d.Reason {
+	k := remedy{reason: f.Explanation.Reason, puller: d.Facts.Puller.Email}
+	switch diagnosis.Reason(k.reason) {
 	case diagnosis.Reason(pullfailure.ImageNotFound), diagnosis.Reason(pullfailure.InvalidReference),
 		diagnosis.Reason(pullfailure.PlatformMismatch), diagnosis.Reason(pullfailure.CorruptContent),
 		diagnosis.Reason(pullfailure.PolicyRejected), diagnosis.Reason(pullfailure.NeverPull):
@@ -164,8 +168,13 @@ func remedyOf(f Finding) remedy {
 		k.subject = f.Workload.Namespace + " " + Subject(d.Facts) + " " + secretNames(d.Facts.Puller)
 	case diagnosis.FederatedPuller:
 		k.subject = f.Workload.Namespace + " " + Subject(d.Facts) + " " + d.Facts.Puller.Account
+	case decision.ReasonNamespaceNotSelected:
+		k.subject = f.Workload.Namespace + " " + Subject(d.Facts)
 	default:
 		k.subject = Subject(d.Facts)
+	}
+	if slices.Contains(decision.Reasons(), k.reason) {
+		k.subject += " " + f.Explanation.NextStep // It names the policy.
 	}
 	return k
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/source"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/explanation"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
@@ -26,7 +27,7 @@ func finding(workload, pod, image string, cause pullfailure.Cause, change ...fun
 	}
 	return Finding{
 		Workload: source.Workload{Namespace: "shop", Kind: "Deployment", Name: workload}, Pod: pod, Container: "app",
-		Diagnosis: diagnosis.Diagnose(facts),
+		Diagnosis: diagnosis.Diagnose(facts), Explanation: explanation.Of(explanation.Input{Diagnosis: diagnosis.Diagnose(facts)}),
 	}
 }
 
@@ -149,10 +150,10 @@ func TestGroupIsOneRowForManyPods(t *testing.T) {
 // of the outage, so it acts, although no policy covers the first of them.
 func TestGroupSpeaksForTheGrant(t *testing.T) {
 	first, second := finding("a", "a-1", services+"a:1", pullfailure.PermissionDenied), finding("b", "b-1", services+"a:1", pullfailure.PermissionDenied)
-	first.Actor, first.Policy = diagnosis.PlatformTeam, "no"
-	second.Actor, second.Policy = diagnosis.Operator, "yes"
+	first.Explanation.Actor, first.Policy = diagnosis.PlatformTeam, "no"
+	second.Explanation.Actor, second.Policy = diagnosis.Operator, "yes"
 	got := Group([]Finding{first, second})
-	if len(got) != 1 || got[0].Actor != diagnosis.Operator || got[0].Policy != "yes" || got[0].Workload != second.Workload || got[0].PodCount != 2 {
+	if len(got) != 1 || got[0].Explanation.Actor != diagnosis.Operator || got[0].Policy != "yes" || got[0].Workload != second.Workload || got[0].PodCount != 2 {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -160,10 +161,10 @@ func TestGroupSpeaksForTheGrant(t *testing.T) {
 // TestGroupAdoptsAll: what stands in for a silent container says who acts, too.
 func TestGroupAdoptsAll(t *testing.T) {
 	silent, told := finding("a", "a-1", services+"a:1", pullfailure.BackOff), finding("a", "a-2", services+"a:1", pullfailure.PermissionDenied)
-	silent.Actor = diagnosis.Nobody
-	told.Actor, told.Policy = diagnosis.PlatformTeam, "no"
+	silent.Explanation.Actor = diagnosis.Nobody
+	told.Explanation.Actor, told.Policy = diagnosis.PlatformTeam, "no"
 	got := Group([]Finding{silent, told})
-	if len(got) != 1 || got[0].Actor != diagnosis.PlatformTeam || got[0].Policy != "no" {
+	if len(got) != 1 || got[0].Explanation.Actor != diagnosis.PlatformTeam || got[0].Policy != "no" {
 		t.Errorf("got %+v", got)
 	}
 }

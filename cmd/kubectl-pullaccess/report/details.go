@@ -18,9 +18,6 @@ func (p printer) details(d Document) {
 		o := &d.Outages[i]
 		fmt.Fprintf(p, "\n%s: %s of %s\n", p.strong(o.Reason), Count(o.PodCount, "pod"), p.affected(o))
 		fmt.Fprintf(p, "  %s\n", o.Sentence)
-		if o.Policy != "" {
-			fmt.Fprintf(p, "  %s\n", o.Policy)
-		}
 		if o.Command != "" {
 			fmt.Fprintf(p, "  Next:\n    %s\n", o.Command)
 		}

@@ -43,7 +43,8 @@ type Outage struct {
 	Command string `json:"command"`
 	// Page explains the reason.
 	Page string `json:"page"`
-	// Policy is what the policies make of a grant, where it helps and they were read.
+	// Policy is what the policies make of a grant, where it helps and they were read. A
+	// denial is part of Sentence too.
 	Policy string `json:"policy"`
 	// Evidence is the span of the kubelet's text that the cause rests on.
 	Evidence string `json:"evidence"`
@@ -79,9 +80,9 @@ func New(outages []outage.Outage, notes []string) Document {
 func outageOf(o *outage.Outage) Outage {
 	facts := o.Diagnosis.Facts
 	shown := Outage{
-		Reason: string(o.Diagnosis.Reason), Cause: string(facts.Cause.Cause), GrantHelps: o.Diagnosis.Help.String(),
-		Actor: string(o.Actor), Sentence: Clean(o.Diagnosis.Sentence), Command: Clean(o.Diagnosis.Command),
-		Page: o.Diagnosis.Reason.Page(), Policy: Clean(o.Policy), Evidence: Clean(facts.Cause.Evidence),
+		Reason: o.Explanation.Reason, Cause: string(facts.Cause.Cause), GrantHelps: o.Explanation.Help.String(),
+		Actor: string(o.Explanation.Actor), Sentence: Clean(o.Explanation.Sentence), Command: Clean(o.Explanation.NextStep),
+		Page: o.Explanation.Page, Policy: Clean(o.Policy), Evidence: Clean(facts.Cause.Evidence),
 		Registry: Clean(facts.Reference.Registry), Puller: Clean(facts.Puller.Email), PodCount: o.PodCount,
 		Candidates: []string{}, Workloads: []outage.Affected{}, Images: CleanAll(o.Images), Nodes: CleanAll(o.Nodes), Unknown: CleanAll(o.Unknowns),
 	}

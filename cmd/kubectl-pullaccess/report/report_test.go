@@ -17,6 +17,7 @@ import (
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/outage"
 	"github.com/pull-access/pull-access-operator/cmd/kubectl-pullaccess/source"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/explanation"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
@@ -36,8 +37,9 @@ func hostile(text string) outage.Outage {
 	facts.Reference.Repository.Name = text
 	return outage.Outage{
 		Finding: outage.Finding{
-			Policy:    text,
-			Diagnosis: diagnosis.Diagnosis{Reason: diagnosis.AccessMissing, Help: diagnosis.HelpYes, Sentence: text, Command: text, Facts: facts},
+			Policy:      text,
+			Diagnosis:   diagnosis.Diagnosis{Reason: diagnosis.AccessMissing, Facts: facts},
+			Explanation: explanation.Explanation{Reason: "AccessMissing", Help: diagnosis.HelpYes, Sentence: text, NextStep: text},
 		},
 		PodCount: 1, Images: []string{text, text}, Nodes: []string{text}, Unknowns: []string{text},
 		Workloads: []outage.Affected{{
@@ -67,7 +69,7 @@ func TestShowsNoControlCharacters(t *testing.T) {
 // TestColor: colours are there when asked for, and change no more than the colour.
 func TestColor(t *testing.T) {
 	one, two := hostile("x"), hostile("longer")
-	two.Diagnosis.Help, two.Diagnosis.Reason = diagnosis.HelpNo, diagnosis.DeniedByPolicy
+	two.Explanation.Help, two.Explanation.Reason = diagnosis.HelpNo, string(diagnosis.DeniedByPolicy)
 	d := New([]outage.Outage{one, two}, nil)
 	for _, format := range []string{Table, Wide} {
 		plain, colored := written(t, d, format, false), written(t, d, format, true)

@@ -128,6 +128,7 @@ func (s *apiServer) matches(kind string, object client.Object, o client.ListOpti
 		}
 		attributes = fields.Set{
 			"reason": of.Reason, "involvedObject.kind": of.InvolvedObject.Kind, "involvedObject.name": of.InvolvedObject.Name,
+			"reportingComponent": of.ReportingController,
 		}
 	default:
 		return false

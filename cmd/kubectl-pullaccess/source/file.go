@@ -102,14 +102,18 @@ func (f *files) add(data json.RawMessage) error {
 	case *corev1.Pod:
 		f.pods[client.ObjectKeyFromObject(o)] = o
 	case *corev1.Event:
-		f.Events[involvedPod(o)] = append(f.Events[involvedPod(o)], o)
+		f.addEvent(o)
 	case *eventsv1.Event:
-		old := asCore(o)
-		f.Events[involvedPod(old)] = append(f.Events[involvedPod(old)], old)
+		f.addEvent(asCore(o))
 	default:
 		f.store.add(o)
 	}
 	return nil
+}
+
+func (f *files) addEvent(e *corev1.Event) {
+	f.Events[involvedPod(e)] = append(f.Events[involvedPod(e)], e)
+	f.addReport(e)
 }
 
 // keep keeps of the request's pods those that cannot pull, and tells whether

@@ -46,6 +46,9 @@ func Live(ctx context.Context, reader client.Reader, request Request) (Snapshot,
 	if err := l.observeEvents(ctx); err != nil {
 		return Snapshot{}, err
 	}
+	if err := l.observeOperator(ctx); err != nil {
+		return Snapshot{}, err
+	}
 	seen, err := l.observePods(ctx, options)
 	if err == nil && options.FieldSelector != nil {
 		err = l.observeOthers(ctx, seen)
@@ -81,6 +84,9 @@ func (l *live) observePod(ctx context.Context, key types.NamespacedName) (Snapsh
 	}
 	l.note("The events of the pod were not read, so only its own state is known", &unread)
 	l.Events[key] = events
+	for _, e := range events {
+		l.addReport(e)
+	}
 	return l.Snapshot, nil
 }
 

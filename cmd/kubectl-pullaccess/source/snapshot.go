@@ -24,6 +24,8 @@ type Snapshot struct {
 	Pods []*corev1.Pod
 	// Events are the kubelet's, by the pod that they are about.
 	Events map[types.NamespacedName][]*corev1.Event
+	// Reports are the operator's Events, by the pod that they are about.
+	Reports map[types.NamespacedName][]*corev1.Event
 	// Notes say what could not be read, one sentence each.
 	Notes []string
 }

@@ -4,10 +4,13 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -70,15 +73,32 @@ func (s *Store) Get(_ context.Context, key client.ObjectKey, object client.Objec
 	return nil
 }
 
-// List fills in policies, the only list that is asked for.
+// List fills in policies or grants, the only lists that are asked for.
 func (s *Store) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
-	policies, ok := list.(*v1alpha1.PullAccessPolicyList)
-	if !ok || s.objects["PullAccessPolicy"] == nil {
-		return apierrors.NewForbidden(schema.GroupResource{}, "", errNotInFile)
+	switch l := list.(type) {
+	case *v1alpha1.PullAccessPolicyList:
+		return fill(&l.Items, s.objects["PullAccessPolicy"])
+	case *v1alpha1.PullAccessGrantList:
+		return fill(&l.Items, s.objects["PullAccessGrant"])
+	default:
+		return errUnlisted
 	}
-	for _, o := range s.objects["PullAccessPolicy"] {
-		if policy, ok := o.(*v1alpha1.PullAccessPolicy); ok {
-			policies.Items = append(policies.Items, *policy)
+}
+
+// errUnlisted says that a file does not tell whether it has all objects of a kind.
+var errUnlisted = apierrors.NewForbidden(schema.GroupResource{}, "", errNotInFile)
+
+// fill appends the objects to the list, in the order of their names.
+func fill[T any, O interface {
+	*T
+	client.Object
+}](items *[]T, objects map[types.NamespacedName]client.Object) error {
+	if objects == nil {
+		return errUnlisted
+	}
+	for _, o := range slices.SortedFunc(maps.Values(objects), func(a, b client.Object) int { return cmp.Compare(a.GetName(), b.GetName()) }) {
+		if object, ok := o.(O); ok {
+			*items = append(*items, *object)
 		}
 	}
 	return nil
