@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,7 +17,10 @@ import (
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/decision"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
+	"github.com/pull-access/pull-access-operator/internal/explanation"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
+	"github.com/pull-access/pull-access-operator/internal/message"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
@@ -173,6 +177,59 @@ func refusals() []*decision.Refusal {
 	return all
 }
 
+// records are the explanations of grants in every state.
+func records() []explanation.Explanation {
+	start := time.Date(2026, 11, 1, 3, 0, 0, 0, time.UTC)
+	policy := &v1alpha1.PullAccessPolicy{Spec: v1alpha1.PullAccessPolicySpec{Mode: v1alpha1.ModeApprove}}
+	review := func(g *v1alpha1.PullAccessGrant, decision v1alpha1.ReviewDecision) {
+		g.Status.Review = &v1alpha1.Review{Decision: decision, User: "ann@example.com"}
+	}
+	states := []func(*v1alpha1.PullAccessGrant){
+		func(g *v1alpha1.PullAccessGrant) { grantstatus.Intend(g, true, "etag", start) },
+		func(g *v1alpha1.PullAccessGrant) { grantstatus.Propose(g, policy, start) },
+		func(g *v1alpha1.PullAccessGrant) {
+			grantstatus.Propose(g, policy, start)
+			review(g, v1alpha1.ReviewApproved)
+		},
+		func(g *v1alpha1.PullAccessGrant) { grantstatus.Grant(g, v1alpha1.OriginAdded, "etag", start) },
+		func(g *v1alpha1.PullAccessGrant) {
+			grantstatus.Grant(g, v1alpha1.OriginAdded, "etag", start.Add(-time.Hour))
+		},
+		func(g *v1alpha1.PullAccessGrant) {
+			grantstatus.Grant(g, v1alpha1.OriginAdded, "etag", start)
+			grantstatus.MarkIneffective(g, start)
+		},
+		func(g *v1alpha1.PullAccessGrant) {
+			grantstatus.Grant(g, v1alpha1.OriginAdded, "etag", start)
+			review(g, v1alpha1.ReviewRevoked)
+		},
+	}
+	for _, reason := range explanation.Reasons() {
+		states = append(states, func(g *v1alpha1.PullAccessGrant) {
+			grantstatus.Refuse(g, metav1.ConditionFalse, reason, "Why it is so.", true)
+		})
+	}
+	var all []explanation.Explanation
+	for _, edit := range states {
+		f := known("")
+		f.Puller, f.Repository = diagnosis.Puller{}, diagnosis.Repository{}
+		g := &v1alpha1.PullAccessGrant{
+			ObjectMeta: metav1.ObjectMeta{Name: grantName},
+			Spec: v1alpha1.PullAccessGrantSpec{
+				Repository: v1alpha1.Repository{Project: "acme-images-306", Location: "us-central1", Name: "services"},
+				Member:     v1alpha1.ServiceAccountMember(account),
+			},
+			Status: v1alpha1.PullAccessGrantStatus{Policy: "prod-services"},
+		}
+		edit(g)
+		e := explanation.Of(explanation.Input{Diagnosis: diagnosis.Diagnose(f), Record: g, Now: start})
+		if _, _, ok := explanation.HelpAndActor(e.Reason); ok && !slices.Contains(decision.Reasons(), e.Reason) || e.Reason == v1alpha1.ReasonPolicyGone {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
 // policyReasons are the reasons of refusals by policy, as the source lists them.
 func policyReasons(t *testing.T) []string {
 	t.Helper()
@@ -211,9 +268,14 @@ func sections(t *testing.T) map[string]string {
 }
 
 func TestEveryReasonHasAHeading(t *testing.T) {
-	want := policyReasons(t)
-	for _, reason := range diagnosis.Reasons() {
-		want = append(want, string(reason))
+	want := explanation.Reasons()
+	for _, reason := range policyReasons(t) {
+		if !slices.Contains(want, reason) {
+			t.Errorf("%s is a reason of a refusal, and is in no list of reasons", reason)
+		}
+	}
+	for _, name := range want {
+		reason := diagnosis.Reason(name)
 		if _, anchor, _ := strings.Cut(reason.Page(), "/docs/"+reasonsPage+"#"); !slices.Contains(anchors(pages(t)[reasonsPage]), anchor) {
 			t.Errorf("%s is said to be explained at %s, and is not", reason, reason.Page())
 		}
@@ -247,6 +309,9 @@ func TestReasonsSayWhoActs(t *testing.T) {
 	for _, r := range refusals() {
 		check(r.Reason, diagnosis.HelpYes, diagnosis.PlatformTeam)
 	}
+	for _, e := range records() {
+		check(e.Reason, e.Help, e.Actor)
+	}
 	listed := map[string]diagnosis.Actor{}
 	for _, row := range regexp.MustCompile("(?m)^\\| `(\\w+)`[^|]*\\| (.*) \\|$").FindAllStringSubmatch(pages(t)[reasonsPage], -1) {
 		for _, entry := range regexp.MustCompile(`\[(\w+)\]`).FindAllStringSubmatch(row[2], -1) {
@@ -276,8 +341,13 @@ func TestReasonsShowTheCommands(t *testing.T) {
 		given[shown{string(d.Reason), verb(d.Command)}] = false
 	}
 	for _, r := range refusals() {
-		given[shown{r.Reason, verb(r.Command)}] = true // It is the diagnosis' own, and need not stand twice.
+		given[shown{r.Reason, verb(r.Command)}] = false
 	}
+	for _, e := range records() {
+		given[shown{e.Reason, verb(e.NextStep)}] = false
+	}
+	// The labels of a namespace are too large.
+	given[shown{decision.ReasonNamespaceNotSelected, verb(message.EditNamespaceCommand("shop"))}] = false
 	for reason, text := range sections(t) {
 		for _, block := range fence.FindAllStringSubmatch(text, -1) {
 			if block[1] != "sh" {

@@ -178,7 +178,7 @@ func TestWithoutCredentials(t *testing.T) {
 	clock := newHurriedClock()
 	client := newClient(t, Options{Troubleshoot: true, Clock: clock})
 	for _, got := range obstacles(t, client) {
-		if got.Kind != diagnosis.Unavailable || !strings.Contains(got.Detail, "no Google credentials were found") {
+		if got.Kind != diagnosis.Unavailable || !got.NoCredentials || !strings.Contains(got.Detail, "no Google credentials were found") {
 			t.Errorf("got %+v", got)
 		}
 	}

@@ -6,5 +6,6 @@ package demand
 
 import (
 	_ "github.com/pull-access/pull-access-operator/internal/decision"
+	_ "github.com/pull-access/pull-access-operator/internal/explanation" // want depguard
 	_ "github.com/pull-access/pull-access-operator/internal/grantstatus" // want depguard
 )
