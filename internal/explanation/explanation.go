@@ -57,13 +57,13 @@ func Of(in Input) Explanation {
 	if in.Refusal != nil && in.Diagnosis.Help == diagnosis.HelpYes {
 		return ofRefusal(in)
 	}
-	return ofDiagnosis(in.Diagnosis)
+	return ofDiagnosis(in)
 }
 
 // ofRefusal explains a denial by the policies.
 func ofRefusal(in Input) Explanation {
 	if in.Diagnosis.Reason == diagnosis.WaitingForPropagation {
-		e := ofDiagnosis(in.Diagnosis)
+		e := ofDiagnosis(in)
 		e.Sentence += " " + in.Refusal.Why
 		return e
 	}
@@ -73,14 +73,15 @@ func ofRefusal(in Input) Explanation {
 	}
 }
 
-// ofDiagnosis explains a failure that no policy decides. Where a grant helps, the policies
-// were not read, so the operator cannot be expected to act.
-func ofDiagnosis(d diagnosis.Diagnosis) Explanation {
+// ofDiagnosis explains a failure by its diagnosis alone. If no policy is known to allow a
+// grant that helps, nobody can expect the operator to act.
+func ofDiagnosis(in Input) Explanation {
+	d := in.Diagnosis
 	e := Explanation{
 		Reason: string(d.Reason), Help: d.Help, Actor: d.Actor, Sentence: d.Sentence, NextStep: d.Command, Page: d.Reason.Page(),
 	}
 	switch {
-	case d.Help != diagnosis.HelpYes:
+	case d.Help != diagnosis.HelpYes || in.Grant != nil:
 	case d.Reason == diagnosis.WaitingForPropagation:
 		e.Actor = diagnosis.Nobody
 	default:

@@ -25,7 +25,7 @@ func (e Explanation) Note(limit int) string {
 }
 
 // FromNote reads the explanation from an Event of the operator. ok is false if the reason is
-// not one of Reasons. Whoever may create Events can forge one: the next step is "" unless it
+// not one of Reasons. Everybody who may create Events can forge one: the next step is "" unless it
 // is a command that only reads, or that a reviewer runs.
 func FromNote(reason, note string) (e Explanation, ok bool) {
 	if !slices.Contains(Reasons(), reason) {

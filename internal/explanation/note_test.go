@@ -34,7 +34,7 @@ func TestNoteRoundTrip(t *testing.T) {
 	}
 }
 
-// TestForgedNote: whoever may create Events makes nobody run a command that grants or deletes.
+// TestForgedNote: a forged Event makes nobody run a command that grants or deletes.
 func TestForgedNote(t *testing.T) {
 	for name, command := range map[string]string{
 		"grant":            bypass,

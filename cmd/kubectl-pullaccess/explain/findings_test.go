@@ -217,8 +217,8 @@ func TestFinding(t *testing.T) {
 	dry.Spec.Mode, asks.Spec.Mode = v1alpha1.ModeDryRun, v1alpha1.ModeApprove
 	other.Spec.Repositories[0].Name = "other"
 	deleted.DeletionTimestamp = &metav1.Time{Time: someday}
-	spreading, virtual, notHelped := facts, facts, facts
-	spreading.Reason = diagnosis.WaitingForPropagation
+	propagates, virtual, notHelped := facts, facts, facts
+	propagates.Reason = diagnosis.WaitingForPropagation
 	virtual.Facts.Repository.Mode = "VIRTUAL_REPOSITORY"
 	notHelped.Help, notHelped.Actor, notHelped.Reason = diagnosis.HelpNo, diagnosis.Developer, diagnosis.ScopesMissing
 	const platform = diagnosis.PlatformTeam
@@ -231,18 +231,19 @@ func TestFinding(t *testing.T) {
 		policy, command string
 		actor           diagnosis.Actor
 	}{
-		"allowed":             {facts, []v1alpha1.PullAccessPolicy{allows}, false, "AccessRequested", "Policy prod allows the operator to grant it.", "kubectl pullaccess grants " + grant, diagnosis.Operator},
-		"to be approved":      {facts, []v1alpha1.PullAccessPolicy{asks}, false, "WaitingForApproval", "Policy prod allows it after an approval (kubectl pullaccess grants --waiting).", "kubectl pullaccess approve " + grant, platform},
-		"none":                {facts, nil, false, "NoPolicy", "No PullAccessPolicy allows the operator", command, platform},
-		"not listed":          {facts, []v1alpha1.PullAccessPolicy{other}, false, "RepositoryNotListed", "Policy prod does not allow the grant: ", "kubectl edit pullaccesspolicy prod", platform},
-		"dry run":             {facts, []v1alpha1.PullAccessPolicy{dry}, false, "DryRun", "Would grant service account " + account, `kubectl patch pullaccesspolicy prod --type=merge --patch='{"spec":{"mode":"Enforce"}}'`, platform},
-		"being deleted":       {facts, []v1alpha1.PullAccessPolicy{deleted}, false, "PolicyGone", "Policy prod does not allow the grant: ", "kubectl get pullaccesspolicies", platform},
-		"forbidden":           {virtual, []v1alpha1.PullAccessPolicy{allows}, false, "VirtualRepository", "Policy prod does not allow the grant: ", "kubectl edit pullaccesspolicy prod", platform},
-		"not read":            {facts, nil, true, "AccessMissing", "", command, platform},
-		"spreading":           {spreading, []v1alpha1.PullAccessPolicy{allows}, false, "WaitingForPropagation", "Policy prod allows", command, diagnosis.Nobody},
-		"spreading, none":     {spreading, nil, false, "WaitingForPropagation", "No PullAccessPolicy in mode Enforce or Approve covers this pod", command, diagnosis.Nobody},
-		"spreading, not read": {spreading, nil, true, "WaitingForPropagation", "", command, diagnosis.Nobody},
-		"no grant helps":      {notHelped, []v1alpha1.PullAccessPolicy{allows}, false, "ScopesMissing", "", command, diagnosis.Developer},
+		"allowed":              {facts, []v1alpha1.PullAccessPolicy{allows}, false, "AccessRequested", "Policy prod allows the operator to grant it.", "kubectl pullaccess grants " + grant, diagnosis.Operator},
+		"to be approved":       {facts, []v1alpha1.PullAccessPolicy{asks}, false, "WaitingForApproval", "Policy prod allows it after an approval (kubectl pullaccess grants --waiting).", "kubectl pullaccess approve " + grant, platform},
+		"none":                 {facts, nil, false, "NoPolicy", "No PullAccessPolicy allows the operator", command, platform},
+		"not listed":           {facts, []v1alpha1.PullAccessPolicy{other}, false, "RepositoryNotListed", "Policy prod does not allow the grant: ", "kubectl edit pullaccesspolicy prod", platform},
+		"dry run":              {facts, []v1alpha1.PullAccessPolicy{dry}, false, "DryRun", "Would grant service account " + account, `kubectl patch pullaccesspolicy prod --type=merge --patch='{"spec":{"mode":"Enforce"}}'`, platform},
+		"being deleted":        {facts, []v1alpha1.PullAccessPolicy{deleted}, false, "PolicyGone", "Policy prod does not allow the grant: ", "kubectl get pullaccesspolicies", platform},
+		"forbidden":            {virtual, []v1alpha1.PullAccessPolicy{allows}, false, "VirtualRepository", "Policy prod does not allow the grant: ", "kubectl edit pullaccesspolicy prod", platform},
+		"not read":             {facts, nil, true, "AccessMissing", "", command, platform},
+		"propagates":           {propagates, []v1alpha1.PullAccessPolicy{allows}, false, "WaitingForPropagation", "Policy prod allows", command, diagnosis.Operator},
+		"propagates, approved": {propagates, []v1alpha1.PullAccessPolicy{asks}, false, "WaitingForPropagation", "Policy prod allows", command, diagnosis.Operator},
+		"propagates, none":     {propagates, nil, false, "WaitingForPropagation", "No PullAccessPolicy in mode Enforce or Approve covers this pod", command, diagnosis.Nobody},
+		"propagates, not read": {propagates, nil, true, "WaitingForPropagation", "", command, diagnosis.Nobody},
+		"no grant helps":       {notHelped, []v1alpha1.PullAccessPolicy{allows}, false, "ScopesMissing", "", command, diagnosis.Developer},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
