@@ -58,6 +58,7 @@ func wasRemoved(f *diagnosis.Facts) { f.OwnGrant = name }
 func notRead(f *diagnosis.Facts) {
 	f.Puller, f.Repository = diagnosis.Puller{}, diagnosis.Repository{}
 }
+
 func unavailable(f *diagnosis.Facts) {
 	f.Repository = diagnosis.Repository{Obstacle: diagnosis.Obstacle{Kind: diagnosis.Unavailable, Detail: "Google did not answer"}}
 }
@@ -108,8 +109,11 @@ func proposed(g *v1alpha1.PullAccessGrant) {
 	p := policyOf(asks)
 	grantstatus.Propose(g, &p, start)
 }
+
 func granted(g *v1alpha1.PullAccessGrant) { grantstatus.Grant(g, v1alpha1.OriginAdded, "etag", start) }
-func found(g *v1alpha1.PullAccessGrant)   { grantstatus.Grant(g, v1alpha1.OriginFound, "etag", start) }
+
+func found(g *v1alpha1.PullAccessGrant) { grantstatus.Grant(g, v1alpha1.OriginFound, "etag", start) }
+
 func grantedLongAgo(g *v1alpha1.PullAccessGrant) {
 	grantstatus.Grant(g, v1alpha1.OriginAdded, "etag", start.Add(-time.Hour))
 }
@@ -179,43 +183,62 @@ func TestPolicies(t *testing.T) {
 		"no policy": {decided(denied), decision.ReasonNoPolicy, diagnosis.PlatformTeam, bypass, []string{account, inFull}, "nothing refuses it"},
 		"namespace": {
 			under(func(p *v1alpha1.PullAccessPolicy) { p.Spec.NamespaceSelector = nil }),
-			decision.ReasonNamespaceNotSelected, diagnosis.PlatformTeam, edit, []string{"Policy prod", "spec.namespaceSelector"}, "",
+			decision.ReasonNamespaceNotSelected, diagnosis.PlatformTeam, edit,
+			[]string{"Policy prod", "spec.namespaceSelector"},
+			"",
 		},
 		"labels too large": {
-			Input{Diagnosis: denied, Refusal: refusal}, decision.ReasonNamespaceNotSelected, diagnosis.PlatformTeam,
-			"kubectl edit namespace shop", []string{"8 KB"}, "no policy can select it",
+			Input{Diagnosis: denied, Refusal: refusal},
+			decision.ReasonNamespaceNotSelected, diagnosis.PlatformTeam,
+			"kubectl edit namespace shop",
+			[]string{"8 KB"},
+			"no policy can select it",
 		},
 		"pod": {
 			under(func(p *v1alpha1.PullAccessPolicy) { p.Spec.PodSelector = nil }),
-			decision.ReasonPodNotSelected, diagnosis.PlatformTeam, edit, []string{"spec.podSelector"}, "",
+			decision.ReasonPodNotSelected, diagnosis.PlatformTeam, edit,
+			[]string{"spec.podSelector"},
+			"",
 		},
 		"repository": {under(narrowed), decision.ReasonRepositoryNotListed, diagnosis.PlatformTeam, edit, []string{"spec.repositories", inFull}, ""},
 		"account": {
 			under(func(p *v1alpha1.PullAccessPolicy) { p.Spec.NodeServiceAccounts = nil }),
-			decision.ReasonServiceAccountNotListed, diagnosis.PlatformTeam, edit, []string{"spec.nodeServiceAccounts", account}, "",
+			decision.ReasonServiceAccountNotListed, diagnosis.PlatformTeam, edit,
+			[]string{"spec.nodeServiceAccounts", account},
+			"",
 		},
 		"virtual": {
 			decided(diagnosed(func(f *diagnosis.Facts) { f.Repository.Mode = "VIRTUAL_REPOSITORY" }), policyOf()),
-			decision.ReasonVirtualRepository, diagnosis.PlatformTeam, edit, []string{"spec.virtualRepositories"}, "",
+			decision.ReasonVirtualRepository, diagnosis.PlatformTeam, edit,
+			[]string{"spec.virtualRepositories"},
+			"",
 		},
 		"compute default": {
 			decided(diagnosed(func(f *diagnosis.Facts) { f.Puller.Email = "7-compute@developer.gserviceaccount.com" }),
 				policyOf(func(p *v1alpha1.PullAccessPolicy) {
 					p.Spec.NodeServiceAccounts = []string{"7-compute@developer.gserviceaccount.com"}
 				})),
-			decision.ReasonComputeDefaultServiceAccount, diagnosis.PlatformTeam, edit, []string{"spec.computeDefaultServiceAccount"}, "",
+			decision.ReasonComputeDefaultServiceAccount, diagnosis.PlatformTeam, edit,
+			[]string{"spec.computeDefaultServiceAccount"},
+			"",
 		},
 		"being deleted": {
 			under(func(p *v1alpha1.PullAccessPolicy) { p.DeletionTimestamp = &metav1.Time{Time: start} }),
-			v1alpha1.ReasonPolicyGone, diagnosis.PlatformTeam, "kubectl get pullaccesspolicies", []string{"being deleted"}, "it cannot be edited",
+			v1alpha1.ReasonPolicyGone, diagnosis.PlatformTeam, "kubectl get pullaccesspolicies",
+			[]string{"being deleted"},
+			"it cannot be edited",
 		},
 		"paused": {
 			under(func(p *v1alpha1.PullAccessPolicy) { p.Spec.Pause = &v1alpha1.PauseSpec{Reason: "freeze"} }),
-			v1alpha1.ReasonPaused, diagnosis.PlatformTeam, "kubectl pullaccess resume prod", []string{"spec.pause"}, "",
+			v1alpha1.ReasonPaused, diagnosis.PlatformTeam, "kubectl pullaccess resume prod",
+			[]string{"spec.pause"},
+			"",
 		},
 		"dry run": {
 			under(func(p *v1alpha1.PullAccessPolicy) { p.Spec.Mode = v1alpha1.ModeDryRun }), v1alpha1.ReasonDryRun, diagnosis.PlatformTeam,
-			`kubectl patch pullaccesspolicy prod --type=merge --patch='{"spec":{"mode":"Enforce"}}'`, []string{"spec.mode"}, "",
+			`kubectl patch pullaccesspolicy prod --type=merge --patch='{"spec":{"mode":"Enforce"}}'`,
+			[]string{"spec.mode"},
+			"",
 		},
 		"no name": {under(hostile), decision.ReasonRepositoryNotListed, diagnosis.PlatformTeam, "", nil, "a shell runs the command"},
 	})

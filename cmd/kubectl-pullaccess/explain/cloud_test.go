@@ -125,3 +125,39 @@ func TestOffersCloudLive(t *testing.T) {
 		t.Errorf("of a pull secret it offers %q", got)
 	}
 }
+
+// TestRecordInFile: a file that holds the grant is explained by it, with and without the cloud,
+// and nothing that is offered bypasses the denial.
+func TestRecordInFile(t *testing.T) {
+	text, err := os.ReadFile("testdata/denied.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	grant := `- apiVersion: pullaccess.dev/v1alpha1
+  kind: PullAccessGrant
+  metadata: {name: ledger.gke-nodes.7d7fceac9da5007d}
+  spec:
+    repository: {project: acme-prod-417, location: us-central1, name: ledger}
+    member: serviceAccount:gke-nodes@acme-prod-417.iam.gserviceaccount.com
+  status:
+    review: {decision: Denied, user: ann@example.com, reason: not ours}
+    workloads: [{kind: Deployment, namespace: pay, name: ledger}]
+    conditions:
+    - {type: Approved, status: Unknown, reason: WaitingForApproval}
+    - {type: Granted, status: Unknown, reason: WaitingForApproval}
+`
+	var said []string
+	for _, arguments := range [][]string{nil, {"--cloud", "--gcp-endpoint=" + acme(t).URL()}} {
+		out, err := explain(t, string(text)+grant, append([]string{"deployment/ledger", "-n", "pay", "-f", "-", "-o", "json"}, arguments...)...)
+		var d report.Document
+		if unreadable := json.Unmarshal([]byte(out), &d); !errors.Is(err, exit.ErrFailures) || unreadable != nil || len(d.Outages) != 1 {
+			t.Fatalf("got %v, %v, %s", err, unreadable, out)
+		}
+		o := d.Outages[0]
+		said = append(said, o.Reason+": "+o.Sentence+" "+o.Command)
+	}
+	const want = "Denied: Denied by ann@example.com: not ours. Nothing was written."
+	if said[0] != said[1] || !strings.HasPrefix(said[0], want) || !strings.HasSuffix(said[0], " kubectl pullaccess grants ledger.gke-nodes.7d7fceac9da5007d") {
+		t.Errorf("it says %q without and %q with the cloud, want %q", said[0], said[1], want)
+	}
+}

@@ -146,11 +146,11 @@ func (o *options) findings(ctx context.Context, reader client.Reader, cloud fact
 	if len(snapshot.Pods) == 0 {
 		return nil, nil
 	}
-	records, err := readRecords(ctx, reader)
+	grants, err := readRecords(ctx, reader)
 	if err != nil {
 		return nil, exit.Unreached(err)
 	}
-	f := finder{observer: o.observer(reader, cloud), snapshot: *snapshot, records: records, clock: o.clock}
+	f := finder{observer: o.observer(reader, cloud), snapshot: *snapshot, records: grants, offline: len(o.files) > 0, clock: o.clock}
 	found, err := f.findings(ctx)
 	lacks := func(of outage.Finding) bool { return of.Diagnosis.Facts.LacksCredentials() }
 	if err != nil || !slices.ContainsFunc(found, lacks) {

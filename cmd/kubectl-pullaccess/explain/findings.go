@@ -22,6 +22,7 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/explanation"
 	"github.com/pull-access/pull-access-operator/internal/facts"
+	"github.com/pull-access/pull-access-operator/internal/message"
 	"github.com/pull-access/pull-access-operator/internal/pullfailure"
 )
 
@@ -30,7 +31,9 @@ type finder struct {
 	observer *facts.Observer
 	snapshot source.Snapshot
 	records  records
-	clock    clock.PassiveClock
+	// offline reports that the snapshot comes from files.
+	offline bool
+	clock   clock.PassiveClock
 }
 
 // findings explains every failure of the snapshot.
@@ -66,7 +69,11 @@ func (f *finder) inPod(ctx context.Context, p *corev1.Pod) ([]outage.Finding, er
 			return nil, fmt.Errorf("pod %s/%s: %w", p.Namespace, p.Name, err)
 		}
 		// An error means no more here than that the policies were not read.
-		found = append(found, f.finding(p, failure.Container, in, err == nil))
+		finding := f.finding(p, failure.Container, in, err == nil)
+		if e := &finding.Explanation; !f.offline && apierrors.IsForbidden(err) && e.Reason == string(diagnosis.AccessMissing) {
+			e.NextStep = message.ListPoliciesCommand // One of them may deny the access.
+		}
+		found = append(found, finding)
 	}
 	return found, nil
 }

@@ -190,6 +190,9 @@ func TestFindings(t *testing.T) {
 			if got.Explanation.Reason != string(tc.reason) || !strings.HasPrefix(got.Policy, tc.policy) || (tc.policy == "") != (got.Policy == "") {
 				t.Errorf("it finds %s and %q, want %s and %q", got.Explanation.Reason, got.Policy, tc.reason, tc.policy)
 			}
+			if unseen := got.Explanation.NextStep == "kubectl get pullaccesspolicies"; unseen != (tc.reason == diagnosis.AccessMissing) {
+				t.Errorf("it offers %q, and a policy that may not be read may deny the access", got.Explanation.NextStep)
+			}
 			if got.Explanation.Actor != tc.actor {
 				t.Errorf("%s is to act, want %s", got.Explanation.Actor, tc.actor)
 			}
