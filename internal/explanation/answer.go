@@ -29,6 +29,8 @@ var answers = map[string]answer{
 	waits:                     {diagnosis.HelpYes, diagnosis.PlatformTeam, approve},
 	grantstatus.StateApproved: {diagnosis.HelpYes, diagnosis.Operator, show},
 	propagating:               {diagnosis.HelpYes, diagnosis.Operator, show},
+	// A pod that fails makes the operator request it.
+	v1alpha1.ReasonNotRequested: {diagnosis.HelpYes, diagnosis.Operator, show},
 
 	// The grant has ended.
 	denied:                             {diagnosis.HelpYes, diagnosis.PlatformTeam, show},
@@ -36,6 +38,7 @@ var answers = map[string]answer{
 	grantstatus.StateRevoking:          {diagnosis.HelpYes, diagnosis.PlatformTeam, show},
 	lapsed:                             {diagnosis.HelpYes, diagnosis.PlatformTeam, show},
 	string(v1alpha1.EndPolicyChanged):  {diagnosis.HelpYes, diagnosis.Operator, show},
+	string(v1alpha1.EndNotNeeded):      {diagnosis.HelpYes, diagnosis.Operator, show},
 	string(v1alpha1.EndExpired):        {diagnosis.HelpYes, diagnosis.Operator, show},
 	string(v1alpha1.EndUnused):         {diagnosis.HelpYes, diagnosis.Operator, show},
 	string(v1alpha1.EndRemovedByOwner): {diagnosis.HelpYes, diagnosis.Operator, show},

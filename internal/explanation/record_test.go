@@ -47,6 +47,8 @@ func TestRecord(t *testing.T) {
 		"deleted":            {[]func(*v1alpha1.PullAccessGrant){granted, deleted}, grantstatus.StateRevoking, platform, showGrant, "deleted"},
 		"lapsed":             {[]func(*v1alpha1.PullAccessGrant){proposed, ended(v1alpha1.EndLapsed)}, lapsed, platform, showGrant, "Nobody has answered"},
 		"policy changed":     {[]func(*v1alpha1.PullAccessGrant){proposed, ended(v1alpha1.EndPolicyChanged)}, "PolicyChanged", operator, showGrant, "Policy prod"},
+		"not requested":      {[]func(*v1alpha1.PullAccessGrant){grantstatus.AwaitDemand}, "NotRequested", operator, showGrant, "No failing pod needs"},
+		"not needed":         {[]func(*v1alpha1.PullAccessGrant){ended(v1alpha1.EndNotNeeded)}, "NotNeeded", operator, showGrant, "15 minutes"},
 		"expired":            {[]func(*v1alpha1.PullAccessGrant){granted, ended(v1alpha1.EndExpired)}, "Expired", operator, showGrant, "time was over"},
 		"unused":             {[]func(*v1alpha1.PullAccessGrant){granted, ended(v1alpha1.EndUnused)}, "Unused", operator, showGrant, "used it"},
 		"policy gone":        {[]func(*v1alpha1.PullAccessGrant){granted, ended(v1alpha1.EndPolicyGone)}, "PolicyGone", platform, "kubectl get pullaccesspolicies", "No PullAccessPolicy"},

@@ -20,6 +20,7 @@ import (
 	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/controllers/pod"
 	"github.com/pull-access/pull-access-operator/internal/controllertest"
+	"github.com/pull-access/pull-access-operator/internal/demand"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/facts"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
@@ -55,7 +56,7 @@ func newWorld(t *testing.T, objects ...client.Object) world {
 func (w world) event(t *testing.T) string {
 	t.Helper()
 	r := pod.New(pod.Reconciler{
-		Client: w.Client, Owners: workload.NewOwners(w.Client), Recorder: w.Recorder, Clock: w.Clock, Grants: outcome.NewGrants(),
+		Client: w.Client, Owners: workload.NewOwners(w.Client), Recorder: w.Recorder, Clock: w.Clock, Grants: outcome.NewGrants(), Demand: demand.New(w.Clock),
 		Observer: facts.New(facts.Observer{Client: w.Client, Live: w.Client, Cloud: w.Cloud, Nodes: workload.NewNodes(w.Client), Clock: w.Clock}),
 	})
 	if _, err := r.Reconcile(t.Context(), w.pod); err != nil {
