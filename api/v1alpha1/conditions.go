@@ -10,12 +10,13 @@ const (
 	// other conditions.
 	//
 	// Of a policy: True: Enforcing, Approve, DryRun. False: InvalidSelector, Paused,
+	// NoNamespaceSelected, CloudForbidden, RepositoryNotFound, RepositoryUnreadable,
 	// and all of WithinLimits'. Unknown (in force, but it may not work):
-	// CloudForbidden, CloudUnreachable, RepositoryNotFound, RepositoryUnreadable.
+	// CloudUnreachable.
 	//
 	// Of a grant: True: Recovered. False: Granting, WaitingForPropagation,
 	// Restarting, LeftToKubelet, Stuck, Ineffective, RevocationScheduled,
-	// and all of Granted's.
+	// RevocationsPerHour (the revocation waits for a limit), and all of Granted's.
 	// Unknown: Granting, NoWorkload (granted, and nobody on record has used it),
 	// and all of Granted's.
 	ConditionReady = "Ready"
@@ -29,8 +30,8 @@ const (
 
 	// ConditionWithinLimits says whether the policy's limits hold anything back.
 	//
-	// True: WithinLimits. False: GrantsPerHour, RestartsPerHour, CircuitBreaker; the message
-	// says until when.
+	// True: WithinLimits. False: GrantsPerHour, RestartsPerHour, RevocationsPerHour,
+	// CircuitBreaker; the message says until when.
 	ConditionWithinLimits = "WithinLimits"
 )
 
@@ -42,6 +43,7 @@ const (
 	ReasonPaused               = "Paused"
 	ReasonWithinLimits         = "WithinLimits"
 	ReasonInvalidSelector      = "InvalidSelector"
+	ReasonNoNamespaceSelected  = "NoNamespaceSelected"
 	ReasonRepositoriesReadable = "RepositoriesReadable"
 	ReasonOnlyWildcards        = "OnlyWildcards"
 	ReasonCloudForbidden       = "CloudForbidden"

@@ -137,6 +137,13 @@ type Lifetime struct {
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s')",message="gracePeriod must be a duration of 0s or more"
 	GracePeriod *metav1.Duration `json:"gracePeriod,omitempty"`
+
+	// maxRevocationsPerHour is limits.maxRevocationsPerHour of the policy under which the
+	// grant was written: the policy may be gone by the end. Unset: 20.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	MaxRevocationsPerHour int32 `json:"maxRevocationsPerHour,omitempty"`
 }
 
 // EndReason says why a grant has come to its end.
@@ -175,6 +182,11 @@ type Ending struct {
 	// dueTime is when.
 	// +required
 	DueTime metav1.Time `json:"dueTime,omitzero"`
+
+	// limitedUntilTime is when the operator tries again to revoke a grant that
+	// maxRevocationsPerHour holds back. Unset: no limit holds it back.
+	// +optional
+	LimitedUntilTime *metav1.Time `json:"limitedUntilTime,omitempty"`
 }
 
 // MaxLifetimePolicies is how many policies bound one grant, as the kind's schema has it.

@@ -13,6 +13,7 @@ import (
 const (
 	DefaultMaxGrantsPerHour           = 20
 	DefaultMaxRestartsPerHour         = 60
+	DefaultMaxRevocationsPerHour      = 20
 	DefaultRestartCooldown            = 5 * time.Minute
 	DefaultCircuitBreakerRepositories = 10
 	DefaultCircuitBreakerWindow       = 10 * time.Minute
@@ -20,21 +21,35 @@ const (
 
 // LimitsSpec bounds how much is done under one policy.
 type LimitsSpec struct {
-	// maxGrantsPerHour is how many members are added to policies of repositories in
-	// any hour, at the most. From 1 to 1000; unset means 20.
+	// maxGrantsPerHour is the number of members that the operator adds to IAM policies
+	// in any hour, at most. One namespace may use at most half, rounded up, of what the
+	// other namespaces leave. A grant counts for the namespace that requested it first.
+	// From 1 to 1000; unset means 20.
 	// +optional
 	// +kubebuilder:default=20
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000
 	MaxGrantsPerHour int32 `json:"maxGrantsPerHour,omitempty"`
 
-	// maxRestartsPerHour is how many restarts of workloads are begun in any hour, at
-	// the most. From 1 to 10000; unset means 60.
+	// maxRestartsPerHour is the number of restarts that the operator begins in any hour,
+	// at most. One namespace may use at most half, rounded up, of what the other
+	// namespaces leave. From 1 to 10000; unset means 60.
 	// +optional
 	// +kubebuilder:default=60
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	MaxRestartsPerHour int32 `json:"maxRestartsPerHour,omitempty"`
+
+	// maxRevocationsPerHour is the number of grants that the operator revokes in any
+	// hour, at most, because this policy was deleted or does not list their repository
+	// and account any more. The operator copies it into a grant when it writes the grant.
+	// Grants that expire, that nothing uses, that a person revokes or that are deleted
+	// do not count. From 1 to 1000; unset means 20.
+	// +optional
+	// +kubebuilder:default=20
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	MaxRevocationsPerHour int32 `json:"maxRevocationsPerHour,omitempty"`
 
 	// restartCooldown is how long a workload is not restarted again after a restart,
 	// by any user and for any grant. From 0s to 24h; unset means 5m.
@@ -104,7 +119,15 @@ type LimitsStatus struct {
 	// +kubebuilder:validation:MaxItems=16
 	Restarts []IntervalCount `json:"restarts,omitempty"`
 
-	// reached lists the limits that are reached and hold up a grant or a restart.
+	// revocations counts the revocations that were about to be begun because the policy
+	// was narrowed.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Revocations []IntervalCount `json:"revocations,omitempty"`
+
+	// reached lists the limits that are reached and hold up a grant, a restart or a
+	// revocation.
 	// +optional
 	// +listType=map
 	// +listMapKey=limit
@@ -125,7 +148,7 @@ type IntervalCount struct {
 }
 
 // Limit is the name of a limit; it is also the reason of the condition WithinLimits.
-// +kubebuilder:validation:Enum=GrantsPerHour;RestartsPerHour;CircuitBreaker
+// +kubebuilder:validation:Enum=GrantsPerHour;RestartsPerHour;RevocationsPerHour;CircuitBreaker
 type Limit string
 
 const (
@@ -133,15 +156,23 @@ const (
 	LimitGrants Limit = "GrantsPerHour"
 	// LimitRestarts: as many restarts were begun as maxRestartsPerHour allows.
 	LimitRestarts Limit = "RestartsPerHour"
+	// LimitRevocations: as many revocations were begun as maxRevocationsPerHour allows.
+	LimitRevocations Limit = "RevocationsPerHour"
 	// LimitCircuitBreaker: pods request more repositories than circuitBreaker allows.
 	LimitCircuitBreaker Limit = "CircuitBreaker"
 )
 
-// ReachedLimit is a limit that holds up a grant or a restart.
+// ReachedLimit is a limit that holds up a grant, a restart or a revocation.
 type ReachedLimit struct {
 	// limit is its name.
 	// +required
 	Limit Limit `json:"limit,omitempty"`
+
+	// namespace is the namespace that has used its share of the limit. Unset: the whole
+	// limit is used.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace,omitempty"`
 
 	// resetTime is when the limit allows the next one.
 	// +required

@@ -20,6 +20,9 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Limits",type=string,JSONPath=`.status.conditions[?(@.type=="WithinLimits")].reason`
+// +kubebuilder:printcolumn:name="Namespaces",type=integer,JSONPath=`.status.coverage.selectedNamespaces`
+// +kubebuilder:printcolumn:name="WouldGrant",type=integer,JSONPath=`.status.wouldGrantCount`
+// +kubebuilder:printcolumn:name="Readable",type=integer,priority=1,JSONPath=`.status.coverage.readableRepositories`
 // +kubebuilder:printcolumn:name="Until",type=string,priority=1,JSONPath=`.status.limits.reached[0].resetTime`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
@@ -209,37 +212,117 @@ type PullAccessPolicyStatus struct {
 	// +kubebuilder:validation:MaxItems=8
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
+	// coverage says what the policy covers now.
+	// +optional
+	Coverage PolicyCoverage `json:"coverage,omitzero"`
+
+	// unreadableRepositories lists each repository that the policy names without a
+	// wildcard and that the operator cannot read.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	UnreadableRepositories []UnreadableRepository `json:"unreadableRepositories,omitempty"`
+
 	// limits counts the grants and restarts under this policy in the last hour.
 	// +optional
 	Limits LimitsStatus `json:"limits,omitzero"`
 
-	// wouldGrant lists what the operator would have granted in mode Enforce, each
-	// once, the first that it met. It is emptied when the mode is no longer DryRun.
+	// wouldGrantCount is the number of grants that failing pods need now and that the
+	// operator would make in mode Enforce. wouldGrant lists the first 32 of them. Unset:
+	// the mode is not DryRun.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	WouldGrantCount *int32 `json:"wouldGrantCount,omitempty"`
+
+	// wouldGrant lists the grants that failing pods need now and that the operator would
+	// make in mode Enforce, each once. It is empty if the mode is not DryRun.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=32
 	WouldGrant []WouldGrant `json:"wouldGrant,omitempty"`
 }
 
-// MaxWouldGrant is how many grants that were not made a policy lists, as the
-// kind's schema has it.
-const MaxWouldGrant = 32
+// PolicyCoverage says what a policy covers. A number is unset until the operator has
+// counted it.
+type PolicyCoverage struct {
+	// selectedNamespaces is the number of namespaces that namespaceSelector selects.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	SelectedNamespaces *int32 `json:"selectedNamespaces,omitempty"`
 
-// WouldGrant is one grant that mode DryRun has kept from being made.
-type WouldGrant struct {
-	// repository is the one that would have been opened.
+	// listedRepositories is the number of repositories that the policy names without a
+	// wildcard.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	ListedRepositories *int32 `json:"listedRepositories,omitempty"`
+
+	// readableRepositories is the number of listedRepositories that the operator can read.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	ReadableRepositories *int32 `json:"readableRepositories,omitempty"`
+
+	// seenAccounts is the number of service accounts that nodeServiceAccounts lists and
+	// that the operator has seen since it started: on nodes whose pods cannot pull, or in
+	// grants.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	SeenAccounts *int32 `json:"seenAccounts,omitempty"`
+}
+
+// MaxUnreadableRepositories is the number of repositories that
+// status.unreadableRepositories lists, at most.
+const MaxUnreadableRepositories = 32
+
+// UnreadableRepository is a repository that the operator cannot read.
+type UnreadableRepository struct {
+	// repository is the repository.
 	// +required
 	Repository Repository `json:"repository,omitzero"`
 
-	// member is who would have been granted access, as IAM writes it.
+	// reason is a reason of the condition CloudAccess.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Reason string `json:"reason,omitempty"`
+
+	// message explains the reason and names the next step.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
+}
+
+// MaxWouldGrant is the number of grants that status.wouldGrant lists, at most.
+const MaxWouldGrant = 32
+
+// WouldGrant is a grant that pods need and that the operator does not make in mode DryRun.
+type WouldGrant struct {
+	// repository is the repository that the pods cannot pull from.
+	// +required
+	Repository Repository `json:"repository,omitzero"`
+
+	// member is the account that needs access, as IAM writes it.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=300
 	Member string `json:"member,omitempty"`
 
-	// firstTime is when that was first found.
+	// firstTime is when the operator first found a pod that needs the grant.
 	// +required
 	FirstTime metav1.Time `json:"firstTime,omitzero"`
+
+	// workload owns the pod that has needed the grant for longest. Unset: unknown.
+	// +optional
+	Workload *Workload `json:"workload,omitempty"`
+
+	// image is an image that one of the pods cannot pull.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Image string `json:"image,omitempty"`
+
+	// pods is the number of pods that need the grant now. Unset: unknown.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Pods int32 `json:"pods,omitempty"`
 }
 
 // PullAccessPolicyList is a list of policies.

@@ -58,7 +58,7 @@ func (e *env) setRepository(r diagnosis.Repository) { e.Cloud.Repositories[repos
 // restart is what a new process finds: the same cluster and cloud, no faults, and no memory.
 func (e *env) restart() {
 	e.Faults = interceptor.Funcs{}
-	e.r = New(Reconciler{Client: e.Client, Cloud: e.Cloud, Recorder: e.Recorder, Clock: e.Clock, Policies: outcome.NewPolicies(), Grants: outcome.NewGrants()})
+	e.r = New(Reconciler{Client: e.Client, Cloud: e.Cloud, Recorder: e.Recorder, Clock: e.Clock, Ledger: e.Ledger(), Grants: outcome.NewGrants()})
 }
 
 // at sets the time.

@@ -5,144 +5,161 @@ package grant
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/events"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
 	"github.com/pull-access/pull-access-operator/internal/limit"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
 )
 
-// errLimitReached says that others have used up what a limit allows since the pass began;
-// the next pass says so on the record.
-var errLimitReached = errors.New("a limit of the policy holds it back")
-
-// holdBack keeps from being added what the policies' limits do not allow now. A
-// write that was begun goes on: it was counted then.
+// holdBack reserves what the pass is about to add or revoke, and removes from the pass
+// what the policies' limits do not allow now. A write that was begun continues: it was
+// counted then.
 func (r *Reconciler) holdBack(ctx context.Context, w *work) error {
-	byPolicy := map[string][]*v1alpha1.PullAccessGrant{}
+	r.holdRevocations(w)
+	var waiting []*v1alpha1.PullAccessGrant
 	for _, g := range w.add {
 		if !w.interrupted[g.Name] {
-			byPolicy[grantstatus.PolicyName(g)] = append(byPolicy[grantstatus.PolicyName(g)], g)
+			waiting = append(waiting, g)
 		}
 	}
-	if len(byPolicy) == 0 {
+	if len(waiting) == 0 {
 		return nil
 	}
-	asked, err := r.asked(ctx)
+	requested, err := r.requested(ctx)
 	if err != nil {
 		return err
 	}
-	for name, waiting := range byPolicy {
-		policy := policyNamed(w.policies, name)
-		which, free, until := r.reachedLimit(policy, asked[name], len(waiting))
-		if free >= len(waiting) {
+	var held []*v1alpha1.PullAccessGrant
+	for _, g := range waiting {
+		policy := policyNamed(w.policies, grantstatus.PolicyName(g))
+		hold, ok := r.reserveGrant(w, g, policy, requested[policy.Name])
+		if ok {
 			continue
 		}
-		held := waiting[free:]
-		sentence := limit.Sentence(which, name, limit.LimitsOf(policy.Spec.Limits), until)
-		for _, g := range held {
-			w.void[g] = refusal{string(which), metav1.ConditionFalse, sentence}
-		}
-		w.add = w.without(held).add
-		w.wake(until)
-		if err := r.noteReached(ctx, name, which, until); err != nil {
-			return err
+		held = append(held, g)
+		w.wake(hold.ResetTime.Time)
+		if hold.Limit != "" {
+			w.void[g] = refusal{string(hold.Limit), metav1.ConditionFalse, limit.Sentence(policy.Name, limit.LimitsOf(policy.Spec.Limits), hold.ReachedLimit)}
 		}
 	}
+	w.add = w.without(held).add
 	return nil
 }
 
-// reachedLimit tells how many of those that wait may go on, and which limit holds the
-// rest until when.
-func (r *Reconciler) reachedLimit(policy *v1alpha1.PullAccessPolicy, asked map[imageref.Repository]time.Time, waiting int) (which v1alpha1.Limit, free int, until time.Time) {
+// reserveGrant counts the grant, or tells which limit holds it back.
+func (r *Reconciler) reserveGrant(w *work, g *v1alpha1.PullAccessGrant, policy *v1alpha1.PullAccessPolicy, requested map[imageref.Repository]time.Time) (limit.Hold, bool) {
 	now, limits := r.Clock.Now(), limit.LimitsOf(policy.Spec.Limits)
-	if until := limit.BreakerResetTime(asked, limits, now); !until.IsZero() {
-		return v1alpha1.LimitCircuitBreaker, 0, until
+	if until := limit.BreakerResetTime(requested, limits, now); !until.IsZero() {
+		hold := limit.Hold{ReachedLimit: v1alpha1.ReachedLimit{Limit: v1alpha1.LimitCircuitBreaker, ResetTime: metav1.NewTime(until)}}
+		hold.News = r.Ledger.Trip(limit.KeyOf(policy), until, now)
+		countReached(hold)
+		return hold, false
 	}
-	counts := policy.Status.Limits.Grants
-	free = min(limit.Left(counts, limits.GrantsPerHour, now), waiting)
-	// What goes on now is counted by then.
-	until = limit.ResetTime(limit.Add(counts, free, now), limits.GrantsPerHour, now)
-	return v1alpha1.LimitGrants, free, until
+	act := limit.Act{Policy: limit.KeyOf(policy), Limit: v1alpha1.LimitGrants, Namespace: limit.NamespaceOf(g)}
+	return r.reserve(w, g, act, limits.GrantsPerHour)
 }
 
-// asked says of each policy when each repository was last asked for under it.
-func (r *Reconciler) asked(ctx context.Context) (map[string]map[imageref.Repository]time.Time, error) {
+// reserve counts an act for the grant. The count stays with the grant until its outcome is
+// known.
+func (r *Reconciler) reserve(w *work, g *v1alpha1.PullAccessGrant, act limit.Act, most int) (limit.Hold, bool) {
+	n, hold := r.Ledger.Reserve(act, most, 1, r.Clock.Now())
+	if n == 0 {
+		countReached(hold)
+		return hold, false
+	}
+	w.counted[g.Name] = act
+	return limit.Hold{}, true
+}
+
+func countReached(hold limit.Hold) {
+	if hold.News {
+		metrics.LimitReached(string(hold.Limit))
+	}
+}
+
+// holdRevocations holds back the revocations of grants that no policy names any more, as
+// far as their limit does not allow them now.
+func (r *Reconciler) holdRevocations(w *work) {
+	var held []*v1alpha1.PullAccessGrant
+	for _, g := range w.remove {
+		if w.end[g] != v1alpha1.EndPolicyGone || w.interrupted[g.Name] {
+			continue
+		}
+		act := limit.Act{Policy: limit.Key{Policy: grantstatus.PolicyName(g)}, Limit: v1alpha1.LimitRevocations}
+		hold, ok := r.reserve(w, g, act, limit.RevocationsOf(g))
+		if ok {
+			continue
+		}
+		held = append(held, g)
+		delete(w.end, g)
+		w.wake(hold.ResetTime.Time)
+		if expires := g.Status.Lifetime.ExpireTime; expires != nil {
+			w.wake(expires.Time) // No limit delays that.
+		}
+		if hold.Limit != "" {
+			r.delayRevocation(w, g, hold.ResetTime)
+		}
+	}
+	w.remove = w.without(held).remove
+}
+
+// delayRevocation puts on record that a limit delays the revocation, and emits an Event if
+// none delayed it before.
+func (r *Reconciler) delayRevocation(w *work, g *v1alpha1.PullAccessGrant, until metav1.Time) {
+	var tell func()
+	if g.Status.Ending != nil && g.Status.Ending.LimitedUntilTime == nil {
+		tell = func() { events.GrantEnding(r.Recorder, g, r.policyOf(w, g), grantstatus.EndingSentence(g)) }
+	}
+	w.change(g, func() { grantstatus.DelayRevocation(g, until) }, tell)
+}
+
+// requested says of each policy when each repository was last requested under it. A grant
+// that the operator itself revoked a short time before does not count.
+func (r *Reconciler) requested(ctx context.Context) (map[string]map[imageref.Repository]time.Time, error) {
 	var grants v1alpha1.PullAccessGrantList
 	if err := r.Client.List(ctx, &grants); err != nil {
 		return nil, fmt.Errorf("list grants: %w", err)
 	}
-	asked := map[string]map[imageref.Repository]time.Time{}
+	requested := map[string]map[imageref.Repository]time.Time{}
 	for i := range grants.Items {
 		g := &grants.Items[i]
+		if limit.Regrants(g) {
+			continue
+		}
 		policy, repository, at := grantstatus.PolicyName(g), imageref.Of(g.Spec.Repository), grantstatus.AskedTime(g)
-		if asked[policy] == nil {
-			asked[policy] = map[imageref.Repository]time.Time{}
+		if requested[policy] == nil {
+			requested[policy] = map[imageref.Repository]time.Time{}
 		}
-		if at.After(asked[policy][repository]) {
-			asked[policy][repository] = at
+		if at.After(requested[policy][repository]) {
+			requested[policy][repository] = at
 		}
 	}
-	return asked, nil
+	return requested, nil
 }
 
-// noteReached records on the policy that a limit holds something back.
-func (r *Reconciler) noteReached(ctx context.Context, name string, which v1alpha1.Limit, until time.Time) error {
-	news := false
-	_, err := r.Policies.Change(ctx, r.Client, name, func(policy *v1alpha1.PullAccessPolicy) error {
-		news = limit.Reach(&policy.Status.Limits, which, until)
-		return nil
-	})
-	if err == nil && news {
-		metrics.LimitReached(string(which))
+// releaseCount takes the grant off the count once it is certain, and on record, that nothing
+// was sent for it.
+func (r *Reconciler) releaseCount(w *work, g *v1alpha1.PullAccessGrant) {
+	if act, counted := w.counted[g.Name]; counted {
+		delete(w.counted, g.Name)
+		r.Ledger.Release(act, 1, r.Clock.Now())
 	}
-	return err
 }
 
-// spend counts, before they are added, those that were not counted yet. The policy's
-// status is written under the version that was read: no two writers spend the same.
-func (r *Reconciler) spend(ctx context.Context, w *work, adding []*v1alpha1.PullAccessGrant) error {
-	due := map[string][]*v1alpha1.PullAccessGrant{}
-	for _, g := range adding {
-		if !w.interrupted[g.Name] && w.counted[g.Name] == "" {
-			due[grantstatus.PolicyName(g)] = append(due[grantstatus.PolicyName(g)], g)
+// releaseUnsent takes those grants off the count whose removal was not necessary: another
+// writer had removed the member.
+func (r *Reconciler) releaseUnsent(w *work, removed []string) {
+	for _, g := range slices.Clone(w.remove) {
+		if !named(removed, g) && !w.interrupted[g.Name] {
+			r.releaseCount(w, g)
 		}
 	}
-	for name, grants := range due {
-		_, err := r.Policies.Change(ctx, r.Client, name, func(policy *v1alpha1.PullAccessPolicy) error {
-			if len(grants) > limit.Left(policy.Status.Limits.Grants, limit.LimitsOf(policy.Spec.Limits).GrantsPerHour, r.Clock.Now()) {
-				return errLimitReached
-			}
-			policy.Status.Limits.Grants = limit.Add(policy.Status.Limits.Grants, len(grants), r.Clock.Now())
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("count grants under policy %s: %w", name, err)
-		}
-		for _, g := range grants {
-			w.counted[g.Name] = name
-		}
-	}
-	return nil
-}
-
-// refund takes back the count of a grant of which it is settled, and on record, that
-// nothing came.
-func (r *Reconciler) refund(ctx context.Context, w *work, g *v1alpha1.PullAccessGrant) error {
-	name := w.counted[g.Name]
-	if name == "" {
-		return nil
-	}
-	delete(w.counted, g.Name)
-	_, err := r.Policies.Change(ctx, r.Client, name, func(policy *v1alpha1.PullAccessPolicy) error {
-		policy.Status.Limits.Grants = limit.Add(policy.Status.Limits.Grants, -1, r.Clock.Now())
-		return nil
-	})
-	return err
 }

@@ -6,10 +6,12 @@ package grant
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -17,16 +19,13 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/controllertest"
+	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/limit"
 )
 
-// counted is how many grants the policy's limit has counted within the hour.
-func (e *env) counted() int {
-	e.Helper()
-	const most = 1000
-	return most - limit.Left(e.Policy("prod").Status.Limits.Grants, most, e.Clock.Now())
-}
+// counted returns the number of grants that count for the limit within the hour.
+func (e *env) counted() int { return e.Counted(e.r.Ledger, v1alpha1.LimitGrants) }
 
 // limited is a policy that allows so many grants in an hour, of which some are done.
 func limited(most int32, done int) *v1alpha1.PullAccessPolicy {
@@ -39,7 +38,7 @@ func limited(most int32, done int) *v1alpha1.PullAccessPolicy {
 // TestLimitHoldsGrants: one of two goes through, the other waits and goes on by
 // itself, also under another process.
 func TestLimitHoldsGrants(t *testing.T) {
-	e := newEnv(t, readers(foreign), limited(2, 1), requested(nodes), requested(batch))
+	e := newEnv(t, readers(foreign), limited(3, 1), requested(nodes), requested(batch))
 	result := e.mustPass()
 	opens := now.Add(-30 * time.Minute).Add(time.Hour + 5*time.Minute)
 	if want := opens.Sub(now); result.RequeueAfter > want || result.RequeueAfter <= 0 {
@@ -53,14 +52,14 @@ func TestLimitHoldsGrants(t *testing.T) {
 		held = nodes
 	}
 	e.wantCondition(held, v1alpha1.ConditionGranted, "False GrantsPerHour")
-	reached := e.Policy("prod").Status.Limits.Reached
+	reached := e.Limits(e.r.Ledger).Reached
 	if len(reached) != 1 || reached[0].Limit != v1alpha1.LimitGrants || reached[0].ResetTime.Time.Before(opens.Add(-5*time.Minute)) {
 		t.Errorf("reached %+v, want GrantsPerHour until about %v", reached, opens)
 	}
 	e.restart()
 	e.mustPass()
 	if e.counted() != 2 || len(e.Cloud.Readers(repository.Name)) != 2 {
-		t.Errorf("%d counted, readers %v: the limit of 2 did not outlive the process", e.counted(), e.Cloud.Readers(repository.Name))
+		t.Errorf("%d counted, readers %v: the limit did not outlive the process", e.counted(), e.Cloud.Readers(repository.Name))
 	}
 	e.at(reached[0].ResetTime.Time)
 	e.mustPass()
@@ -87,7 +86,7 @@ func TestLimitCountsWritesOnly(t *testing.T) {
 		"refused":          {g: requested(nodes), refuse: map[string]error{nodes: iampolicy.ErrOrgPolicy}, passes: 5, want: 0, why: "else what is refused again and again would starve the rest"},
 		"repeated by etag": {g: requested(nodes), answers: []controllertest.Answer{{Err: iampolicy.ErrConflict, Retry: true}, {Err: iampolicy.ErrConflict, Retry: true}}, passes: 1, want: 1},
 		"unanswered":       {g: requested(nodes), answers: []controllertest.Answer{{Err: errUnanswered, Applied: true}}, passes: 3, want: 1, why: "it may have taken effect"},
-		"interrupted":      {g: intended(nodes), passes: 2, want: 0, why: "the pass that began it has counted it"},
+		"interrupted":      {g: intended(nodes), passes: 2, want: 1, why: "the ledger was seeded with its intent"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -129,40 +128,12 @@ func TestCircuitBreakerHoldsAll(t *testing.T) {
 	e.wantReaders(foreign, nodes)
 }
 
-// TestLimitIsSpentOnce: another writer has used up the rest between the look at the
-// limit and the write.
-func TestLimitIsSpentOnce(t *testing.T) {
-	e := newEnv(t, readers(foreign), limited(2, 1), requested(nodes))
-	e.Cloud.OnRead = func(int) {
-		e.Cloud.OnRead = nil
-		p := e.Policy("prod")
-		p.Status.Limits.Grants = limit.Add(p.Status.Limits.Grants, 1, now)
-		e.UpdateStatus(p)
-	}
-	if _, err := e.pass(); err == nil {
-		t.Error("more was spent than there is")
-	}
-	e.mustPass()
-	e.wantReaders(foreign)
-	e.wantCondition(nodes, v1alpha1.ConditionGranted, "False GrantsPerHour")
-	if e.counted() != 2 {
-		t.Errorf("%d counted, want 2", e.counted())
-	}
-}
-
-// TestRefundGoesByWhatWasCounted: the cache does not have the count of a moment ago
-// when the intent cannot be put on record; nothing is used up for nothing.
-func TestRefundGoesByWhatWasCounted(t *testing.T) {
+// TestReleaseGoesByWhatWasCounted: the intent cannot be put on record; nothing counts for
+// nothing.
+func TestReleaseGoesByWhatWasCounted(t *testing.T) {
 	e := newEnv(t, readers(foreign), limited(3, 0), requested(nodes))
-	stale, conflicts := e.Policy("prod"), 0
+	conflicts := 0
 	e.Faults = interceptor.Funcs{
-		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
-			if policy, ok := o.(*v1alpha1.PullAccessPolicy); ok {
-				stale.DeepCopyInto(policy)
-				return nil
-			}
-			return c.Get(ctx, key, o, opts...)
-		},
 		Patch: func(ctx context.Context, c client.WithWatch, o client.Object, patch client.Patch, opts ...client.PatchOption) error {
 			if _, ok := o.(*v1alpha1.PullAccessGrant); ok && conflicts < 5 {
 				conflicts++
@@ -173,11 +144,210 @@ func TestRefundGoesByWhatWasCounted(t *testing.T) {
 	}
 	for range 7 {
 		_, _ = e.pass()
-		stale = e.Policy("prod")
 	}
 	if e.counted() != 1 || len(e.Cloud.Sent) != 1 {
 		t.Errorf("after %d conflicts %d are counted and %d written, want one of each", conflicts, e.counted(), len(e.Cloud.Sent))
 	}
+}
+
+// TestNoNamespaceUsesTheWholeLimit: one namespace requests as much as it can; another one
+// still has its share, and the sentence names the field and the reason.
+func TestNoNamespaceUsesTheWholeLimit(t *testing.T) {
+	in := func(namespace, member string) *v1alpha1.PullAccessGrant {
+		g := requested(member)
+		g.Spec.Workload.Namespace = namespace
+		return g
+	}
+	e := newEnv(t, readers(foreign), limited(2, 0), in("shop", nodes))
+	e.mustPass()
+	e.Create(in("shop", batch), in("bank", spare))
+	e.mustPass()
+	e.wantReaders(foreign, nodes, spare)
+	e.wantCondition(batch, v1alpha1.ConditionReady, "False GrantsPerHour")
+	if text := grantstatus.Why(e.grant(batch)); !strings.Contains(text, "Namespace shop has used its share of the 2 grants") {
+		t.Errorf("the grant says %q", text)
+	}
+}
+
+// TestUnseededLedgerDelaysWrites: a process that does not know yet what earlier ones did
+// adds and revokes nothing, and says nothing about a limit.
+func TestUnseededLedgerDelaysWrites(t *testing.T) {
+	for name, g := range map[string]*v1alpha1.PullAccessGrant{"requested": requested(nodes), "policy gone": goneAt(nodes, now)} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, readers(foreign), g)
+			if name == "requested" {
+				e.Create(enforcing())
+			} else {
+				e.Cloud.SetReaders(repository.Name, foreign, nodes)
+			}
+			ledger := e.r.Ledger
+			e.r.Ledger = limit.NewLedger()
+			before := e.Cloud.Readers(repository.Name)
+			if result := e.mustPass(); result.RequeueAfter != time.Second || len(e.Cloud.Sent) > 0 {
+				t.Errorf("Reconcile = %+v, sent %v; want a retry and no write", result, e.Cloud.Sent)
+			}
+			if held := condition(e.grant(nodes), v1alpha1.ConditionReady); strings.Contains(held, "PerHour") {
+				t.Errorf("Ready is %s", held)
+			}
+			e.r.Ledger = ledger
+			e.mustPass()
+			if after := e.Cloud.Readers(repository.Name); len(before) == len(after) {
+				t.Errorf("the readers are %v with a seeded ledger", after)
+			}
+		})
+	}
+}
+
+// goneAt is a grant that no policy names, whose revocation is due then.
+func goneAt(member string, due time.Time) *v1alpha1.PullAccessGrant {
+	g := granted(member, v1alpha1.OriginAdded)
+	grantstatus.Announce(g, &v1alpha1.Ending{Reason: v1alpha1.EndPolicyGone, DueTime: metav1.NewTime(due)}, now)
+	return g
+}
+
+// revocationsLimited is goneAt with a limit of one revocation in an hour.
+func revocationsLimited(member string) *v1alpha1.PullAccessGrant {
+	g := goneAt(member, now)
+	g.Status.Lifetime.MaxRevocationsPerHour = 1
+	return g
+}
+
+// TestRevocationLimit: a policy was deleted. One grant is revoked, the other one waits,
+// says why and how to go on, and is revoked when the limit resets, also by another process.
+func TestRevocationLimit(t *testing.T) {
+	e := newEnv(t, readers(foreign, nodes, batch), revocationsLimited(nodes), revocationsLimited(batch))
+	e.mustPass()
+	if got := e.Cloud.Readers(repository.Name); len(got) != 2 {
+		t.Fatalf("the readers are %v, want one revocation", got)
+	}
+	held := nodes
+	if condition(e.grant(nodes), v1alpha1.ConditionGranted) == "False PolicyGone" {
+		held = batch
+	}
+	e.wantCondition(held, v1alpha1.ConditionGranted, "True AccessGranted")
+	e.wantCondition(held, v1alpha1.ConditionReady, "False RevocationsPerHour")
+	text := meta.FindStatusCondition(e.grant(held).Status.Conditions, v1alpha1.ConditionReady).Message
+	for _, want := range []string{"maxRevocationsPerHour", "kubectl pullaccess revoke " + nameOf(held), "kubectl edit pullaccesspolicy prod"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("Ready says %q, want it to contain %q", text, want)
+		}
+	}
+	e.Recorder.Take()
+	e.restart()
+	e.mustPass()
+	if events := e.Recorder.Take(); len(e.Cloud.Readers(repository.Name)) != 2 || len(events) > 0 {
+		t.Errorf("another process sent %v and emitted %q", e.Cloud.Sent, events)
+	}
+	until := e.grant(held).Status.Ending.LimitedUntilTime
+	if until == nil {
+		t.Fatal("the end has no time")
+	}
+	e.at(until.Time)
+	e.mustPass()
+	e.wantReaders(foreign)
+	e.wantCondition(held, v1alpha1.ConditionGranted, "False PolicyGone")
+}
+
+// TestOnlyPolicyGoneWaits: the limit of revocations is used up.
+func TestOnlyPolicyGoneWaits(t *testing.T) {
+	past := metav1.NewTime(now.Add(-time.Hour))
+	for name, tc := range map[string]struct {
+		edit   func(*env, *v1alpha1.PullAccessGrant)
+		policy *v1alpha1.PullAccessPolicy
+		// want is Granted after the pass, "" if the grant is gone.
+		want string
+		why  string
+	}{
+		"policy gone": {want: "True AccessGranted"},
+		"expired too": {edit: func(_ *env, g *v1alpha1.PullAccessGrant) { g.Status.Lifetime.ExpireTime = &past }, want: "False Expired"},
+		"unused too": {edit: func(_ *env, g *v1alpha1.PullAccessGrant) {
+			checked := metav1.NewTime(now)
+			g.Status.Lifetime.RevokeWhenUnusedFor = &metav1.Duration{Duration: time.Hour}
+			g.Status.Usage = v1alpha1.Usage{UnusedSinceTime: &past, UnusedCheckedTime: &checked}
+		}, want: "False Unused"},
+		"revoked by a person": {edit: func(_ *env, g *v1alpha1.PullAccessGrant) {
+			g.Status.Review = &v1alpha1.Review{Decision: v1alpha1.ReviewRevoked, User: "ann@example.com"}
+		}, want: "False Revoked"},
+		"deleted": {edit: func(e *env, g *v1alpha1.PullAccessGrant) { e.Delete(g) }, want: ""},
+		"begun": {edit: func(_ *env, g *v1alpha1.PullAccessGrant) {
+			grantstatus.Intend(g, false, "etag-of-then", now)
+		}, want: "False PolicyGone", why: "an open intent is always completed"},
+		"named again": {policy: enforcing(), want: "True AccessGranted"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := revocationsLimited(nodes)
+			e := newEnv(t, readers(foreign, nodes), g)
+			e.r.Ledger.Reserve(limit.Act{Policy: limit.Key{Policy: "prod"}, Limit: v1alpha1.LimitRevocations}, 1, 1, now)
+			if tc.policy != nil {
+				e.Create(tc.policy)
+			}
+			if tc.edit != nil {
+				g = e.grant(nodes)
+				tc.edit(e, g)
+				if name != "deleted" {
+					e.UpdateStatus(g)
+				}
+			}
+			e.mustPass()
+			got := ""
+			if g := e.grant(nodes); g != nil {
+				got = condition(g, v1alpha1.ConditionGranted)
+			}
+			if got != tc.want || (len(e.Cloud.Sent) > 0) != (tc.want != "True AccessGranted") {
+				t.Errorf("Granted is %q after writes %+v, want %q (%s)", got, e.Cloud.Sent, tc.want, tc.why)
+			}
+			if name == "named again" && e.grant(nodes).Status.Ending != nil {
+				t.Error("the revocation is still scheduled")
+			}
+		})
+	}
+}
+
+// TestRevocationLimitIsCopied: the policy may be gone by the end.
+func TestRevocationLimitIsCopied(t *testing.T) {
+	p := enforcing()
+	p.Spec.Limits.MaxRevocationsPerHour = 7
+	e := newEnv(t, readers(foreign), p, requested(nodes))
+	e.mustPass()
+	if got := e.grant(nodes).Status.Lifetime.MaxRevocationsPerHour; got != 7 {
+		t.Errorf("the grant has a limit of %d revocations, want 7", got)
+	}
+}
+
+// TestRevocationsThatRemoveNothingDoNotCount: the member was gone, or stays.
+func TestRevocationsThatRemoveNothingDoNotCount(t *testing.T) {
+	kept := revocationsLimited(nodes)
+	kept.Status.Lifetime.AccountsUsedBy = v1alpha1.UsedBySeveralClusters
+	for name, g := range map[string]*v1alpha1.PullAccessGrant{"gone": revocationsLimited(nodes), "kept": kept} {
+		t.Run(name, func(t *testing.T) {
+			g.Status.GrantedTime = &metav1.Time{Time: now} // It is not looked for yet.
+			e := newEnv(t, readers(foreign), g)
+			e.mustPass()
+			e.wantCondition(nodes, v1alpha1.ConditionGranted, "False PolicyGone")
+			if n := e.Counted(e.r.Ledger, v1alpha1.LimitRevocations); n != 0 {
+				t.Errorf("%d revocations are counted", n)
+			}
+		})
+	}
+}
+
+// TestRegrantsDoNotOpenTheCircuitBreaker: grants that expired together are requested
+// together.
+func TestRegrantsDoNotOpenTheCircuitBreaker(t *testing.T) {
+	p := enforcing()
+	p.Spec.Limits.CircuitBreaker = v1alpha1.CircuitBreakerSpec{MaxRepositories: 2, Window: &metav1.Duration{Duration: 10 * time.Minute}}
+	objects := []client.Object{p, requested(nodes)}
+	for i := range 5 {
+		other := requested(nodes)
+		other.Name = fmt.Sprintf("other-%d", i)
+		other.Spec.Repository.Name = fmt.Sprintf("team-%d", i)
+		grantstatus.End(other, v1alpha1.EndExpired, now.Add(-time.Hour))
+		grantstatus.Reopen(other, other.Spec.Workload, "prod", now)
+		objects = append(objects, other)
+	}
+	e := newEnv(t, readers(foreign), objects...)
+	e.mustPass()
+	e.wantReaders(foreign, nodes)
 }
 
 // TestRevokedWhileLimited: a grant that a person revoked is not written when the limit resets.

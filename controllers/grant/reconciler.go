@@ -28,6 +28,7 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/events"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
+	"github.com/pull-access/pull-access-operator/internal/limit"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
 )
 
@@ -57,7 +58,6 @@ type Recorder = interface {
 }
 
 // +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccesspolicies,verbs=list;watch
-// +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccesspolicies/status,verbs=patch
 // +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccessgrants,verbs=list;watch;patch
 // +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccessgrants,verbs=write-status
 // +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccessgrants/status,verbs=patch
@@ -69,8 +69,8 @@ type Reconciler struct {
 	Cloud    Cloud
 	Recorder events.Recorder
 	Clock    clock.PassiveClock
-	// Policies are written by all that count on them.
-	Policies *outcome.Policies
+	// Ledger counts what the policies' limits are about.
+	Ledger *limit.Ledger
 	// Grants are written by those, too, that put on their record what waits for them.
 	Grants *outcome.Grants
 
@@ -174,7 +174,7 @@ func (r *Reconciler) afterError(ctx context.Context, w *work, err error) error {
 		settled := w.settled(g)
 		err := r.refuse(ctx, w, g, refusal, settled)
 		if err == nil && settled { // Else the intent stays open, and what it has used up with it.
-			err = r.refund(ctx, w, g)
+			r.releaseCount(w, g)
 		}
 		errs = append(errs, err)
 	}

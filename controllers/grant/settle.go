@@ -93,9 +93,6 @@ func (r *Reconciler) intend(ctx context.Context, w *work, intended iampolicy.Cha
 	if err := r.stillPermitted(ctx, w, adding); err != nil {
 		return &recordError{err}
 	}
-	if err := r.spend(ctx, w, adding); err != nil {
-		return &recordError{err}
-	}
 	for _, g := range w.of(slices.Concat(intended.Added, intended.Removed)) {
 		if err := r.ensureFinalizer(ctx, g); err != nil {
 			return &recordError{err}
@@ -136,7 +133,7 @@ func (r *Reconciler) withdraw(ctx context.Context, w *work) error {
 	for _, g := range slices.Concat(w.add, w.remove) {
 		err := r.takeBack(ctx, w, g)
 		if err == nil && w.settled(g) { // Else the intent stays open, and what it has used up with it.
-			err = r.refund(ctx, w, g)
+			r.releaseCount(w, g)
 		}
 		errs = append(errs, err)
 	}
@@ -151,10 +148,11 @@ func (r *Reconciler) complete(ctx context.Context, w *work, written iampolicy.Wr
 		origin := v1alpha1.OriginAdded
 		if !named(written.Change.Added, g) && !w.interrupted[g.Name] {
 			origin = v1alpha1.OriginFound
-			errs = append(errs, r.refund(ctx, w, g)) // It was counted where an attempt before this one was to add it.
+			r.releaseCount(w, g)
 		}
 		errs = append(errs, r.granted(ctx, w, g, origin, written.EtagAfter))
 	}
+	r.releaseUnsent(w, written.Change.Removed)
 	for _, g := range w.remove {
 		refused, undone := w.undo[g]
 		reason, ended := w.end[g]
@@ -179,6 +177,7 @@ func (r *Reconciler) granted(ctx context.Context, w *work, g *v1alpha1.PullAcces
 	if err := r.patch(ctx, g, func() {
 		grantstatus.Grant(g, origin, etag, r.Clock.Now())
 		grantstatus.Begin(g, policy.Spec.Grant, r.Clock.Now())
+		g.Status.Lifetime.MaxRevocationsPerHour = policy.Spec.Limits.MaxRevocationsPerHour
 		r.lengthen(w, g)
 	}); err != nil {
 		return err

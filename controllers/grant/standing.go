@@ -108,11 +108,11 @@ func (r *Reconciler) considerEnd(w *work, g *v1alpha1.PullAccessGrant, hasPolicy
 	}
 	switch {
 	case grantstatus.Due(g, end, now):
-		w.close(g, end.Reason)
+		w.close(g, grantstatus.DueReason(g, end, now))
 	case !equality.Semantic.DeepEqual(end, g.Status.Ending):
 		w.change(g, func() { grantstatus.Announce(g, end, now) }, func() {
 			if end != nil {
-				events.GrantEnding(r.Recorder, g, r.policyOf(w, g), grantstatus.EndingSentence(end))
+				events.GrantEnding(r.Recorder, g, r.policyOf(w, g), grantstatus.EndingSentence(g))
 			}
 		})
 	case end == nil && w.interrupted[g.Name]:

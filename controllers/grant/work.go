@@ -12,6 +12,7 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/iampolicy"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
+	"github.com/pull-access/pull-access-operator/internal/limit"
 	"github.com/pull-access/pull-access-operator/internal/message"
 )
 
@@ -38,9 +39,8 @@ type work struct {
 	// earlier pass or of this one; intended those whose intent was put on record
 	// since: the policy was read without them.
 	interrupted, intended map[string]bool
-	// counted are those that a limit has counted in this pass, and the name of the policy
-	// on which it did.
-	counted map[string]string
+	// counted has what a limit has counted in this pass, by the name of the grant.
+	counted map[string]limit.Act
 }
 
 // change is one that needs no write in the cloud.
@@ -61,7 +61,7 @@ func newWork(repository imageref.Repository, policies []v1alpha1.PullAccessPolic
 		end:         map[*v1alpha1.PullAccessGrant]v1alpha1.EndReason{},
 		interrupted: map[string]bool{},
 		intended:    map[string]bool{},
-		counted:     map[string]string{},
+		counted:     map[string]limit.Act{},
 	}
 }
 

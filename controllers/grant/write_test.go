@@ -66,7 +66,7 @@ func TestWritesBesideJoins(t *testing.T) {
 	}
 }
 
-// TestOvertakenIsRepeatedSoon: a policy whose status others have written meanwhile costs a
+// TestOvertakenIsRepeatedSoon: a grant whose status others have written meanwhile costs a
 // moment, and no backoff.
 func TestOvertakenIsRepeatedSoon(t *testing.T) {
 	asked := requested(nodes)
@@ -99,7 +99,10 @@ func TestIntentIsTakenBackForCertain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e, todo := aboutToWrite(t, requested(nodes))
-			e.answerWrites(controllertest.Answer{}, tc.intent, tc.withdrawal) // The first is for the policy's count.
+			if err := e.r.holdBack(t.Context(), todo); err != nil || len(todo.counted) != 1 {
+				t.Fatalf("holdBack: %v, counted are %v", err, todo.counted)
+			}
+			e.answerWrites(tc.intent, tc.withdrawal)
 			recorder := intents{e.r, todo}
 			if err := recorder.Intend(t.Context(), iampolicy.Change{Added: []string{nodes}}, "etag"); (err != nil) != (tc.intent.Err != nil) {
 				t.Fatalf("Intend: %v", err)

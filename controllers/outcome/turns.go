@@ -56,16 +56,8 @@ type change[T client.Object] struct {
 	err  error
 }
 
-// Policies are the turns of policies: all that count on those share them.
-type Policies = Turns[*v1alpha1.PullAccessPolicy]
-
 // Grants are the turns of grants.
 type Grants = Turns[*v1alpha1.PullAccessGrant]
-
-// NewPolicies returns turns in which nothing was written yet.
-func NewPolicies() *Policies {
-	return newTurns(func() *v1alpha1.PullAccessPolicy { return &v1alpha1.PullAccessPolicy{} })
-}
 
 // NewGrants returns turns in which nothing was written yet.
 func NewGrants() *Grants {

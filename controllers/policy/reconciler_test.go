@@ -10,14 +10,17 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/controllertest"
+	"github.com/pull-access/pull-access-operator/internal/demand"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/limit"
 )
@@ -58,9 +61,25 @@ type env struct {
 
 func newEnv(t *testing.T, policy *v1alpha1.PullAccessPolicy, cloud repositories) env {
 	t.Helper()
-	e := controllertest.New(t, policy)
+	e := controllertest.New(t, policy, namespace(controllertest.Namespace, nil))
 	e.Cloud.Repositories = cloud
-	return env{e, &Reconciler{Client: e.Client, Cloud: e.Cloud, Recorder: e.Recorder, Clock: e.Clock}}
+	return env{e, New(Reconciler{
+		Client: e.Client, Cloud: e.Cloud, Recorder: e.Recorder, Clock: e.Clock, Ledger: e.Ledger(), Demand: demand.New(e.Clock),
+	})}
+}
+
+func namespace(name string, labels map[string]string) *corev1.Namespace {
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
+}
+
+// mustPass reconciles the policy once, without an error.
+func (e env) mustPass() reconcile.Result {
+	e.Helper()
+	result, err := e.r.Reconcile(e.Context(), e.stored())
+	if err != nil {
+		e.Fatalf("Reconcile: %v", err)
+	}
+	return result
 }
 
 // stored reads the policy as the server has it.
@@ -130,31 +149,47 @@ func TestConditions(t *testing.T) {
 		},
 		"the second is missing": {
 			cloud: repositories{"services": present, "tools": missing},
-			ready: "Unknown RepositoryNotFound", access: "False RepositoryNotFound", again: troubleAgain, event: "Warning RepositoryNotFound ",
+			ready: "False RepositoryNotFound", access: "False RepositoryNotFound", again: troubleAgain, event: "Warning RepositoryNotFound ",
 		},
 		"forbidden": {
 			cloud: repositories{"services": forbidden, "tools": present},
-			ready: "Unknown CloudForbidden", access: "False CloudForbidden", again: troubleAgain, event: "Warning CloudForbidden ",
+			ready: "False CloudForbidden", access: "False CloudForbidden", again: troubleAgain, event: "Warning CloudForbidden ",
 		},
 		"unavailable": {
 			cloud: repositories{"services": unavailable, "tools": present},
 			ready: "Unknown CloudUnreachable", access: "False CloudUnreachable", again: unreachableAgain, event: "Warning CloudUnreachable ",
 		},
 		"unavailable for long": {
-			cloud: repositories{"services": diagnosis.Repository{Obstacle: diagnosis.Obstacle{Kind: diagnosis.Unavailable, RetryAfter: time.Hour}}},
+			cloud: repositories{"services": diagnosis.Repository{Obstacle: diagnosis.Obstacle{Kind: diagnosis.Unavailable, RetryAfter: time.Hour}}, "tools": present},
 			ready: "Unknown CloudUnreachable", access: "False CloudUnreachable", again: time.Hour, event: "Warning CloudUnreachable ",
 			why: "Google said when to come back",
 		},
 		"unreadable": {
 			cloud: repositories{"services": unreadable, "tools": present},
-			ready: "Unknown RepositoryUnreadable", access: "False RepositoryUnreadable", again: troubleAgain, event: "Warning RepositoryUnreadable ",
+			ready: "False RepositoryUnreadable", access: "False RepositoryUnreadable", again: troubleAgain, event: "Warning RepositoryUnreadable ",
+		},
+		"unavailable and missing": {
+			cloud: repositories{"services": unavailable, "tools": missing},
+			ready: "False RepositoryNotFound", access: "False RepositoryNotFound", again: unreachableAgain, event: "Warning RepositoryNotFound ",
+			why: "waiting does not help",
+		},
+		"no namespace": {
+			cloud: readable, edit: func(s *v1alpha1.PullAccessPolicySpec) {
+				s.NamespaceSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"env": "prod"}}
+			},
+			ready: "False NoNamespaceSelected", access: "True RepositoriesReadable", event: "Warning NoNamespaceSelected ",
+		},
+		"no namespace selector": {
+			cloud: readable, edit: func(s *v1alpha1.PullAccessPolicySpec) { s.NamespaceSelector = nil },
+			ready: "False NoNamespaceSelected", access: "True RepositoriesReadable", event: "Warning NoNamespaceSelected ",
+			why: "the zero value covers nothing",
 		},
 		"broken namespace selector": {
 			cloud: readable, edit: func(s *v1alpha1.PullAccessPolicySpec) { s.NamespaceSelector = broken },
 			ready: "False InvalidSelector", access: "True RepositoriesReadable", event: "Warning InvalidSelector spec.namespaceSelector ",
 		},
 		"broken pod selector, cloud unavailable": {
-			cloud: repositories{"services": unavailable}, edit: func(s *v1alpha1.PullAccessPolicySpec) { s.PodSelector = broken },
+			cloud: repositories{"services": unavailable, "tools": present}, edit: func(s *v1alpha1.PullAccessPolicySpec) { s.PodSelector = broken },
 			ready: "False InvalidSelector", access: "False CloudUnreachable", again: unreachableAgain, event: "Warning InvalidSelector spec.podSelector ",
 			why: "the worst is named",
 		},
@@ -231,60 +266,89 @@ func TestNothingIsSaidThatIsNotRecorded(t *testing.T) {
 	}
 }
 
-// TestLimitsAndPauses: what holds the policy back is told until it no longer does.
-func TestLimitsAndPauses(t *testing.T) {
-	policy := policyOf(nil)
-	until := metav1.NewTime(now.Add(20 * time.Minute))
-	sooner := metav1.NewTime(now.Add(5 * time.Minute))
-	policy.Status.Limits.Grants = limit.Add(nil, 20, now.Add(-45*time.Minute))
-	policy.Status.Limits.Restarts = limit.Add(nil, 60, now.Add(-time.Hour))
-	policy.Status.Limits.Reached = []v1alpha1.ReachedLimit{
-		{Limit: v1alpha1.LimitGrants, ResetTime: until}, {Limit: v1alpha1.LimitRestarts, ResetTime: sooner},
-	}
-	e := newEnv(t, policy, repositories{"services": present, "tools": present})
+// TestLimits: what the ledger holds back is published until it no longer does.
+func TestLimits(t *testing.T) {
+	e := newEnv(t, policyOf(func(s *v1alpha1.PullAccessPolicySpec) { s.Limits.MaxGrantsPerHour = 1 }), repositories{"services": present, "tools": present})
+	key := limit.KeyOf(e.stored())
+	e.r.Ledger.Reserve(limit.Act{Policy: key, Limit: v1alpha1.LimitGrants, Namespace: "shop"}, 1, 2, now)
+	e.r.Ledger.Trip(key, now.Add(5*time.Minute), now)
 	for i, step := range []struct {
 		at     time.Time
 		limits string
 		again  time.Duration
-		said   string
+		event  string
 	}{
 		{now, "False GrantsPerHour", 5 * time.Minute, "Warning GrantsPerHour "},
-		{sooner.Time, "False GrantsPerHour", 15 * time.Minute, ""},
-		{until.Time, "True WithinLimits", 0, ""},
+		{now.Add(5 * time.Minute), "False GrantsPerHour", time.Hour, ""},
+		{now.Add(65 * time.Minute), "True WithinLimits", 0, ""},
 	} {
 		e.Clock.SetTime(step.at)
-		result, err := e.r.Reconcile(t.Context(), e.stored())
-		if err != nil || result.RequeueAfter != step.again {
-			t.Errorf("step %d: %+v, %v; want a look after %v", i, result, err, step.again)
+		if result := e.mustPass(); result.RequeueAfter != step.again {
+			t.Errorf("step %d: %+v; want a look after %v", i, result, step.again)
 		}
 		checkCondition(t, e.stored(), v1alpha1.ConditionWithinLimits, step.limits)
 		if ready := meta.FindStatusCondition(e.stored().Status.Conditions, v1alpha1.ConditionReady); (ready.Status == metav1.ConditionFalse) != (step.again > 0) {
 			t.Errorf("step %d: Ready is %s by %s", i, ready.Status, ready.Reason)
 		}
-		e.wantEvent(step.said, "step %d", i)
+		if counts := e.stored().Status.Limits.Grants; (len(counts) == 1) != (step.again > 0) {
+			t.Errorf("step %d: the status counts %+v", i, counts)
+		}
+		e.wantEvent(step.event, "step %d", i)
+	}
+}
+
+// TestUnseededLedgerPublishesNothing: the status is what the ledger is seeded from.
+func TestUnseededLedgerPublishesNothing(t *testing.T) {
+	policy := policyOf(nil)
+	policy.Status.Limits.Grants = limit.Add(nil, 7, now)
+	e := newEnv(t, policy, repositories{"services": present, "tools": present})
+	e.r.Ledger = limit.NewLedger()
+	if result := e.mustPass(); result.RequeueAfter != publishAfter {
+		t.Errorf("Reconcile = %+v", result)
+	}
+	seeder := &Seeder{Client: e.Client, Ledger: e.r.Ledger, Clock: e.Clock}
+	if err := seeder.Start(t.Context()); err != nil || !e.r.Ledger.Seeded() || !seeder.NeedLeaderElection() {
+		t.Fatalf("Start: %v", err)
+	}
+	e.mustPass()
+	if n := e.Counted(e.r.Ledger, v1alpha1.LimitGrants); n != 7 || len(e.stored().Status.Limits.Grants) != 1 {
+		t.Errorf("%d grants are counted, the status has %+v; want the 7 that were there", n, e.stored().Status.Limits)
+	}
+}
+
+// TestSeederRetries: while the records cannot be read, the ledger denies.
+func TestSeederRetries(t *testing.T) {
+	e := newEnv(t, policyOf(nil), nil)
+	e.r.Ledger = limit.NewLedger()
+	seeder := &Seeder{Client: e.Client, Ledger: e.r.Ledger, Clock: e.Clock}
+	ctx, cancel := context.WithCancel(t.Context())
+	e.Faults.List = func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error {
+		cancel() // The process stops while the API server does not answer.
+		return errors.New("broken")
+	}
+	if err := seeder.Start(ctx); err != nil || e.r.Ledger.Seeded() {
+		t.Errorf("Start: %v, seeded %v", err, e.r.Ledger.Seeded())
 	}
 }
 
 func TestModes(t *testing.T) {
-	would := []v1alpha1.WouldGrant{{Repository: v1alpha1.Repository{Name: "services"}, Member: "serviceAccount:x", FirstTime: metav1.NewTime(now)}}
 	tests := map[string]struct {
 		edit  func(*v1alpha1.PullAccessPolicySpec)
 		ready string
 		would int
 	}{
-		"dry run keeps what it would have granted": {func(s *v1alpha1.PullAccessPolicySpec) { s.Mode = v1alpha1.ModeDryRun }, "True DryRun", 1},
+		"dry run":         {func(s *v1alpha1.PullAccessPolicySpec) { s.Mode = v1alpha1.ModeDryRun }, "True DryRun", 1},
+		"no mode":         {func(s *v1alpha1.PullAccessPolicySpec) { s.Mode = "" }, "True DryRun", 1},
 		"approve":         {func(s *v1alpha1.PullAccessPolicySpec) { s.Mode = v1alpha1.ModeApprove }, "True Approve", 0},
 		"enforce":         {nil, "True Enforcing", 0},
 		"paused outranks": {func(s *v1alpha1.PullAccessPolicySpec) { s.Pause = &v1alpha1.PauseSpec{Reason: "freeze."} }, "False Paused", 0},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			policy := policyOf(tc.edit)
-			policy.Status.WouldGrant = would
-			e := newEnv(t, policy, repositories{"services": present, "tools": present})
-			if _, err := e.r.Reconcile(t.Context(), e.stored()); err != nil {
-				t.Fatal(err)
-			}
+			e := newEnv(t, policyOf(tc.edit), repositories{"services": present, "tools": present})
+			listAccounts(e)
+			e.fails("web-1", e.need(nil))
+			e.mustPass()
 			checkCondition(t, e.stored(), v1alpha1.ConditionReady, tc.ready)
 			if got := len(e.stored().Status.WouldGrant); got != tc.would {
 				t.Errorf("%d grants are listed that were not made, want %d", got, tc.would)

@@ -13,7 +13,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
-	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/controllertest"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
@@ -37,9 +36,10 @@ func newEnv(t *testing.T, objects ...client.Object) *env {
 	e.Index(&corev1.Pod{}, byFailingRepository, indexFailing)
 	e.Index(&v1alpha1.PullAccessGrant{}, byWorkload, indexWorkloads)
 	e.Cloud.Accounts[controllertest.ProviderID] = controllertest.NodeAccount(controllertest.Account)
+	ledger := e.Ledger()
 	return &env{e, New(Reconciler{
 		Client: e.Client, Live: e.Client, Pods: e.Lister, Pullers: e.Cloud, Recorder: e.Recorder, Clock: e.Clock,
-		Owners: workload.NewOwners(e.Client), Nodes: workload.NewNodes(e.Client), Policies: outcome.NewPolicies(),
+		Owners: workload.NewOwners(e.Client), Nodes: workload.NewNodes(e.Client), Ledger: ledger,
 	})}
 }
 

@@ -19,7 +19,6 @@ import (
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/controllertest"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
-	"github.com/pull-access/pull-access-operator/internal/limit"
 )
 
 // failNth has the call of that number, from 1, end with the error, before or after it was
@@ -135,8 +134,7 @@ func afterFault(t *testing.T, number int, fault error, carriedOut, newProcess bo
 		t.Errorf("call %d, %s: the restart on record was not done", number, what)
 	}
 	// A write of which it is not certain that it failed stays counted.
-	const most = v1alpha1.DefaultMaxRestartsPerHour
-	counted := most - limit.Left(c.Policy("prod").Status.Limits.Restarts, most, c.Clock.Now())
+	counted := c.Counted(c.r.Ledger, v1alpha1.LimitRestarts)
 	if counted != 1 && (conflict || what != "patch status" || counted != 2) {
 		t.Errorf("call %d, %s: %d restarts are counted", number, what, counted)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
+	"github.com/pull-access/pull-access-operator/internal/limit"
 	"github.com/pull-access/pull-access-operator/internal/message"
 )
 
@@ -25,7 +26,7 @@ type judgement struct {
 	// not in it: what was seen of it is not remembered, so that it is seen again.
 	waits map[int]time.Duration
 	// counted are the restarts that were counted, also beside an error.
-	counted []spent
+	counted []limit.Act
 }
 
 // sooner has the pass come back by then at the latest.

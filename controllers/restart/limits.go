@@ -5,8 +5,10 @@ package restart
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/controllers/outcome"
@@ -14,95 +16,68 @@ import (
 	"github.com/pull-access/pull-access-operator/internal/metrics"
 )
 
-// spent is what was counted on one policy, which is as the count has left it.
-type spent struct {
-	policy *v1alpha1.PullAccessPolicy
-	n      int
-}
-
-// holdBack counts the restarts that are due on the policies that they are done under,
-// before they are put on record. What a policy's limit does not let through is put off,
-// and only what it does waits for its turn: one policy's limit is not to slow down the
-// restarts of another. What is put off is planned as if it were not due yet.
+// holdBack reserves the restarts that are due under the policies of their workloads,
+// before they are put on record. A restart that a limit holds back is planned as if it
+// were not due yet. Only a restart that its limit allows waits for its turn: one policy's
+// limit does not slow down the restarts of another.
 func (r *Reconciler) holdBack(ctx context.Context, grant *v1alpha1.PullAccessGrant, j *judgement) error {
-	byPolicy := map[string][]int{}
+	policies := map[string]*v1alpha1.PullAccessPolicy{}
 	for _, i := range j.due {
-		byPolicy[j.planned[i].Policy] = append(byPolicy[j.planned[i].Policy], i)
-	}
-	for name, due := range byPolicy {
-		var waiting []int
-		got, limited, err := r.spend(ctx, name, due, func(i int) bool {
-			wait := r.othersFirst(j.planned[i].Workload, grant.Name)
-			if wait > 0 {
-				waiting = append(waiting, i)
-				j.sooner(wait)
+		name := j.planned[i].Policy
+		if policies[name] == nil {
+			policy := &v1alpha1.PullAccessPolicy{}
+			if err := r.Client.Get(ctx, client.ObjectKey{Name: name}, policy); err != nil {
+				return fmt.Errorf("read policy %s: %w", name, err)
 			}
-			return wait == 0
-		})
-		if err != nil {
-			return err
+			policies[name] = policy
 		}
-		j.counted = append(j.counted, got)
-		for _, i := range waiting {
-			j.planned[i] = grant.Status.Workloads[i]
-			delete(j.waits, i)
-		}
-		limits := limit.LimitsOf(got.policy.Spec.Limits)
-		opens := limit.ResetTime(got.policy.Status.Limits.Restarts, limits.RestartsPerHour, r.Clock.Now())
-		for _, i := range limited {
-			w := grant.Status.Workloads[i]
-			if w.State != v1alpha1.WorkloadRestarting {
-				w.State, w.Message = v1alpha1.WorkloadWaiting, limit.Sentence(v1alpha1.LimitRestarts, name, limits, opens)
-			}
-			j.planned[i], j.waits[i] = w, opens.Sub(r.Clock.Now())
-			j.sooner(j.waits[i])
-		}
+		r.reserve(grant, j, i, policies[name])
 	}
 	return nil
 }
 
-// spend counts those restarts under the policy that its limit lets through and that may
-// begin, and names those that it does not let through.
-func (r *Reconciler) spend(ctx context.Context, name string, due []int, mayBegin func(int) bool) (got spent, limited []int, _ error) {
-	var news bool
-	policy, err := r.Policies.Change(ctx, r.Client, name, func(policy *v1alpha1.PullAccessPolicy) error {
-		now, most := r.Clock.Now(), limit.LimitsOf(policy.Spec.Limits).RestartsPerHour
-		counts := &policy.Status.Limits.Restarts
-		left := limit.Left(*counts, most, now)
-		for _, i := range due {
-			if got.n == left {
-				limited = append(limited, i)
-			} else if mayBegin(i) {
-				got.n++
-			}
+// reserve counts one restart, or delays it.
+func (r *Reconciler) reserve(grant *v1alpha1.PullAccessGrant, j *judgement, i int, policy *v1alpha1.PullAccessPolicy) {
+	now, limits := r.Clock.Now(), limit.LimitsOf(policy.Spec.Limits)
+	act := limit.Act{Policy: limit.KeyOf(policy), Limit: v1alpha1.LimitRestarts, Namespace: j.planned[i].Namespace}
+	n, hold := r.Ledger.Reserve(act, limits.RestartsPerHour, 1, now)
+	switch {
+	case n > 0:
+		if wait := r.othersFirst(j.planned[i].Workload, grant.Name); wait > 0 {
+			r.Ledger.Release(act, 1, now)
+			j.delay(i, grant.Status.Workloads[i], wait)
+			return
 		}
-		*counts = limit.Add(*counts, got.n, now)
-		news = len(limited) > 0 && limit.Reach(&policy.Status.Limits, v1alpha1.LimitRestarts, limit.ResetTime(*counts, most, now))
-		return nil
-	})
-	if err != nil {
-		return spent{}, nil, fmt.Errorf("count restarts under policy %s: %w", name, err)
+		j.counted = append(j.counted, act)
+	case hold.Limit == "": // The ledger does not know yet what earlier processes did.
+		j.delay(i, grant.Status.Workloads[i], hold.ResetTime.Sub(now))
+	default:
+		if hold.News {
+			metrics.LimitReached(string(hold.Limit))
+		}
+		w := grant.Status.Workloads[i]
+		if w.State != v1alpha1.WorkloadRestarting {
+			w.State, w.Message = v1alpha1.WorkloadWaiting, limit.Sentence(policy.Name, limits, hold.ReachedLimit)
+		}
+		j.planned[i], j.waits[i] = w, hold.ResetTime.Sub(now)
+		j.sooner(j.waits[i])
 	}
-	if news {
-		metrics.LimitReached(string(v1alpha1.LimitRestarts))
-	}
-	got.policy = policy
-	return got, limited, nil
 }
 
-// refund takes back what was counted for restarts that did not get on record because
-// of why. Where it is not certain that they did not, it stays counted.
-func (r *Reconciler) refund(ctx context.Context, counted []spent, why error) error {
+// delay leaves the workload on record as it was, and has the pass come back for it.
+func (j *judgement) delay(i int, was v1alpha1.WorkloadStatus, wait time.Duration) {
+	j.planned[i] = was
+	delete(j.waits, i)
+	j.sooner(wait)
+}
+
+// release takes restarts off the count that are not on record because of why. If they may
+// be on record all the same, they stay counted.
+func (r *Reconciler) release(counted []limit.Act, why error) {
 	if outcome.MayHaveLanded(why) {
-		return nil
+		return
 	}
-	var errs []error
-	for _, s := range counted {
-		_, err := r.Policies.Change(ctx, r.Client, s.policy.Name, func(policy *v1alpha1.PullAccessPolicy) error {
-			policy.Status.Limits.Restarts = limit.Add(policy.Status.Limits.Restarts, -s.n, r.Clock.Now())
-			return nil
-		})
-		errs = append(errs, err)
+	for _, act := range counted {
+		r.Ledger.Release(act, 1, r.Clock.Now())
 	}
-	return errors.Join(errs...)
 }

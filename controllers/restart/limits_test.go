@@ -6,21 +6,22 @@ package restart
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
+	"github.com/pull-access/pull-access-operator/internal/controllertest"
 	"github.com/pull-access/pull-access-operator/internal/limit"
 )
 
-// TestLimitHoldsRestarts: as many begin as the policy allows, in the order in which
-// they came; the others begin when the limit resets, and nothing is counted twice.
+// TestLimitHoldsRestarts: as many begin as the policy allows to one namespace, in the order
+// in which they came; the others begin when the limit resets, and nothing is counted twice.
 func TestLimitHoldsRestarts(t *testing.T) {
-	policy := limited("prod", 3)
+	policy := limited("prod", 5)
 	policy.Status.Limits.Restarts = limit.Add(nil, 1, granted.Add(-30*time.Minute))
 	e := newEnv(t, policy)
 	grant, views := allDue(5)
@@ -45,10 +46,12 @@ func TestLimitHoldsRestarts(t *testing.T) {
 			t.Fatalf("%d restarts begun, the next look in %v; want 2, and a look when the limit resets", n, j.wake)
 		}
 	}
-	found := e.Policy("prod")
-	reached := found.Status.Limits.Reached
-	if len(reached) != 1 || reached[0].Limit != v1alpha1.LimitRestarts || limit.Left(found.Status.Limits.Restarts, 3, granted) != 0 {
-		t.Errorf("on record are %+v", found.Status.Limits)
+	reached := e.Limits(e.r.Ledger).Reached
+	if len(reached) != 1 || reached[0].Limit != v1alpha1.LimitRestarts || reached[0].Namespace != controllertest.Namespace || e.Counted(e.r.Ledger, v1alpha1.LimitRestarts) != 3 {
+		t.Errorf("%d restarts are counted, reached are %+v", e.Counted(e.r.Ledger, v1alpha1.LimitRestarts), reached)
+	}
+	if text := grant.Status.Workloads[4].Message; !strings.Contains(text, "Namespace shop has used its share of the 5 restarts") {
+		t.Errorf("the workload that waits says %q", text)
 	}
 	e.Clock.SetTime(reached[0].ResetTime.Time)
 	for i := range 2 {
@@ -65,34 +68,25 @@ func TestLimitHoldsRestarts(t *testing.T) {
 	}
 }
 
-// TestRefundGoesByWhatWasCounted: the cache does not have the count of a moment ago
-// when the restarts cannot be put on record; what is not certain stays counted.
-func TestRefundGoesByWhatWasCounted(t *testing.T) {
+// TestReleaseOnlyWhatIsCertain: restarts that are certainly not on record count no more;
+// others stay counted.
+func TestReleaseOnlyWhatIsCertain(t *testing.T) {
 	conflict := apierrors.NewConflict(schema.GroupResource{Resource: "pullaccessgrants"}, "g", nil)
 	for name, tc := range map[string]struct {
 		why  error
 		want int
 	}{
-		"conflict":  {fmt.Errorf("record: %w", conflict), 15},
-		"no answer": {context.DeadlineExceeded, 0},
-		"timed out": {apierrors.NewTimeoutError("slow", 1), 0},
+		"conflict":  {fmt.Errorf("record: %w", conflict), 0},
+		"no answer": {context.DeadlineExceeded, 8},
+		"timed out": {apierrors.NewTimeoutError("slow", 1), 8},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newEnv(t, limited("prod", 15))
-			stale := e.Policy("prod")
-			e.Faults.Get = func(_ context.Context, _ client.WithWatch, _ client.ObjectKey, o client.Object, _ ...client.GetOption) error {
-				if policy, ok := o.(*v1alpha1.PullAccessPolicy); ok {
-					stale.DeepCopyInto(policy)
-				}
-				return nil
-			}
 			grant, views := allDue(18)
 			j, err := e.r.judge(t.Context(), grant, views)
-			if err == nil {
-				err = e.r.refund(t.Context(), j.counted, tc.why)
-			}
-			if left := limit.Left(e.Policy("prod").Status.Limits.Restarts, 15, granted); left != tc.want || err != nil {
-				t.Errorf("%d of 15 are left, %v; want %d", left, err, tc.want)
+			e.r.release(j.counted, tc.why)
+			if n := e.Counted(e.r.Ledger, v1alpha1.LimitRestarts); n != tc.want || err != nil || len(j.counted) != 8 {
+				t.Errorf("%d of %d restarts stay counted, %v; want %d of 8", n, len(j.counted), err, tc.want)
 			}
 		})
 	}
@@ -142,6 +136,23 @@ func TestALimitSlowsNobodyElse(t *testing.T) {
 		}
 		if wait := j.waits[i]; w.Policy == "limited" && wait < 50*time.Minute {
 			t.Errorf("workload %d waits for %v, want it to wait until the limit opens", i, wait)
+		}
+	}
+}
+
+// TestUnseededLedgerDelaysRestarts: a process that does not know yet what earlier ones did
+// restarts nothing, and says nothing.
+func TestUnseededLedgerDelaysRestarts(t *testing.T) {
+	e := newEnv(t, limited("prod", 4))
+	e.r.Ledger = limit.NewLedger()
+	grant, views := allDue(2)
+	j, err := e.r.judge(t.Context(), grant, views)
+	if err != nil || j.wake != time.Second || len(j.counted) > 0 {
+		t.Errorf("judge: %v, the next look in %v, %d counted", err, j.wake, len(j.counted))
+	}
+	for i, w := range grant.Status.Workloads {
+		if w.Attempts != 0 || w.Message != "" {
+			t.Errorf("workload %d is on record as %+v", i, w)
 		}
 	}
 }

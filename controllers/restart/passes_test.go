@@ -18,7 +18,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
-	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/controllertest"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
 	"github.com/pull-access/pull-access-operator/internal/workload"
@@ -66,7 +65,7 @@ func newCluster(t *testing.T, objects ...client.Object) *cluster {
 func (c *cluster) newProcess() {
 	c.r = New(Reconciler{
 		Client: c.Client, Live: c.Client, Pods: c.Lister, Pullers: c.Cloud, Recorder: c.Recorder, Clock: c.Clock,
-		Owners: workload.NewOwners(c.Client), Nodes: workload.NewNodes(c.Client), Policies: outcome.NewPolicies(),
+		Owners: workload.NewOwners(c.Client), Nodes: workload.NewNodes(c.Client), Ledger: c.Ledger(),
 	})
 }
 

@@ -11,7 +11,6 @@ package restart
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"golang.org/x/time/rate"
@@ -23,6 +22,7 @@ import (
 	"github.com/pull-access/pull-access-operator/controllers/outcome"
 	"github.com/pull-access/pull-access-operator/internal/events"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
+	"github.com/pull-access/pull-access-operator/internal/limit"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
 
@@ -33,7 +33,6 @@ import (
 // +kubebuilder:rbac:groups=apps,resources=replicasets,verbs=get
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccesspolicies,verbs=list;watch
-// +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccesspolicies/status,verbs=patch
 // +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccessgrants,verbs=list;watch
 // +kubebuilder:rbac:groups=pullaccess.dev,resources=pullaccessgrants/status,verbs=patch
 
@@ -49,8 +48,8 @@ type Reconciler struct {
 	Nodes    *workload.Nodes
 	Recorder events.Recorder
 	Clock    clock.PassiveClock
-	// Policies are written by all that count on them.
-	Policies *outcome.Policies
+	// Ledger counts what the policies' limits are about.
+	Ledger *limit.Ledger
 
 	claims *claims
 	looks  *looks
@@ -87,7 +86,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, grant *v1alpha1.PullAccessGr
 		err = outcome.PatchStatus(ctx, r.Client, before, grant)
 	}
 	if err != nil {
-		return outcome.Of(reconcile.Result{}, errors.Join(err, r.refund(ctx, judged.counted, err)))
+		r.release(judged.counted, err)
+		return outcome.Of(reconcile.Result{}, err)
 	}
 	r.tell(ctx, before, grant, views)
 	err = r.act(ctx, grant, views)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
+	"github.com/pull-access/pull-access-operator/internal/limit"
 	"github.com/pull-access/pull-access-operator/internal/message"
 )
 
@@ -154,7 +155,7 @@ func Why(g *v1alpha1.PullAccessGrant) string {
 func Announce(g *v1alpha1.PullAccessGrant, end *v1alpha1.Ending, now time.Time) {
 	switch {
 	case end != nil && (g.Status.Ending == nil || *g.Status.Ending != *end):
-		Note(g, v1alpha1.HistoryRevocationScheduled, EndingSentence(end), now)
+		Note(g, v1alpha1.HistoryRevocationScheduled, scheduled(end), now)
 	case end == nil && g.Status.Ending != nil:
 		Note(g, v1alpha1.HistoryRevocationCancelled, message.RevocationCancelled, now)
 	}
@@ -162,8 +163,24 @@ func Announce(g *v1alpha1.PullAccessGrant, end *v1alpha1.Ending, now time.Time) 
 	Summarise(g)
 }
 
-// EndingSentence says what is about to happen, and how to keep it from happening.
-func EndingSentence(end *v1alpha1.Ending) string {
+// DelayRevocation records that a limit holds back the scheduled revocation until then.
+func DelayRevocation(g *v1alpha1.PullAccessGrant, until metav1.Time) {
+	if g.Status.Ending != nil {
+		g.Status.Ending.LimitedUntilTime = &until
+		Summarise(g)
+	}
+}
+
+// EndingSentence says when and why the operator is going to revoke the grant, and how to
+// prevent it.
+func EndingSentence(g *v1alpha1.PullAccessGrant) string {
+	if end := g.Status.Ending; end.LimitedUntilTime != nil {
+		return message.RevocationLimited(g.Name, PolicyName(g), limit.RevocationsOf(g), end.LimitedUntilTime.Time)
+	}
+	return scheduled(g.Status.Ending)
+}
+
+func scheduled(end *v1alpha1.Ending) string {
 	at := end.DueTime.Time
 	switch end.Reason {
 	case v1alpha1.EndExpired:

@@ -137,6 +137,23 @@ func Due(g *v1alpha1.PullAccessGrant, end *v1alpha1.Ending, now time.Time) bool 
 	return end.Reason != v1alpha1.EndUnused || checked != nil && !checked.Before(&end.DueTime)
 }
 
+// DueReason returns why the grant ends, if end is due. A grant that no policy names and
+// whose time is over as well, or that nothing uses, ends for that: no limit delays it.
+func DueReason(g *v1alpha1.PullAccessGrant, end *v1alpha1.Ending, now time.Time) v1alpha1.EndReason {
+	if end.Reason != v1alpha1.EndPolicyGone {
+		return end.Reason
+	}
+	usage, life := g.Status.Usage, g.Status.Lifetime
+	if life.ExpireTime != nil && !life.ExpireTime.After(now) {
+		return v1alpha1.EndExpired
+	}
+	if usage.UnusedSinceTime != nil && usage.UnusedCheckedTime != nil && life.RevokeWhenUnusedFor != nil &&
+		!usage.UnusedCheckedTime.Time.Before(usage.UnusedSinceTime.Add(life.RevokeWhenUnusedFor.Duration)) {
+		return v1alpha1.EndUnused
+	}
+	return v1alpha1.EndPolicyGone
+}
+
 func grace(g *v1alpha1.PullAccessGrant) time.Duration {
 	if period := g.Status.Lifetime.GracePeriod; period != nil {
 		return period.Duration

@@ -26,7 +26,11 @@ func summary(g *v1alpha1.PullAccessGrant) (metav1.ConditionStatus, string, strin
 		return granted.Status, granted.Reason, granted.Message
 	}
 	if end := g.Status.Ending; end != nil {
-		return metav1.ConditionFalse, v1alpha1.ReasonRevocationScheduled, EndingSentence(end)
+		reason := v1alpha1.ReasonRevocationScheduled
+		if end.LimitedUntilTime != nil {
+			reason = string(v1alpha1.LimitRevocations)
+		}
+		return metav1.ConditionFalse, reason, EndingSentence(g)
 	}
 	if effective := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionEffective); effective != nil && effective.Status == metav1.ConditionFalse {
 		return effective.Status, effective.Reason, effective.Message

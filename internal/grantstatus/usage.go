@@ -28,8 +28,8 @@ func MarkUsed(g *v1alpha1.PullAccessGrant, start time.Time) {
 
 // MarkUnused records that a look that began at start has found no use of the
 // grant. What was unused before it was granted counts from the grant on. Only
-// where its end is announced for want of use is the look itself on record, as the
-// confirmation that the end waits for.
+// if the grant is about to be revoked because it is unused, or if a limit delays another
+// revocation, is the look itself on record, as the confirmation that the end waits for.
 func MarkUnused(g *v1alpha1.PullAccessGrant, start time.Time) {
 	usage := &g.Status.Usage
 	if granted := g.Status.GrantedTime; granted != nil {
@@ -45,7 +45,7 @@ func MarkUnused(g *v1alpha1.PullAccessGrant, start time.Time) {
 		usage.UnusedSinceTime = &since
 	}
 	usage.UnusedCheckedTime = nil
-	if end := g.Status.Ending; end != nil && end.Reason == v1alpha1.EndUnused {
+	if end := g.Status.Ending; end != nil && (end.Reason == v1alpha1.EndUnused || end.LimitedUntilTime != nil) {
 		checked := metav1.NewTime(start)
 		usage.UnusedCheckedTime = &checked
 	}

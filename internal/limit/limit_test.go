@@ -8,7 +8,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"pgregory.net/rapid"
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 )
@@ -17,56 +16,16 @@ var now = time.Date(2026, 11, 1, 3, 2, 30, 0, time.UTC)
 
 func TestLimitsOf(t *testing.T) {
 	unset := LimitsOf(v1alpha1.LimitsSpec{})
-	if want := (Limits{20, 60, 5 * time.Minute, 10, 10 * time.Minute}); unset != want {
+	if want := (Limits{20, 60, 20, 5 * time.Minute, 10, 10 * time.Minute}); unset != want {
 		t.Errorf("what is unset means %+v, want %+v", unset, want)
 	}
 	said := LimitsOf(v1alpha1.LimitsSpec{
-		MaxGrantsPerHour: 1, MaxRestartsPerHour: 2, RestartCooldown: &metav1.Duration{},
+		MaxGrantsPerHour: 1, MaxRestartsPerHour: 2, MaxRevocationsPerHour: 4, RestartCooldown: &metav1.Duration{},
 		CircuitBreaker: v1alpha1.CircuitBreakerSpec{MaxRepositories: 3, Window: &metav1.Duration{Duration: time.Minute}},
 	})
-	if want := (Limits{1, 2, 0, 3, time.Minute}); said != want {
+	if want := (Limits{1, 2, 4, 0, 3, time.Minute}); said != want {
 		t.Errorf("LimitsOf = %+v, want %+v", said, want)
 	}
-}
-
-// TestNoHourHoldsMore lets acts happen whenever the limit allows them, at random
-// times: no hour ever holds more than the limit, none is kept longer than need be,
-// and the list stays bounded.
-func TestNoHourHoldsMore(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		limit := rapid.IntRange(1, 20).Draw(t, "limit")
-		var counts []v1alpha1.IntervalCount
-		var acts []time.Time
-		at := now
-		for range rapid.IntRange(1, 80).Draw(t, "steps") {
-			at = at.Add(time.Duration(rapid.IntRange(0, 1200).Draw(t, "seconds")) * time.Second)
-			for range min(rapid.IntRange(0, 10).Draw(t, "wanted"), Left(counts, limit, at)) {
-				counts = Add(counts, 1, at)
-				acts = append(acts, at)
-			}
-			if len(counts) > 16 {
-				t.Fatalf("%d stretches are kept, the schema takes 16", len(counts))
-			}
-			opens := ResetTime(counts, limit, at)
-			if (Left(counts, limit, at) > 0) != opens.Equal(at) || Left(counts, limit, opens) == 0 {
-				t.Fatalf("at %v there are %d left, and it opens at %v with %d", at, Left(counts, limit, at), opens, Left(counts, limit, opens))
-			}
-			if opens.Sub(at) > hour+stretch {
-				t.Fatalf("it opens only after %v", opens.Sub(at))
-			}
-		}
-		for i, first := range acts {
-			n := 0
-			for _, other := range acts[i:] {
-				if other.Before(first.Add(hour)) {
-					n++
-				}
-			}
-			if n > limit {
-				t.Fatalf("%d acts within the hour after %v, the limit is %d", n, first, limit)
-			}
-		}
-	})
 }
 
 func TestAddTakesBack(t *testing.T) {
@@ -120,27 +79,5 @@ func TestBreakerResetTime(t *testing.T) {
 				t.Error("it is still a storm when it was to end")
 			}
 		})
-	}
-}
-
-func TestReachAndReset(t *testing.T) {
-	limits := Limits{GrantsPerHour: 2}
-	status := v1alpha1.LimitsStatus{Grants: Add(nil, 2, now)}
-	if !Reach(&status, v1alpha1.LimitGrants, now.Add(time.Minute)) || Reach(&status, v1alpha1.LimitGrants, now) {
-		t.Error("only the first of two trips is news")
-	}
-	Reach(&status, v1alpha1.LimitCircuitBreaker, now.Add(time.Second/2))
-	if next := Reset(&status, limits, now); !next.Equal(now.Add(time.Second)) || len(status.Reached) != 2 {
-		t.Errorf("the next opens at %v of %+v", next, status.Reached)
-	}
-	if next := Reset(&status, limits, now.Add(time.Second)); !next.Equal(now.Add(time.Minute)) {
-		t.Errorf("the next opens at %v", next)
-	}
-	if next := Reset(&status, limits, now.Add(time.Minute)); !next.IsZero() || len(status.Reached) != 0 {
-		t.Errorf("open at %v: %+v", next, status.Reached)
-	}
-	Reach(&status, v1alpha1.LimitGrants, now.Add(time.Minute))
-	if Reset(&status, Limits{GrantsPerHour: 3}, now); len(status.Reached) != 0 {
-		t.Errorf("with more room it still holds: %+v", status.Reached)
 	}
 }

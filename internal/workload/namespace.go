@@ -56,7 +56,14 @@ func NamespaceLabels(ctx context.Context, reader client.Reader, name string) (la
 	if err := reader.Get(ctx, client.ObjectKey{Name: name}, namespace); err != nil {
 		return nil, true, fmt.Errorf("read namespace %s: %w", name, err)
 	}
+	labels, omitted = SelectableLabels(namespace)
+	return labels, omitted, nil
+}
+
+// SelectableLabels returns the labels of a namespace by which policies select it. It omits
+// labels of more than 8 KB, as NamespaceLabels does.
+func SelectableLabels(namespace *metav1.PartialObjectMetadata) (labels map[string]string, omitted bool) {
 	kept := CachedNamespace(namespace) // A reader without a cache omits the same labels.
 	_, omitted = kept.Annotations[labelsOmitted]
-	return kept.Labels, omitted, nil
+	return kept.Labels, omitted
 }

@@ -18,10 +18,12 @@ import (
 	"github.com/pull-access/pull-access-operator/controllers/policy"
 	"github.com/pull-access/pull-access-operator/controllers/restart"
 	"github.com/pull-access/pull-access-operator/controllers/usage"
+	"github.com/pull-access/pull-access-operator/internal/demand"
 	"github.com/pull-access/pull-access-operator/internal/diagnosis"
 	"github.com/pull-access/pull-access-operator/internal/facts"
 	"github.com/pull-access/pull-access-operator/internal/gcp"
 	"github.com/pull-access/pull-access-operator/internal/grantstatus"
+	"github.com/pull-access/pull-access-operator/internal/limit"
 	"github.com/pull-access/pull-access-operator/internal/metrics"
 	"github.com/pull-access/pull-access-operator/internal/workload"
 )
@@ -34,7 +36,7 @@ func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client,
 	lists := lister{config: mgr.GetConfig(), http: mgr.GetHTTPClient(), scheme: mgr.GetScheme(), mapper: mgr.GetRESTMapper()}
 	owners, nodes := workload.NewOwners(live), workload.NewNodes(live)
 	recorder := mgr.GetEventRecorder(name)
-	policies, grants := outcome.NewPolicies(), outcome.NewGrants()
+	grants, ledger, store := outcome.NewGrants(), limit.NewLedger(), demand.New(now)
 	observer := facts.New(facts.Observer{
 		Client: mgr.GetClient(), Live: live, Cluster: home, Cloud: cached, Nodes: nodes, Clock: now,
 	})
@@ -55,20 +57,23 @@ func addControllers(ctx context.Context, mgr manager.Manager, cloud *gcp.Client,
 		return fmt.Errorf("set up failure controller: %w", err)
 	}
 	if err := grant.New(grant.Reconciler{
-		Client: mgr.GetClient(), Cloud: cached, Recorder: recorder, Clock: now, Policies: policies, Grants: grants,
+		Client: mgr.GetClient(), Cloud: cached, Recorder: recorder, Clock: now, Ledger: ledger, Grants: grants,
 	}).SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("set up grant controller: %w", err)
 	}
 	if err := restart.New(restart.Reconciler{
 		Client: mgr.GetClient(), Live: live, Pods: lists, Pullers: cached,
-		Owners: owners, Nodes: nodes, Recorder: recorder, Clock: now, Policies: policies,
+		Owners: owners, Nodes: nodes, Recorder: recorder, Clock: now, Ledger: ledger,
 	}).SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("set up restart controller: %w", err)
 	}
-	if err := (&policy.Reconciler{
-		Client: mgr.GetClient(), Cloud: cached, Recorder: recorder, Clock: now,
+	if err := policy.New(policy.Reconciler{
+		Client: mgr.GetClient(), Cloud: cached, Recorder: recorder, Clock: now, Ledger: ledger, Demand: store,
 	}).SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("set up policy controller: %w", err)
+	}
+	if err := mgr.Add(&policy.Seeder{Client: mgr.GetClient(), Ledger: ledger, Clock: now}); err != nil {
+		return fmt.Errorf("add the seeder of limits: %w", err)
 	}
 	if err := (&usage.Reconciler{
 		Client: mgr.GetClient(), Live: lists, Nodes: nodes, Pullers: cached, Clock: now, Interval: o.UsageInterval,
