@@ -94,7 +94,7 @@ func (r *Reconciler) holdRevocations(w *work) {
 			continue
 		}
 		act := limit.Act{Policy: limit.Key{Policy: grantstatus.PolicyName(g)}, Limit: v1alpha1.LimitRevocations}
-		hold, ok := r.reserve(w, g, act, limit.RevocationsOf(g))
+		hold, ok := r.reserve(w, g, act, grantstatus.MaxRevocations(g))
 		if ok {
 			continue
 		}

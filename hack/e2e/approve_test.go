@@ -205,7 +205,7 @@ func TestDryRun(t *testing.T) {
 	})
 	eventually(t, "it says so", func(context.Context) (bool, any) {
 		c := policyCondition(t, s.namespace, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonDryRun)
-		return strings.Contains(c.Message, "(1 so far)"), c
+		return strings.Contains(c.Message, "(1 now)"), c
 	})
 	eventually(t, "each pod is decided on", func(ctx context.Context) (bool, any) {
 		got := o.metric(ctx, `pullaccess_decisions_total{outcome="dry_run",reason="DryRun"}`)

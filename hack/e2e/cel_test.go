@@ -198,6 +198,8 @@ var policyCases = map[string]schemaCase{
 	"one grant an hour":             {change{"spec.limits.maxGrantsPerHour", int64(1)}, ""},
 	"no grant an hour":              {change{"spec.limits.maxGrantsPerHour", int64(0)}, "should be greater than or equal to 1"},
 	"too many grants an hour":       {change{"spec.limits.maxGrantsPerHour", int64(1001)}, "should be less than or equal to 1000"},
+	"no revocation an hour":         {change{"spec.limits.maxRevocationsPerHour", int64(0)}, "should be greater than or equal to 1"},
+	"too many revocations an hour":  {change{"spec.limits.maxRevocationsPerHour", int64(1001)}, "should be less than or equal to 1000"},
 	"no restart an hour":            {change{"spec.limits.maxRestartsPerHour", int64(0)}, "should be greater than or equal to 1"},
 	"too many restarts an hour":     {change{"spec.limits.maxRestartsPerHour", int64(10001)}, "should be less than or equal to 10000"},
 	"no cooldown":                   {change{"spec.limits.restartCooldown", "0s"}, ""},

@@ -204,7 +204,7 @@ func (r *randomRun) createPolicy(p *place, mode v1alpha1.PolicyMode, grants int3
 	policy.Spec.Mode = mode
 	policy.Spec.NodeServiceAccounts = []string{randomNodes[0].account, randomNodes[1].account}
 	policy.Spec.Grant.GracePeriod = delay(0)
-	policy.Spec.Limits.MaxGrantsPerHour, policy.Spec.Limits.RestartCooldown = grants, delay(0)
+	policy.Spec.Limits.MaxGrantsPerHour, policy.Spec.Limits.MaxRevocationsPerHour, policy.Spec.Limits.RestartCooldown = grants, 1000, delay(0)
 	r.note("  %s, %d grants an hour", mode, grants)
 	r.allow(p, policy)
 	r.front.mu.Lock()

@@ -140,7 +140,7 @@ func (r *randomRun) makePolicy(rt *rapid.T) {
 		rt.SkipNow()
 	}
 	mode := rapid.SampledFrom([]v1alpha1.PolicyMode{v1alpha1.ModeEnforce, v1alpha1.ModeEnforce, v1alpha1.ModeApprove, v1alpha1.ModeDryRun}).Draw(rt, "mode")
-	grants := rapid.SampledFrom([]int32{1, 20}).Draw(rt, "maxGrantsPerHour")
+	grants := rapid.SampledFrom([]int32{1, 40}).Draw(rt, "maxGrantsPerHour")
 	r.must(rt, r.createPolicy(p, mode, grants))
 }
 

@@ -11,7 +11,6 @@ import (
 
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 	"github.com/pull-access/pull-access-operator/internal/imageref"
-	"github.com/pull-access/pull-access-operator/internal/limit"
 	"github.com/pull-access/pull-access-operator/internal/message"
 )
 
@@ -175,7 +174,7 @@ func DelayRevocation(g *v1alpha1.PullAccessGrant, until metav1.Time) {
 // prevent it.
 func EndingSentence(g *v1alpha1.PullAccessGrant) string {
 	if end := g.Status.Ending; end.LimitedUntilTime != nil {
-		return message.RevocationLimited(g.Name, PolicyName(g), limit.RevocationsOf(g), end.LimitedUntilTime.Time)
+		return message.RevocationLimited(g.Name, PolicyName(g), MaxRevocations(g), end.LimitedUntilTime.Time)
 	}
 	return scheduled(g.Status.Ending)
 }

@@ -4,6 +4,7 @@
 package grantstatus
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -135,6 +136,12 @@ func Due(g *v1alpha1.PullAccessGrant, end *v1alpha1.Ending, now time.Time) bool 
 	}
 	checked := g.Status.Usage.UnusedCheckedTime
 	return end.Reason != v1alpha1.EndUnused || checked != nil && !checked.Before(&end.DueTime)
+}
+
+// MaxRevocations returns how many grants of its policy may be revoked in an hour because no
+// policy names them.
+func MaxRevocations(g *v1alpha1.PullAccessGrant) int {
+	return cmp.Or(int(g.Status.Lifetime.MaxRevocationsPerHour), v1alpha1.DefaultMaxRevocationsPerHour)
 }
 
 // DueReason returns why the grant ends, if end is due. A grant that no policy names and

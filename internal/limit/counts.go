@@ -12,11 +12,6 @@ import (
 	"github.com/pull-access/pull-access-operator/api/v1alpha1"
 )
 
-// Left is how many more acts the limit allows now; never less than 0.
-func Left(counts []v1alpha1.IntervalCount, most int, now time.Time) int {
-	return max(most-total(counts, now), 0)
-}
-
 // total is the number of acts within the hour before now.
 func total(counts []v1alpha1.IntervalCount, now time.Time) int {
 	done := 0
@@ -27,7 +22,7 @@ func total(counts []v1alpha1.IntervalCount, now time.Time) int {
 }
 
 // Add counts n more acts, or fewer where n is negative, and forgets what no longer
-// counts. What is taken back is taken from the latest.
+// counts. A negative n reduces the latest counts first.
 func Add(counts []v1alpha1.IntervalCount, n int, now time.Time) []v1alpha1.IntervalCount {
 	kept := slices.Clone(current(counts, now))
 	for i := len(kept) - 1; n < 0 && i >= 0; i-- {

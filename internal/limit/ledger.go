@@ -6,7 +6,7 @@ package limit
 import (
 	"maps"
 	"slices"
-	"sync"
+	"sync" //nolint:depguard // The leader counts in one place, and several controllers reserve there at once.
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"

@@ -61,11 +61,6 @@ func duration(said *metav1.Duration, otherwise time.Duration) time.Duration {
 	return said.Duration
 }
 
-// RevocationsOf returns the limit of revocations that was copied into the grant.
-func RevocationsOf(g *v1alpha1.PullAccessGrant) int {
-	return number(g.Status.Lifetime.MaxRevocationsPerHour, v1alpha1.DefaultMaxRevocationsPerHour)
-}
-
 // of returns the limit by its name; 0 for one that counts nothing.
 func (l Limits) of(which v1alpha1.Limit) int {
 	switch which {

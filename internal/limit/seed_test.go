@@ -147,11 +147,4 @@ func TestRevocationsOutliveThePolicy(t *testing.T) {
 	if got := reserved(l, act, 3, 5, now); got != 2 {
 		t.Errorf("%d reserved after one revocation, want 2 of 3", got)
 	}
-	g := recorded(func(g *v1alpha1.PullAccessGrant) { g.Status.Lifetime.MaxRevocationsPerHour = 3 })
-	if got := RevocationsOf(&g); got != 3 {
-		t.Errorf("the limit on record is %d", got)
-	}
-	if got := RevocationsOf(&v1alpha1.PullAccessGrant{}); got != v1alpha1.DefaultMaxRevocationsPerHour {
-		t.Errorf("an unset limit is %d", got)
-	}
 }
